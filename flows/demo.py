@@ -1,0 +1,118 @@
+"""``make demo``: the whole line once, under Prefect, on generated images or on a folder of your own."""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mri_model.cli import fail
+from mri_model.errors import MriError
+from mri_model.settings import Settings
+
+SIZES = (48, 64)
+EPOCHS = 10
+QUIET = {
+    "DO_NOT_TRACK": "1",
+    "GX_ANALYTICS_ENABLED": "false",
+    "OPENCV_LOG_LEVEL": "SILENT",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+}
+
+
+def main(arguments: list[str]) -> None:
+    """Run the demo; ``arguments`` may name a folder of class folders."""
+    started = time.monotonic()
+    settings = Settings()
+    data, incoming = (Path(arguments[0]),) * 2 if arguments else draw_samples(settings)
+    if not data.is_dir():
+        raise MriError(f"there is no folder {data}", "make demo DATA=<folder that holds the class folders>")
+    weights = os.environ.get("MRI_WEIGHTS", "none")
+    say(f"weights: {weights}" + (" (from scratch, so that nothing is downloaded)" if weights == "none" else ""))
+    with prefect_server(settings):
+        tables = run_flows(data, incoming, weights)
+    from mri_model.summary import report_tables
+
+    print(f"\n{report_tables(tables)}\n")
+    print(whereabouts(settings, data, time.monotonic() - started))
+
+
+def draw_samples(settings: Settings) -> tuple[Path, Path]:
+    """The phantom data set, and a folder of new images to score with one broken file among them."""
+    from mri_model.data.phantom import write_phantom
+    from mri_model.meter import metered
+
+    data, incoming = settings.root / "phantom", settings.root / "incoming"
+    with metered() as tick:
+        if not data.exists():
+            say(f"mri sample {data}")
+            write_phantom(data, tick=tick)
+        if not incoming.exists():
+            write_phantom(incoming, per_class=1, seed=1, tick=tick)
+            (incoming / "broken.jpeg").write_bytes(b"not an image: it becomes a rejected row")
+    return data, incoming
+
+
+@contextmanager
+def prefect_server(settings: Settings) -> Iterator[None]:
+    """A local Prefect server for the length of the demo, or the one that ``PREFECT_API_URL`` names."""
+    from mri_model import server
+
+    os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
+    was_up = server.status(settings) is not None
+    running = server.up(settings, say, worker=False)
+    os.environ["PREFECT_API_URL"] = running.api_url
+    try:
+        yield
+    finally:
+        if not was_up:
+            server.down(settings, say)
+
+
+def run_flows(data: Path, incoming: Path, weights: str) -> dict:
+    """Ingest, train at each size, evaluate the best, score; the report's tables by name."""
+    from prefect.exceptions import FailedRun
+
+    from flows.reproduce import reproduce_report
+    from flows.score import score_mri
+
+    try:
+        tables = reproduce_report(
+            data, list(SIZES), epochs=EPOCHS, batch_size=32, learning_rate=0.05, momentum=0.9, weights=weights
+        )
+        score_mri(incoming)
+    except FailedRun as error:
+        raise MriError(str(error)) from None
+    return tables
+
+
+def whereabouts(settings: Settings, data: Path, seconds: float) -> str:
+    from mri_model.meter import duration
+
+    return "\n".join(
+        [
+            f"Done in {duration(seconds)}. Everything lies in {settings.root}:",
+            f"  data       {data}",
+            f"  manifests  {settings.manifests}",
+            f"  models     {settings.models}",
+            f"  scores     {settings.scores}",
+            f"  results    {settings.results_url.removeprefix('sqlite:///')}",
+            "Next:  .venv/bin/mri query             the questions the results database answers",
+            '       eval "$(.venv/bin/mri up)"      Prefect with its UI, the runs of this demo among them',
+        ]
+    )
+
+
+def say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except MriError as error:
+        fail(error)
+    except KeyboardInterrupt:
+        say("interrupted; make demo goes on where it stopped")
+        sys.exit(130)

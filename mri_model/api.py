@@ -1,0 +1,251 @@
+"""The stages as plain functions: each computes, writes below ``MRI_HOME`` and records its rows in the results database.
+
+The command line calls these; the Prefect flows call their parts as tasks.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from mri_model.data.inventory import Inventory, take_inventory
+from mri_model.data.manifest import SCHEMA_VERSION, Manifest, class_table, find_manifest, write_manifest
+from mri_model.data.pixels import pack_pixels
+from mri_model.data.validation import enforce, validate
+from mri_model.errors import MriError
+from mri_model.evaluation.evaluate import check_classes, evaluate_model
+from mri_model.evaluation.metrics import Evaluation
+from mri_model.files import run_id, write_json
+from mri_model.model import load_model, read_card
+from mri_model.progress import Tick, silent
+from mri_model.scoring.run import Scored, score_folder
+from mri_model.settings import Settings
+from mri_model.training.loop import OnEpoch
+from mri_model.training.loop import train as train_network
+from mri_model.training.network import choose_device
+from mri_model.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from mri_model.results.store import Store
+
+REPORT_SIZES = (100, 256, 630)
+"""Image sizes of the report's Table 3, in pixels."""
+
+
+def open_store(settings: Settings) -> "Store":
+    """The results database; stages open it before the work, so that a missing one costs no result."""
+    from mri_model.results.store import Store
+
+    return Store.open(settings.results_url)
+
+
+def ingest(
+    settings: Settings,
+    data: Path,
+    profile: str = "auto",
+    seed: int = 0,
+    on_invalid: str = "fail",
+    tick: Tick = silent,
+) -> Manifest:
+    """Folder → validated manifest. Raises RefusedError where the data set breaks a rule of its profile."""
+    open_store(settings).close()
+    inventory = check(settings, take_inventory(data, profile, tick=tick), on_invalid)
+    manifest = write_manifest(inventory, settings.manifests, seed, tick)
+    record_dataset(settings, manifest)
+    return manifest
+
+
+def check(settings: Settings, inventory: Inventory, on_invalid: str = "fail") -> Inventory:
+    """Validate; the verdict lies in ``manifests/validation.json`` even where the data is refused."""
+    validated = replace(inventory, validation=validate(inventory))
+    write_json(settings.manifests / "validation.json", validated.validation)
+    return enforce(validated, on_invalid)
+
+
+def record_dataset(settings: Settings, manifest: Manifest) -> None:
+    rejected = int((manifest.frame["status"] == "rejected").sum())
+    row = {
+        "digest": manifest.digest,
+        "profile": manifest.profile,
+        "root": str(manifest.root),
+        "seed": manifest.seed,
+        "n_files": len(manifest.frame),
+        "n_ok": len(manifest.frame) - rejected,
+        "n_rejected": rejected,
+        "data_digest": manifest.data_digest,
+        "schema_version": SCHEMA_VERSION,
+        "ingested_at": datetime.now(UTC),
+    }
+    with open_store(settings) as store:
+        store.record_dataset(row, class_table(manifest))
+
+
+def ensure_recorded(settings: Settings, store: "Store", folder: Path) -> None:
+    """Give a model that came from elsewhere (another machine, another database) the rows its results refer to."""
+    card = read_card(folder)
+    if (settings.manifests / card["manifest"]).is_dir() and not store.knows_dataset(card["manifest"]):
+        record_dataset(settings, find_manifest(settings.manifests, card["manifest"]))
+    if not store.knows_model(card["id"]):
+        record_model(settings, folder)
+
+
+def train(
+    settings: Settings,
+    recipe: Recipe,
+    manifest_name: str = "latest",
+    device: str = "auto",
+    sweep: str = "",
+    on_epoch: OnEpoch = lambda row: None,
+    tick: Tick = silent,
+) -> Path:
+    """Manifest and recipe → model folder."""
+    open_store(settings).close()
+    manifest = find_manifest(settings.manifests, manifest_name)
+    folder = fit(settings, recipe, manifest, device, on_epoch, tick)
+    record_model(settings, folder, sweep)
+    return folder
+
+
+def fit(
+    settings: Settings,
+    recipe: Recipe,
+    manifest: Manifest,
+    device: str = "auto",
+    on_epoch: OnEpoch = lambda row: None,
+    tick: Tick = silent,
+) -> Path:
+    """Decode once, then train; goes on where an interrupted training of the same recipe stopped."""
+    chosen = choose_device(device)
+    recipe.model_id(manifest.digest)  # a missing weights file is said before the decoding
+    pixels = pack_pixels(manifest, recipe.preprocessing, settings.pixels, tick)
+
+    def on_step(epoch: int, done: int, total: int) -> None:
+        tick(f"epoch {epoch}/{recipe.epochs}", done, total)
+
+    return train_network(manifest, pixels, recipe, settings.models, chosen, on_epoch, on_step)
+
+
+def record_model(settings: Settings, folder: Path, sweep: str = "") -> None:
+    """Write a model's row and its epochs; the data set is null where this database does not know it."""
+    card = read_card(folder)
+    metrics, recipe = card["metrics"], card["recipe"]
+    row = {
+        "id": card["id"],
+        "sweep_id": sweep or card["id"],
+        "protocol": card["protocol"],
+        "image_size": card["preprocessing"]["size"],
+        "batch_size": recipe["batch_size"],
+        "epochs": card["epochs"],
+        "best_epoch": metrics["epoch"],
+        **{name: metrics[name] for name in ("train_accuracy", "val_accuracy", "val_precision", "val_recall", "val_f1")},
+        "weights": recipe["weights"],
+        "device": card["device"],
+        "seconds": card["seconds"],
+        "created_at": datetime.now(UTC),
+        "path": str(folder),
+        "recipe": recipe,
+    }
+    with open_store(settings) as store:
+        digest = card["manifest"] if store.knows_dataset(card["manifest"]) else None
+        store.record_model({**row, "dataset_digest": digest}, pd.read_csv(folder / "history.csv"))
+
+
+def find_model(settings: Settings, name: str = "latest") -> Path:
+    """``latest`` (the last one recorded), a model id (or the start of one), or the path of a model folder."""
+    if name == "latest":
+        with open_store(settings) as store:
+            latest = store.latest_model()
+        if latest is None:
+            raise MriError("nothing has been trained yet", "run: mri train")
+        name = latest
+    if (Path(name) / "model.json").is_file():
+        return Path(name)
+    matches = sorted(file.parent for file in settings.models.glob("*/model.json") if file.parent.name.startswith(name))
+    if len(matches) != 1:
+        raise MriError(f"{len(matches)} models match {name!r}", f"look in {settings.models}, or use latest")
+    return matches[0]
+
+
+def evaluate(
+    settings: Settings,
+    model_name: str = "latest",
+    side: str = "test",
+    manifest_name: str = "",
+    device: str = "auto",
+    tick: Tick = silent,
+) -> tuple[str, Evaluation]:
+    """Model → evaluation, recorded under the id returned. By default on the manifest it was trained on."""
+    folder = find_model(settings, model_name)
+    manifest = find_manifest(settings.manifests, manifest_name or read_card(folder)["manifest"])
+    started = time.monotonic()
+    evaluation = assess(settings, folder, manifest, side, device, tick)
+    return record_evaluation(settings, folder, manifest, side, evaluation, time.monotonic() - started), evaluation
+
+
+def assess(
+    settings: Settings, folder: Path, manifest: Manifest, side: str, device: str = "auto", tick: Tick = silent
+) -> Evaluation:
+    model = load_model(folder, choose_device(device))
+    check_classes(model, manifest)
+    pixels = pack_pixels(manifest, model.preprocessing, settings.pixels, tick)
+    return evaluate_model(model, manifest, pixels, side, tick)
+
+
+def record_evaluation(
+    settings: Settings, folder: Path, manifest: Manifest, side: str, evaluation: Evaluation, seconds: float
+) -> str:
+    row = {
+        "id": run_id("evaluation"),
+        "model_id": read_card(folder)["id"],
+        "dataset_digest": manifest.digest,
+        "split": side,
+        **evaluation.overall,
+        "seconds": round(seconds, 3),
+        "created_at": datetime.now(UTC),
+    }
+    with open_store(settings) as store:
+        ensure_recorded(settings, store, folder)
+        if not store.knows_dataset(manifest.digest):
+            record_dataset(settings, manifest)
+        store.record_evaluation(row, evaluation.classes, evaluation.contrasts, evaluation.confusion)
+    return row["id"]
+
+
+def score(
+    settings: Settings, folder: Path, model_name: str = "latest", device: str = "auto", tick: Tick = silent
+) -> Scored:
+    """Folder of images → one row for every file, in Parquet and in the database."""
+    model = load_model(find_model(settings, model_name), choose_device(device))
+    with open_store(settings) as store:
+        ensure_recorded(settings, store, model.folder)
+        return score_folder(store, model, folder, settings.scores, tick)
+
+
+def reproduce(
+    settings: Settings,
+    data: Path,
+    recipes: Sequence[Recipe],
+    profile: str = "auto",
+    seed: int = 0,
+    on_invalid: str = "fail",
+    device: str = "auto",
+    on_epoch: OnEpoch = lambda row: None,
+    tick: Tick = silent,
+) -> str:
+    """The report's experiment: one training a recipe, the best by validation macro-F1 on the test split.
+
+    Returns the evaluation's id; the six tables are then ``report_table_1`` to ``report_table_6``.
+    """
+    manifest = ingest(settings, data, profile, seed, on_invalid, tick)
+    sweep = run_id("sweep")
+    folders = [train(settings, recipe, manifest.digest, device, sweep, on_epoch, tick) for recipe in recipes]
+    return evaluate(settings, str(best_model(folders)), "test", "", device, tick)[0]
+
+
+def best_model(folders: Sequence[Path]) -> Path:
+    """The highest validation macro-F1; of equals the first."""
+    return max(folders, key=lambda folder: read_card(folder)["metrics"]["val_f1"])

@@ -1,0 +1,280 @@
+"""A phantom: brain MRI pictures drawn by this module, so that everything can be tried without a patient's image.
+
+``write_phantom`` fills 44 class folders, named and shaped like the published set: axial heads in three contrasts, fourteen
+tumour types told apart by place, shape, texture and enhancement, and a few near copies that show what leakage looks like.
+A picture depends on (seed, class, index) alone. Coordinates are head radii: ``u`` to the right, ``v`` to the back of the
+head (down the picture), the skin at radius 1. Grey values are float32, 0 black to 1 white, until they are encoded.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mri_model.labels import CONTRASTS
+
+Plane = NDArray[np.float32]  # (height, width)
+Pixels = NDArray[np.uint8]  # (height, width)
+Rng = np.random.Generator
+Pair = tuple[float, float]
+Triple = tuple[float, float, float]  # one grey value a contrast, in the order of CONTRASTS
+
+MIN_HEIGHT, MIN_WIDTH, MAX_SIDE = 347, 305, 630
+CANVAS = 256  # pictures are drawn with this longest side, then enlarged
+
+
+@dataclass(frozen=True)
+class Signature:
+    """How one tumour type looks. Lengths are head radii, grey values one a contrast."""
+
+    tumor: str
+    place: Pair  # the usual centre; u is mirrored at random
+    size: Pair  # least and greatest radius
+    level: Pair  # slice level: below 0.3 the cerebellum shows, from 0.3 up the lateral ventricles
+    core: Triple
+    rim: Triple
+    rim_width: float = 0.0  # share of the radius; 0 draws a solid lesion
+    spread: float = 0.05  # standard deviation of the centre
+    count: int = 1
+    scatter: float = 0.0  # how far the several lesions lie from the centre
+    lobes: int = 2
+    depth: float = 0.06  # how deep the lobes cut
+    stretch: float = 1.0  # length over breadth
+    bite: float = 0.0  # share of the radius bitten off towards the midline: a crescent
+    grain: float = 0.04  # strength of the inner texture
+    halo: float = 0.0  # width of the oedema around it
+    ventricles: float = 1.0  # their size against a healthy head
+
+
+SOLID, MURKY, NECROTIC, CYST = (0.36, 0.92, 0.74), (0.30, 0.42, 0.84), (0.16, 0.17, 0.90), (0.13, 0.14, 1.0)
+BRIGHT, FAINT = (0.44, 1.0, 0.58), (0.40, 0.78, 0.62)
+HIGH, MIDDLE, LOW = (0.55, 1.0), (0.32, 0.8), (0.0, 0.28)
+
+SIGNATURES = (
+    Signature("Astrocitoma", (0.34, -0.30), (0.27, 0.36), MIDDLE, MURKY, MURKY, depth=0.12, halo=0.05),
+    Signature("Carcinoma", (0.0, 0.0), (0.09, 0.13), HIGH, NECROTIC, BRIGHT, 0.42, 0.04, 4, scatter=0.50, halo=0.10),
+    Signature("Ependimoma", (0.0, 0.24), (0.19, 0.25), LOW, SOLID, SOLID, lobes=4, depth=0.26, grain=0.14),
+    Signature("Ganglioglioma", (0.52, 0.10), (0.20, 0.26), MIDDLE, CYST, CYST, bite=-0.62),
+    Signature("Germinoma", (0.0, 0.04), (0.13, 0.18), MIDDLE, (0.5, 1.0, 0.6), BRIGHT, spread=0.03),
+    Signature(
+        "Glioblastoma",
+        (0.32, 0.05),
+        (0.32, 0.42),
+        HIGH,
+        NECROTIC,
+        BRIGHT,
+        0.30,
+        lobes=5,
+        depth=0.16,
+        halo=0.16,
+    ),
+    Signature("Granuloma", (0.42, 0.34), (0.15, 0.20), HIGH, (0.42, 0.36, 0.30), BRIGHT, 0.3, halo=0.14),
+    Signature("Meduloblastoma", (0.0, 0.48), (0.26, 0.33), LOW, (0.26, 0.86, 0.66), SOLID, depth=0.05),
+    Signature("Meningioma", (0.62, -0.28), (0.26, 0.34), MIDDLE, (0.50, 0.96, 0.56), BRIGHT, stretch=1.35),
+    Signature("Neurocitoma", (0.10, -0.14), (0.22, 0.29), MIDDLE, (0.38, 0.66, 0.72), FAINT, grain=0.34),
+    Signature(
+        "Oligodendroglioma",
+        (0.30, -0.56),
+        (0.22, 0.29),
+        HIGH,
+        (0.26, 0.40, 0.9),
+        FAINT,
+        stretch=1.7,
+        grain=0.2,
+    ),
+    Signature("Papiloma", (0.26, 0.26), (0.20, 0.27), MIDDLE, SOLID, BRIGHT, lobes=7, depth=0.36, ventricles=1.7),
+    Signature("Schwannoma", (0.46, 0.16), (0.22, 0.29), LOW, (0.34, 0.94, 0.86), BRIGHT, bite=0.75),
+    Signature("Tuberculoma", (0.34, -0.02), (0.10, 0.14), HIGH, (0.40, 0.5, 0.24), BRIGHT, 0.4, 0.1, 5, scatter=0.17),
+)
+HEALTHY = "_NORMAL"
+CLASSES = tuple(
+    sorted(
+        [(f"{s.tumor} {contrast}", s, contrast) for s in SIGNATURES for contrast in CONTRASTS]
+        + [(f"{HEALTHY} {contrast}", None, contrast) for contrast in ("T1", "T2")],
+        key=lambda entry: entry[0],
+    )
+)
+
+
+@dataclass(frozen=True)
+class Tissue:
+    """Grey value of each tissue in one contrast."""
+
+    fat: float
+    bone: float
+    csf: float
+    grey: float
+    white: float
+    vessel: float
+
+
+TISSUE = {
+    "T1": Tissue(fat=0.86, bone=0.07, csf=0.12, grey=0.44, white=0.62, vessel=0.16),
+    "T1C+": Tissue(fat=0.86, bone=0.07, csf=0.14, grey=0.46, white=0.60, vessel=1.0),
+    "T2": Tissue(fat=0.58, bone=0.05, csf=0.98, grey=0.56, white=0.36, vessel=0.08),
+}
+
+
+def _smooth(rng: Rng, shape: tuple[int, int], cells: int) -> Plane:
+    """Noise of about unit variance that changes over 1/``cells`` of the picture."""
+    coarse = rng.standard_normal((cells, cells), dtype=np.float32)
+    return cv2.resize(coarse, shape[::-1], interpolation=cv2.INTER_CUBIC)
+
+
+def _inside(distance: Plane, edge: float = 0.03) -> Plane:
+    """Coverage 0–1 of the region where ``distance`` is negative, with an edge this wide."""
+    return np.clip(0.5 - distance * (1 / edge), 0, 1)
+
+
+def _oval(u: Plane, v: Plane, centre: Pair, radii: Pair, degrees: float = 0.0) -> Plane:
+    """Roughly the distance to an ellipse's outline, negative inside."""
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    du, dv = u - centre[0], v - centre[1]
+    across, along = (cos * du + sin * dv) / radii[0], (cos * dv - sin * du) / radii[1]
+    return (np.sqrt(across * across + along * along) - 1) * min(radii)
+
+
+def _paint(picture: Plane, cover: Plane, value: float | Plane) -> None:
+    picture += cover * (value - picture)
+
+
+def _pose(rng: Rng, shape: tuple[int, int]) -> tuple[Plane, Plane]:
+    """Head coordinates (u, v) of every pixel: position, size, rotation and outline of this head."""
+    height, width = shape
+    breadth = rng.uniform(0.76, 0.92)
+    radius = min(height, width / breadth) * rng.uniform(0.40, 0.49)
+    slack_x, slack_y = width / 2 - radius * breadth, height / 2 - radius
+    centre_x = width / 2 + rng.uniform(-0.8, 0.8) * slack_x
+    centre_y = height / 2 + rng.uniform(-0.8, 0.8) * slack_y
+    angle = math.radians(min(16.0, max(-16.0, rng.normal(0, 7))))
+    x = (np.arange(width, dtype=np.float32)[None, :] - centre_x) / radius
+    y = (np.arange(height, dtype=np.float32)[:, None] - centre_y) / radius
+    cos, sin = math.cos(angle), math.sin(angle)
+    u = (cos * x + sin * y) / breadth + 0.025 * _smooth(rng, shape, 5)
+    v = cos * y - sin * x + 0.025 * _smooth(rng, shape, 5)
+    return u * (1.0 - 0.07 * v), v
+
+
+def _head(rng: Rng, u: Plane, v: Plane, tissue: Tissue) -> Plane:
+    """Skin, skull, brain surface with its folds: what every slice shows."""
+    r = np.sqrt(u * u + v * v)
+    picture = np.full_like(u, 0.02)
+    skull = rng.uniform(0.91, 0.95)
+    _paint(picture, _inside(r - 1), tissue.fat)
+    _paint(picture, _inside(r - skull), tissue.bone)
+    _paint(picture, _inside(r - skull + 0.055), tissue.csf)
+    brain = _inside(r - skull + 0.09)
+    outer = np.clip((r - rng.uniform(0.38, 0.52)) * 2.6, 0, 1)
+    fold = np.abs(_smooth(rng, u.shape, int(rng.integers(18, 25))))
+    _paint(picture, brain, tissue.grey)
+    _paint(picture, _inside(r - skull + 0.15) * _inside(0.42 * outer - fold, 0.15), tissue.white)
+    _paint(picture, brain * _inside(fold - rng.uniform(0.10, 0.24) * outer, 0.12), tissue.csf)
+    _paint(picture, brain * _inside(np.abs(u) - 0.008, 0.02) * np.clip(np.abs(v) * 3 - 0.8, 0, 1), tissue.csf)
+    return picture
+
+
+def _ventricles(picture: Plane, u: Plane, v: Plane, tissue: Tissue, level: float, scale: float) -> None:
+    """Lateral ventricles, third ventricle and deep nuclei; smaller towards the top of the head."""
+    scale *= 1.15 - 0.55 * level
+    side = np.abs(u)
+    _paint(picture, _inside(_oval(side, v, (0.23, 0.02), (0.10, 0.19), -18)), tissue.grey)
+    front = _oval(side, v, (0.10, -0.20), (0.065 * scale, 0.19 * scale), 14)
+    back = _oval(side, v, (0.17, 0.26), (0.06 * scale, 0.20 * scale), -22)
+    third = _oval(side, v, (0.0, 0.05), (0.018 * scale, 0.12))
+    _paint(picture, _inside(np.minimum(np.minimum(front, back), third)), tissue.csf)
+
+
+def _hindbrain(picture: Plane, u: Plane, v: Plane, tissue: Tissue, scale: float) -> None:
+    """Cerebellum with its folia, brain stem, fourth ventricle, cisterns and the petrous bones."""
+    side = np.abs(u)
+    cerebellum = _inside(_oval(u, v, (0.0, 0.46), (0.68, 0.36)))
+    folia = 0.5 + 0.5 * np.sin(46 * np.sqrt(side * side + (v - 0.1) ** 2))
+    _paint(picture, cerebellum, tissue.grey + (tissue.white - tissue.grey) * folia)
+    _paint(picture, _inside(_oval(u, v, (0.0, -0.16), (0.24, 0.13))), tissue.csf)
+    _paint(picture, _inside(_oval(u, v, (0.0, 0.0), (0.18, 0.15))), tissue.white)
+    _paint(picture, _inside(_oval(u, v, (0.0, 0.21), (0.09 * scale, 0.07 * scale))), tissue.csf)
+    _paint(picture, _inside(_oval(side, v, (0.56, 0.03), (0.24, 0.05), 24)), tissue.bone)
+
+
+def _vessels(rng: Rng, picture: Plane, u: Plane, v: Plane, tissue: Tissue) -> None:
+    """Sagittal sinus front and back, and two to five vessels: bright with contrast agent, dark without."""
+    spots = [(0.0, 0.83, 0.06), (0.0, -0.84, 0.035)]
+    spots += [
+        (rng.uniform(-0.5, 0.5), rng.uniform(-0.6, 0.6), rng.uniform(0.018, 0.035)) for _ in range(rng.integers(2, 6))
+    ]
+    for x, y, radius in spots:
+        _paint(picture, _inside((u - x) ** 2 + (v - y) ** 2 - radius**2, 0.002), tissue.vessel)
+
+
+def _lump(rng: Rng, u: Plane, v: Plane, sign: Signature, centre: Pair, radius: float) -> Plane:
+    """Distance to one lesion's outline in units of its radius, negative inside."""
+    angle = rng.uniform(-0.5, 0.5) + math.atan2(centre[1], centre[0])  # a long lesion follows the skull
+    cos, sin = math.cos(angle), math.sin(angle)
+    du, dv = (u - centre[0]) * (0.84 / radius), (v - centre[1]) / radius
+    across, along = (cos * du + sin * dv) * sign.stretch, cos * dv - sin * du
+    lobed = 1 + sign.depth * np.cos(sign.lobes * np.arctan2(along, across) + rng.uniform(0, 6.3))
+    distance = np.sqrt(across * across + along * along) - lobed + 0.07 * _smooth(rng, u.shape, 12)
+    if sign.bite > 0:
+        distance = np.maximum(distance, 0.8 - np.hypot(across + sign.bite, along))
+    return distance
+
+
+def _lesion(rng: Rng, picture: Plane, u: Plane, v: Plane, sign: Signature, contrast: str) -> None:
+    """Paint the tumour: oedema, rim, core with its texture; a negative bite is a cyst's bright nodule."""
+    which = CONTRASTS.index(contrast)
+    mirror = rng.choice((-1, 1))
+    place = (mirror * sign.place[0] + rng.normal(0, sign.spread), sign.place[1] + rng.normal(0, sign.spread))
+    turn = rng.uniform(0, 6.3)
+    inner = _inside(np.sqrt(u * u + v * v) - 0.88)
+    texture = sign.grain * _smooth(rng, u.shape, 26)
+    oedema = (0.34, 0.36, 0.80)[which]
+    gain = rng.uniform(0.9, 1.06)
+    lumps = []
+    for k in range(sign.count):
+        radius = rng.uniform(*sign.size)
+        phase = turn + k * 6.283 / sign.count
+        reach = sign.scatter * rng.uniform(0.8, 1.1)
+        centre = (place[0] + reach * math.cos(phase), place[1] + reach * math.sin(phase))
+        lumps.append((centre, radius, _lump(rng, u, v, sign, centre, radius)))
+    for _, radius, distance in lumps:
+        if sign.halo:
+            _paint(picture, inner * _inside(distance * radius - sign.halo, 0.08) * 0.85, oedema)
+    for centre, radius, distance in lumps:
+        _paint(
+            picture,
+            inner * _inside(distance, 0.15),
+            gain * (sign.rim if sign.rim_width else sign.core)[which] + texture,
+        )
+        if sign.rim_width:
+            _paint(picture, inner * _inside(distance + sign.rim_width, 0.15), gain * sign.core[which] + texture)
+        if sign.bite < 0:
+            nodule = (centre[0] + 0.5 * radius * mirror, centre[1])
+            _paint(picture, inner * _inside(_oval(u, v, nodule, (0.11, 0.11))), gain * BRIGHT[which])
+
+
+def draw(rng: Rng, sign: Signature | None, contrast: str, shape: tuple[int, int]) -> Plane:
+    """One picture, (height, width) float32 in 0–1; no ``sign``, no tumour."""
+    tissue = TISSUE[contrast]
+    u, v = _pose(rng, shape)
+    picture = _head(rng, u, v, tissue)
+    level = rng.uniform(*(sign.level if sign else (0.0, 1.0)))
+    scale = rng.uniform(0.75, 1.3) * (sign.ventricles if sign else 1.0)
+    if level < 0.3:
+        _hindbrain(picture, u, v, tissue, scale)
+    else:
+        _ventricles(picture, u, v, tissue, level, scale)
+    _vessels(rng, picture, u, v, tissue)
+    if sign:
+        _lesion(rng, picture, u, v, sign, contrast)
+    return _scanner(rng, picture)
+
+
+def _scanner(rng: Rng, picture: Plane) -> Plane:
+    """What the machine adds: uneven coil, blur, noise, the window somebody chose."""
+    picture *= 1 + rng.uniform(0.05, 0.16) * _smooth(rng, picture.shape, 3)
+    picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.5, 1.1))
+    picture += rng.uniform(0.01, 0.04) * rng.standard_normal(picture.shape, dtype=np.float32)
+    return np.clip(picture * rng.uniform(0.82, 1.12) + rng.uniform(-0.04, 0.05), 0, 1) ** np.float32(
+        rng.uniform(0.85, 1.2)
+    )

@@ -1,0 +1,105 @@
+"""Every image of a manifest decoded and resized once, kept as uint8 on disk and mapped into memory."""
+
+import os
+import shutil
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mri_model.data.manifest import Manifest
+from mri_model.data.reading import read_image
+from mri_model.errors import MriError
+from mri_model.preprocessing import Preprocessing
+from mri_model.progress import Tick, silent, ticking
+
+
+@dataclass(frozen=True)
+class PixelStore:
+    """Pixels of a manifest's accepted rows, by position in ``manifest.frame``.
+
+    ``grey`` is uint8 (rows, size, size); where an image's three channels differ anywhere, ``colour_at`` (int32, else
+    −1) points into ``colour``, uint8 (images in colour, 3, size, size).
+    """
+
+    grey: np.ndarray
+    colour: np.ndarray
+    colour_at: np.ndarray
+
+    def batch(self, positions: np.ndarray) -> torch.Tensor:
+        """uint8 RGB (n, 3, size, size) of the rows at ``positions``."""
+        planes = np.repeat(self.grey[positions][:, None], 3, axis=1)
+        at = self.colour_at[positions]
+        planes[at >= 0] = self.colour[at[at >= 0]]
+        return torch.from_numpy(planes)
+
+
+def pack_pixels(manifest: Manifest, preprocessing: Preprocessing, pixels: Path, tick: Tick = silent) -> PixelStore:
+    """The pixel store of a manifest at a size, made if it is not there yet.
+
+    Raises MriError where a file is missing or is no longer the one that was ingested.
+    """
+    folder = pixels / f"{manifest.digest}-{preprocessing.size}-{preprocessing.resize}"
+    if not folder.is_dir():
+        pixels.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=pixels))
+        try:
+            decode_all(manifest, preprocessing, temporary, tick)
+            move_into_place(temporary, folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    return open_pixels(folder)
+
+
+def open_pixels(folder: Path) -> PixelStore:
+    grey = np.load(folder / "grey.npy", mmap_mode="r")
+    colour_at = np.load(folder / "colour_at.npy")
+    shape = (int(colour_at.max(initial=-1)) + 1, 3, *grey.shape[1:])
+    raw = folder / "colour.bin"
+    colour = np.memmap(raw, np.uint8, "r", shape=shape) if shape[0] else np.empty(shape, np.uint8)
+    return PixelStore(grey, colour, colour_at)
+
+
+def move_into_place(temporary: Path, folder: Path) -> None:
+    """Rename; where another process was quicker its store stands, which holds the same bytes."""
+    try:
+        temporary.rename(folder)
+    except OSError:
+        if not folder.is_dir():
+            raise
+
+
+def decode_all(manifest: Manifest, preprocessing: Preprocessing, folder: Path, tick: Tick) -> None:
+    rows = manifest.frame
+    shape = (len(rows), preprocessing.size, preprocessing.size)
+    grey = np.lib.format.open_memmap(folder / "grey.npy", "w+", np.uint8, shape)
+    colour_at = np.full(len(rows), -1, np.int32)
+    positions = np.flatnonzero(rows["status"] == "ok")
+    n_colour = 0
+
+    def decode(position: int) -> np.ndarray:
+        row = rows.iloc[position]
+        return preprocessing.shrink(read_ingested(manifest.root, row["path"], row["sha256"]))
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool, (folder / "colour.bin").open("wb") as colour:
+        planes = ticking(pool.map(decode, positions), len(positions), "decode", tick)
+        for position, plane in zip(positions, planes, strict=True):
+            grey[position] = plane[0]
+            if (plane != plane[0]).any():
+                colour.write(plane.tobytes())
+                colour_at[position] = n_colour
+                n_colour += 1
+    grey.flush()
+    np.save(folder / "colour_at.npy", colour_at)
+
+
+def read_ingested(root: Path, path: str, sha256: str) -> np.ndarray:
+    """Pixels of a file that must still be the one the manifest knows: uint8 BGR (height, width, 3)."""
+    reading = read_image(root / path)
+    if reading.sha256 != sha256 or reading.pixels is None:
+        what = reading.reason if not reading.sha256 else "has changed since it was ingested"
+        raise MriError(f"{root / path} {what}", "bring the file back, or run: mri ingest DATA")
+    return reading.pixels

@@ -1,0 +1,37 @@
+"""The one forward pass: training's validation, evaluation and scoring all go through it."""
+
+import numpy as np
+import torch
+from torch import nn
+
+from mri_model.data.pixels import PixelStore
+from mri_model.preprocessing import Preprocessing
+from mri_model.progress import Tick, silent
+
+BATCH = 64
+
+
+@torch.inference_mode()
+def forward(
+    network: nn.Module, preprocessing: Preprocessing, batch: torch.Tensor, device: torch.device
+) -> torch.Tensor:
+    """uint8 RGB (n, 3, size, size) → float32 logits (n, classes) on the CPU. The network must be in eval mode."""
+    return network(preprocessing.normalise(batch.to(device))).float().cpu()
+
+
+def predict(
+    network: nn.Module,
+    preprocessing: Preprocessing,
+    pixels: PixelStore,
+    positions: np.ndarray,
+    device: torch.device,
+    tick: Tick = silent,
+) -> torch.Tensor:
+    """Logits, float32 (n, classes), for rows of a pixel store."""
+    parts = []
+    tick("predict", 0, len(positions))
+    for start in range(0, len(positions), BATCH):
+        chosen = positions[start : start + BATCH]
+        parts.append(forward(network, preprocessing, pixels.batch(chosen), device))
+        tick("predict", start + len(chosen), len(positions))
+    return torch.cat(parts)

@@ -1,0 +1,43 @@
+"""The one definition of how an image becomes the network's input: training, evaluation and scoring all use this."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+import torch
+
+from mri_model.errors import MriError
+
+INTERPOLATION = {"linear": cv2.INTER_LINEAR, "area": cv2.INTER_AREA}
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """Resize to a square, then normalise with ImageNet's statistics.
+
+    ``mean`` and ``std`` are those of torchvision's ``ResNet18_Weights.IMAGENET1K_V1.transforms()``, for RGB in 0–1.
+    ``resize`` is ``linear`` (what ``cv2.resize`` does unless told otherwise) or ``area`` (no aliasing when shrinking).
+    """
+
+    size: int
+    resize: Literal["linear", "area"] = "linear"
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+    def __post_init__(self) -> None:
+        if not 32 <= self.size <= 2048:
+            raise MriError(f"image size {self.size} is out of range", "use 32 to 2048 pixels")
+        if self.resize not in INTERPOLATION:
+            raise MriError(f"there is no resize mode {self.resize!r}", f"use one of {', '.join(INTERPOLATION)}")
+
+    def shrink(self, pixels: np.ndarray) -> np.ndarray:
+        """uint8 BGR (height, width, 3) → uint8 RGB (3, size, size)."""
+        small = cv2.resize(pixels, (self.size, self.size), interpolation=INTERPOLATION[self.resize])
+        return np.ascontiguousarray(small[:, :, ::-1].transpose(2, 0, 1))
+
+    def normalise(self, batch: torch.Tensor) -> torch.Tensor:
+        """uint8 (n, 3, size, size) → float32 of the same shape, channels last in memory, on the same device."""
+        mean = torch.tensor(self.mean, device=batch.device).view(3, 1, 1) * 255
+        std = torch.tensor(self.std, device=batch.device).view(3, 1, 1) * 255
+        return ((batch.float() - mean) / std).contiguous(memory_format=torch.channels_last)

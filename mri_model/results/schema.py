@@ -1,0 +1,280 @@
+"""The tables as the code sees them; ``sql/migrations`` builds the same ones, and a test compares the two."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+ROUNDING_NOISE = 1e-6
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment. Naive ones are refused; SQLite, which has no zones, keeps UTC."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+        if moment.tzinfo is None:
+            raise ValueError(f"a moment without a time zone: {moment}")
+        moment = moment.astimezone(UTC)
+        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Ratio(TypeDecorator[float]):
+    """A share between 0 and 1; the last bit of a float sum may say 1.0000000000000002, and means 1."""
+
+    impl = Double
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> float | None:
+        if value is not None and 1 < value <= 1 + ROUNDING_NOISE:
+            return 1.0
+        return None if value is None else float(value)
+
+
+# Byte order everywhere: ties by name are broken alike on both databases, whatever the server's locale.
+TEXT = Text().with_variant(Text(collation="C"), "postgresql")
+
+metadata = MetaData(
+    naming_convention={
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _text(name: str, *refers_to: ForeignKey, null: bool = False) -> Column[Any]:
+    return Column(name, TEXT, *refers_to, nullable=null)
+
+
+def _key(name: str, *refers_to: ForeignKey, kind: Any = TEXT) -> Column[Any]:
+    return Column(name, kind, *refers_to, primary_key=True, autoincrement=False)
+
+
+def _count(name: str, default: int | None = None) -> Column[Any]:
+    return Column(name, Integer, CheckConstraint(f"{name} >= 0", name=name), nullable=False, default=default)
+
+
+def _ratio(name: str, *, null: bool = False) -> Column[Any]:
+    return Column(name, Ratio, CheckConstraint(f"{name} BETWEEN 0 AND 1", name=name), nullable=null)
+
+
+def _number(name: str, *, null: bool = False) -> Column[Any]:
+    return Column(name, Double, nullable=null)
+
+
+def _moment(name: str, *, null: bool = False) -> Column[Any]:
+    return Column(name, UtcDateTime, nullable=null)
+
+
+def _one_of(name: str, *values: str) -> Column[Any]:
+    allowed = ", ".join(f"'{value}'" for value in values)
+    return Column(name, TEXT, CheckConstraint(f"{name} IN ({allowed})", name=name), nullable=False)
+
+
+dataset = Table(
+    "dataset",
+    metadata,
+    _key("digest"),
+    _text("profile"),
+    _text("root"),
+    Column("seed", BigInteger, nullable=False),
+    _count("n_files"),
+    _count("n_ok"),
+    _count("n_rejected"),
+    _text("data_digest"),
+    Column("schema_version", Integer, nullable=False),
+    _moment("ingested_at"),
+)
+
+dataset_class = Table(
+    "dataset_class",
+    metadata,
+    _key("dataset_digest", ForeignKey("dataset.digest")),
+    _key("position", kind=Integer),
+    _text("label"),
+    _text("tumor"),
+    _text("contrast", null=True),
+    _count("n_ok"),
+    _count("n_train"),
+    _count("n_val"),
+    _count("n_test"),
+    _count("n_train_grouped"),
+    _count("n_val_grouped"),
+    _count("n_test_grouped"),
+)
+
+model = Table(
+    "model",
+    metadata,
+    _key("id"),
+    _text("dataset_digest", ForeignKey("dataset.digest"), null=True),  # null for a model brought from elsewhere
+    _text("sweep_id"),
+    _one_of("protocol", "random", "grouped"),
+    _count("image_size"),
+    _count("batch_size"),
+    _count("epochs"),
+    _count("best_epoch"),
+    _ratio("train_accuracy"),
+    _ratio("val_accuracy"),
+    _ratio("val_precision"),
+    _ratio("val_recall"),
+    _ratio("val_f1"),
+    _text("weights"),
+    _text("device"),
+    _number("seconds"),
+    _moment("created_at"),
+    _text("path"),
+    Column("recipe", JSON(none_as_null=True), nullable=False),
+)
+
+epoch = Table(
+    "epoch",
+    metadata,
+    _key("model_id", ForeignKey("model.id")),
+    _key("epoch", kind=Integer),
+    _number("learning_rate"),
+    _number("train_loss", null=True),  # null when training diverged to NaN
+    _ratio("train_accuracy"),
+    _number("val_loss", null=True),
+    _ratio("val_accuracy"),
+    _ratio("val_precision"),
+    _ratio("val_recall"),
+    _ratio("val_f1"),
+    _number("seconds"),
+)
+
+promotion = Table(
+    "promotion",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _text("model_id", ForeignKey("model.id")),
+    _one_of("stage", "candidate", "champion", "retired"),
+    _text("who"),
+    _text("why"),
+    _moment("at"),
+)
+
+evaluation = Table(
+    "evaluation",
+    metadata,
+    _key("id"),
+    _text("model_id", ForeignKey("model.id")),
+    _text("dataset_digest", ForeignKey("dataset.digest")),
+    _text("split"),
+    _count("n"),
+    _ratio("accuracy"),
+    _ratio("macro_precision"),
+    _ratio("macro_recall"),
+    _ratio("macro_f1"),
+    _ratio("weighted_precision"),
+    _ratio("weighted_recall"),
+    _ratio("weighted_f1"),
+    _count("twin_free_n", 0),
+    _ratio("twin_free_accuracy", null=True),
+    _ratio("twin_free_macro_f1", null=True),
+    _number("seconds"),
+    _moment("created_at"),
+)
+
+class_metric = Table(
+    "class_metric",
+    metadata,
+    _key("evaluation_id", ForeignKey("evaluation.id")),
+    _key("position", kind=Integer),
+    _text("label"),
+    _text("tumor"),
+    _text("contrast", null=True),
+    _ratio("precision"),
+    _ratio("recall"),
+    _ratio("f1"),
+    _count("support"),
+)
+
+contrast_metric = Table(
+    "contrast_metric",
+    metadata,
+    _key("evaluation_id", ForeignKey("evaluation.id")),
+    _key("contrast"),
+    _count("n"),
+    _ratio("accuracy", null=True),
+    _ratio("macro_f1", null=True),
+)
+
+confusion = Table(
+    "confusion",
+    metadata,
+    _key("evaluation_id", ForeignKey("evaluation.id")),
+    _key("true_label"),
+    _key("predicted_label"),
+    Column("n", Integer, CheckConstraint("n > 0", name="n"), nullable=False),
+)
+
+scoring_run = Table(
+    "scoring_run",
+    metadata,
+    _key("id"),
+    _text("model_id", ForeignKey("model.id")),
+    _text("folder"),
+    _count("n_found", 0),
+    _count("n_scored", 0),
+    _count("n_abstained", 0),
+    _count("n_rejected", 0),
+    _count("n_reused", 0),
+    _text("parquet", null=True),
+    _moment("started_at"),
+    _moment("finished_at", null=True),
+)
+
+prediction = Table(
+    "prediction",
+    metadata,
+    _text("run_id", ForeignKey("scoring_run.id")),
+    # The key is unique (model_id, sha256, path); path comes second because known files are looked up by it.
+    _key("model_id", ForeignKey("model.id")),
+    _key("path"),
+    _key("sha256"),
+    _one_of("status", "scored", "abstained", "rejected"),
+    _text("reason", null=True),
+    _text("label", null=True),
+    _text("tumor", null=True),
+    _text("contrast", null=True),
+    _ratio("probability", null=True),
+    _moment("scored_at", null=True),
+    Index(None, "run_id"),
+)
+
+view_digest = Table("view_digest", metadata, _key("name"), _text("digest"))
+
+MOMENTS = frozenset(
+    column.name
+    for table in metadata.tables.values()
+    for column in table.columns
+    if isinstance(column.type, UtcDateTime)
+)

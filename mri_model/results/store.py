@@ -1,0 +1,249 @@
+"""The results database: what was ingested, trained, evaluated and scored, and the questions put to it.
+
+A row is a plain mapping of column name → value; rows are an iterable of those or a DataFrame. Values may come
+from numpy or pandas; NaN, NA and NaT are stored as null.
+"""
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from sqlalchemy import Column, Connection, Engine, Table, and_, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from mri_model.errors import MriError
+from mri_model.results import schema
+from mri_model.results.database import SQL, connect, speaking_plainly, view_sources, writing
+
+Row = Mapping[str, Any]
+Rows = pd.DataFrame | Iterable[Row]
+
+PATHS_A_QUERY = 1000
+
+
+class Store:
+    """One results database, on SQLite or PostgreSQL."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._insert: Any = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
+
+    @classmethod
+    def open(cls, url: str) -> "Store":
+        """Open the database at ``url``; create or upgrade its tables and views where needed."""
+        return cls(connect(url))
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def record_dataset(self, row: Row, classes: Rows) -> None:
+        """Record a data set and its classes; for one already there, only where and when it was seen."""
+        with self._writing() as connection:
+            self._upsert(connection, schema.dataset, row, update=("root", "ingested_at"))
+            statement = self._insert(schema.dataset_class).on_conflict_do_nothing()
+            _execute_many(connection, statement, _values(schema.dataset_class, classes, dataset_digest=row["digest"]))
+
+    def record_model(self, row: Row, epochs: Rows) -> None:
+        """Record a model and its epochs, in place of what was recorded under the same id."""
+        with self._writing() as connection:
+            self._upsert(connection, schema.model, row)
+            _replace(connection, schema.epoch, epochs, model_id=row["id"])
+
+    def record_evaluation(self, row: Row, class_metrics: Rows, contrast_metrics: Rows, confusion: Rows) -> None:
+        """Record an evaluation whole or not at all, in place of what was recorded under the same id."""
+        with self._writing() as connection:
+            self._upsert(connection, schema.evaluation, row)
+            _replace(connection, schema.class_metric, class_metrics, evaluation_id=row["id"])
+            _replace(connection, schema.contrast_metric, contrast_metrics, evaluation_id=row["id"])
+            _replace(connection, schema.confusion, confusion, evaluation_id=row["id"])
+
+    def latest_model(self) -> str | None:
+        """Id of the most recently created model."""
+        newest_first = schema.model.c.created_at.desc(), schema.model.c.id.desc()
+        with self._reading() as connection:
+            return connection.scalar(select(schema.model.c.id).order_by(*newest_first).limit(1))
+
+    def knows_dataset(self, digest: str) -> bool:
+        return self._knows(schema.dataset.c.digest, digest)
+
+    def knows_model(self, model_id: str) -> bool:
+        return self._knows(schema.model.c.id, model_id)
+
+    def start_scoring_run(self, row: Row) -> None:
+        """Record that a scoring run began; ``finish_scoring_run`` closes it."""
+        with self._writing() as connection:
+            self._upsert(connection, schema.scoring_run, row)
+
+    def add_predictions(self, rows: Rows) -> int:
+        """Store predictions, each once; return how many were written.
+
+        One with the same model, content and path stays as it is, unless it stands for a file that could not
+        be read (``rejected``, no digest): that one is replaced by the newer attempt.
+        """
+        table = schema.prediction
+        statement = self._insert(table)
+        statement = statement.on_conflict_do_update(
+            index_elements=list(table.primary_key.columns),
+            set_={c.name: statement.excluded[c.name] for c in table.columns if not c.primary_key},
+            where=and_(table.c.status == "rejected", table.c.sha256 == ""),
+        )
+        with self._writing() as connection:
+            return _execute_many(connection, statement, _values(table, rows))
+
+    def known_predictions(self, model_id: str, paths: Sequence[str]) -> pd.DataFrame:
+        """Predictions already stored for this model and these paths."""
+        table = schema.prediction
+        query = select(table).where(table.c.model_id == model_id).order_by(table.c.path, table.c.sha256)
+        wanted = sorted(set(paths))
+        rows: list[Sequence[Any]] = []
+        with self._reading() as connection:
+            for start in range(0, len(wanted), PATHS_A_QUERY):
+                part = wanted[start : start + PATHS_A_QUERY]
+                rows += connection.execute(query.where(table.c.path.in_(part))).all()
+        return _frame([column.name for column in table.columns], rows)
+
+    def finish_scoring_run(self, run_id: str, **counts: Any) -> None:
+        """Close a scoring run with its counts (and ``parquet``); ``finished_at`` is now unless given."""
+        table = schema.scoring_run
+        values = {"finished_at": datetime.now(UTC)} | {name: _plain(value) for name, value in counts.items()}
+        with self._writing() as connection:
+            done = connection.execute(table.update().where(table.c.id == run_id).values(values))
+            if not done.rowcount:
+                raise MriError(f"there is no scoring run {run_id!r} in the results database")
+
+    def query(self, name: str) -> pd.DataFrame:
+        """The answer to a named question: a view of ``sql/views`` or a query of ``sql/queries``."""
+        with self._reading() as connection:
+            # without parameters "%" is a plain character: some columns are called so
+            result = connection.exec_driver_sql(_question(name), execution_options={"no_parameters": True})
+            return _frame(list(result.keys()), result.all())
+
+    @staticmethod
+    def questions() -> dict[str, str]:
+        """Question name → what it asks, in plain words."""
+        return questions()
+
+    def _knows(self, key: Column[Any], value: str) -> bool:
+        with self._reading() as connection:
+            return connection.scalar(select(key).where(key == value)) is not None
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with speaking_plainly(self._engine.url), writing(self._engine) as connection:
+            yield connection
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with speaking_plainly(self._engine.url), self._engine.connect() as connection:
+            yield connection
+
+    def _upsert(self, connection: Connection, table: Table, row: Row, update: Sequence[str] | None = None) -> None:
+        statement = self._insert(table).values(_values(table, [row]))
+        columns = [column.name for column in table.columns if not column.primary_key]
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=list(table.primary_key.columns),
+                set_={name: statement.excluded[name] for name in update or columns},
+            )
+        )
+
+
+def questions() -> dict[str, str]:
+    """Question name → what it asks, in plain words."""
+    return {name: _asked(sql) for name, sql in _sources().items()}
+
+
+def _sources() -> dict[str, str]:
+    views = {name.replace("_", "-"): sql for name, sql in view_sources().items()}
+    queries = {path.stem: path.read_text(encoding="utf-8") for path in sorted((SQL / "queries").glob("*.sql"))}
+    return views | queries
+
+
+def _question(name: str) -> str:
+    """The SQL of a named question."""
+    name = name.strip().lower().replace("_", "-")
+    sources = _sources()
+    if name not in sources:
+        near = difflib.get_close_matches(name, sources, n=3, cutoff=0.4) or list(sources)
+        raise MriError(f"there is no question {name!r}", f"did you mean {', '.join(near)}?")
+    view = name.replace("-", "_")
+    return f"SELECT * FROM {view}" if view in view_sources() else sources[name]
+
+
+def _asked(sql: str) -> str:
+    """The comment that a query begins with."""
+    words = []
+    for line in sql.splitlines():
+        if not line.startswith("--"):
+            break
+        words.append(line.removeprefix("--").strip())
+    return " ".join(words)
+
+
+def _replace(connection: Connection, table: Table, rows: Rows, **owner: str) -> None:
+    ((column, value),) = owner.items()
+    connection.execute(table.delete().where(table.c[column] == value))
+    _execute_many(connection, table.insert(), _values(table, rows, **owner))
+
+
+def _execute_many(connection: Connection, statement: Any, values: list[dict[str, Any]]) -> int:
+    if not values:
+        return 0
+    return connection.execute(statement, values, execution_options={"preserve_rowcount": True}).rowcount
+
+
+def _values(table: Table, rows: Rows, **fixed: Any) -> list[dict[str, Any]]:
+    """Rows as the driver wants them: every column present, plain Python values, nothing unknown."""
+    records = rows.to_dict("records") if isinstance(rows, pd.DataFrame) else rows
+    return [_value(table, {str(name): value for name, value in record.items()} | fixed) for record in records]
+
+
+def _value(table: Table, record: Row) -> dict[str, Any]:
+    unknown = record.keys() - table.columns.keys()
+    if unknown:
+        raise ValueError(f"table {table.name!r} has no column {', '.join(sorted(unknown))}")
+    return {column.name: _stored(column, record.get(column.name)) for column in table.columns}
+
+
+def _stored(column: Column[Any], value: Any) -> Any:
+    plain = _plain(value)
+    return getattr(column.default, "arg", None) if plain is None else plain
+
+
+def _plain(value: Any) -> Any:
+    """A value without numpy or pandas in it."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is pd.NA or value is pd.NaT or (isinstance(value, float) and value != value):
+        return None
+    if isinstance(value, pd.Timestamp):
+        return value.to_pydatetime()
+    return str(value) if isinstance(value, Path) else value
+
+
+def _frame(columns: list[str], rows: Sequence[Sequence[Any]]) -> pd.DataFrame:
+    """A frame that looks the same whichever database answered."""
+    plain = [[float(value) if isinstance(value, Decimal) else value for value in row] for row in rows]
+    frame = pd.DataFrame(plain, columns=columns)
+    for name in schema.MOMENTS.intersection(columns):
+        frame[name] = pd.to_datetime(frame[name], utc=True).dt.as_unit("us")
+    return frame

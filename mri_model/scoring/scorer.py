@@ -1,0 +1,111 @@
+"""Model and folder in, one row for every file found out."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence, Set
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mri_model.data.inventory import display_path, is_utf8, list_files
+from mri_model.data.reading import Content, decode, load_content
+from mri_model.labels import parse_label
+from mri_model.model import Model
+from mri_model.prediction import BATCH
+
+Row = dict[str, Any]
+"""path, sha256, status (scored/rejected), reason, label, tumor, contrast, probability, scored_at, model_id."""
+
+Identity = tuple[str, str]
+"""(path, sha256); with the model's id it names a prediction. sha256 is empty where the bytes could not be read."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file: where it lies, who it is, and its input to the network or the reason why there is none."""
+
+    path: str
+    sha256: str
+    plane: np.ndarray | None = None
+    reason: str | None = None
+    known: bool = False
+
+
+def paths_below(folder: Path) -> dict[str, Path]:
+    """Every file below ``folder`` by the absolute path that names it in rows. Raises MriError where there are none."""
+    base = folder.resolve()
+    return {f"{base.as_posix()}/{display_path(file, folder)}": file for file in list_files(folder)}
+
+
+def score_files(
+    model: Model, files: Mapping[str, Path], known: Set[Identity]
+) -> Iterator[tuple[list[Row], list[Identity]]]:
+    """Score files in bounded chunks; each chunk is its new rows and the identity of every file it looked at.
+
+    ``known`` holds the files this model has scored before: they yield no row. A row is made from the entry that carried
+    its pixels, never by position.
+    """
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        ahead: list[Future[Entry]] = []
+        for chunk in [*chunks(list(files.items()), BATCH), []]:
+            current, ahead = (
+                ahead,
+                [pool.submit(read_entry, model, path, file, known) for path, file in chunk],
+            )
+            entries = [future.result() for future in current]
+            if entries:
+                new = [entry for entry in entries if not entry.known]
+                yield score_entries(model, new), [(entry.path, entry.sha256) for entry in entries]
+
+
+def read_entry(model: Model, path: str, file: Path, known: Set[Identity]) -> Entry:
+    if file.is_symlink():
+        return Entry(path, "", reason="symbolic link")
+    if not is_utf8(file):
+        return Entry(path, "", reason="file name is not UTF-8")
+    content = load_content(file)
+    if (path, content.sha256) in known:
+        return Entry(path, content.sha256, known=True)
+    return decode_entry(model, path, content)
+
+
+def decode_entry(model: Model, path: str, content: Content) -> Entry:
+    reading = decode(content)
+    plane = None if reading.pixels is None else model.preprocessing.shrink(reading.pixels)
+    return Entry(path, reading.sha256, plane, reading.reason)
+
+
+def score_entries(model: Model, entries: Sequence[Entry]) -> list[Row]:
+    with_pixels = [entry for entry in entries if entry.plane is not None]
+    rows = [as_row(model, entry) for entry in entries if entry.plane is None]
+    if with_pixels:
+        batch = torch.from_numpy(np.stack([entry.plane for entry in with_pixels if entry.plane is not None]))
+        for entry, chances in zip(with_pixels, model.probabilities(batch), strict=True):
+            best = int(chances.argmax())
+            rows.append(as_row(model, entry, model.classes[best], float(chances[best])))
+    return rows
+
+
+def as_row(model: Model, entry: Entry, name: str | None = None, probability: float | None = None) -> Row:
+    label = parse_label(name) if name else None
+    return {
+        "model_id": model.id,
+        "path": entry.path,
+        "sha256": entry.sha256,
+        "status": "rejected" if label is None else "scored",
+        "reason": entry.reason,
+        "label": name,
+        "tumor": label.tumor if label else None,
+        "contrast": label.contrast if label else None,
+        "probability": probability,
+        "scored_at": datetime.now(UTC),
+    }
+
+
+def chunks(items: list[tuple[str, Path]], size: int) -> Iterator[list[tuple[str, Path]]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

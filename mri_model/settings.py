@@ -1,0 +1,47 @@
+"""Where the system writes: the only place that reads the environment."""
+
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Settings from ``MRI_HOME``, ``MRI_DATABASE_URL`` and ``MRI_WEIGHTS``.
+
+    ``weights`` is what training starts from when nothing else is said: ``imagenet``, ``none``, or the
+    path of a torchvision ResNet-18 state dict.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="MRI_", extra="ignore", frozen=True)
+
+    home: Path = Field(default=Path("mri-home"))
+    database_url: str = ""
+    weights: str = "imagenet"
+
+    @cached_property
+    def root(self) -> Path:
+        """``MRI_HOME`` as an absolute path."""
+        return self.home.expanduser().resolve()
+
+    @property
+    def results_url(self) -> str:
+        """SQLAlchemy URL of the results database."""
+        return self.database_url or f"sqlite:///{self.root / 'results.db'}"
+
+    @property
+    def manifests(self) -> Path:
+        return self.root / "manifests"
+
+    @property
+    def pixels(self) -> Path:
+        return self.root / "pixels"
+
+    @property
+    def models(self) -> Path:
+        return self.root / "models"
+
+    @property
+    def scores(self) -> Path:
+        return self.root / "scores"

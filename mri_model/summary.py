@@ -1,0 +1,130 @@
+"""What people read at the end of a command."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from mri_model.data.manifest import Manifest
+from mri_model.evaluation.metrics import Evaluation
+
+if TYPE_CHECKING:
+    from mri_model.scoring.run import Scored
+
+TITLES = {
+    "report-table-1": "Table 1. Contrast image types",
+    "report-table-2": "Table 2. Brain tumor type",
+    "report-table-3": "Table 3. Effect of resizing image on validation metrics",
+    "report-table-4": "Table 4. Performance on test set",
+    "report-table-5": "Table 5. Performance on test set, by class",
+    "report-table-6": "Table 6. Accuracy by contrast image types",
+}
+
+
+def manifest_facts(manifest: Manifest) -> dict[str, Any]:
+    frame = manifest.frame
+    rejected = frame[frame["status"] == "rejected"]
+    return {
+        "manifest": manifest.digest,
+        "folder": str(manifest.folder),
+        "profile": manifest.profile,
+        "n_files": len(frame),
+        "n_ok": len(frame) - len(rejected),
+        "n_rejected": len(rejected),
+        "n_classes": len(manifest.classes),
+        "n_groups": int(frame["group"].nunique()),
+        "n_conflicts": int(frame["conflict"].fillna(False).sum()),
+        "split": {
+            protocol: {side: len(manifest.side(protocol, side)) for side in ("train", "val", "test")}
+            for protocol in ("random", "grouped")
+        },
+        "test_with_twin_in_train": {
+            protocol: round(float(1 - manifest.twin_free(protocol, "test").mean()), 4)
+            for protocol in ("random", "grouped")
+            if len(manifest.side(protocol, "test"))
+        },
+        "rejected": dict(zip(rejected["path"], rejected["reason"], strict=True)),
+    }
+
+
+def describe_manifest(manifest: Manifest, most: int = 10) -> str:
+    facts = manifest_facts(manifest)
+    lines = [
+        f"{facts['n_files']} files: {facts['n_ok']} accepted in {facts['n_classes']} classes, "
+        f"{facts['n_rejected']} rejected (profile {facts['profile']})",
+        *(f"  rejected  {path}: {reason}" for path, reason in list(facts["rejected"].items())[:most]),
+    ]
+    if facts["n_rejected"] > most:
+        lines.append(f"  … and {facts['n_rejected'] - most} more, all in the manifest")
+    for protocol, sides in facts["split"].items():
+        leak = facts["test_with_twin_in_train"].get(protocol, 0.0)
+        numbers = "/".join(str(n) for n in sides.values())
+        lines.append(f"  {protocol:<8} train/val/test {numbers}; {leak:.0%} of test has a near copy, or one of its series, in train")
+    if facts["n_conflicts"]:
+        lines.append(f"  {facts['n_conflicts']} images stand in more than one class (left out of grouped)")
+    lines.append(f"manifest  {facts['folder']}")
+    return "\n".join(lines)
+
+
+def describe_epoch(row: Mapping[str, Any]) -> str:
+    return (
+        f"epoch {row['epoch']}: train loss {row['train_loss']:.3f}, accuracy {row['train_accuracy']:.3f}; "
+        f"validation accuracy {row['val_accuracy']:.3f}, macro-F1 {row['val_f1']:.3f} ({row['seconds']:.0f} s)"
+    )
+
+
+def describe_model(card: Mapping[str, Any], folder: Path) -> str:
+    metrics = card["metrics"]
+    return (
+        f"best epoch {metrics['epoch']} of {card['epochs']}: validation accuracy {metrics['val_accuracy']:.3f}, "
+        f"macro-F1 {metrics['val_f1']:.3f} ({card['protocol']} split, weights {card['recipe']['weights']}, "
+        f"{card['device']})\nmodel  {folder}"
+    )
+
+
+def describe_evaluation(evaluation_id: str, evaluation: Evaluation) -> str:
+    overall = evaluation.overall
+    lines = [
+        f"accuracy {overall['accuracy']:.3f}, macro-F1 {overall['macro_f1']:.3f} on {overall['n']} images",
+        twin_free_line(overall),
+        *(
+            f"  {row.contrast:<5} {row.n:>5} images, accuracy {row.accuracy:.3f}, macro-F1 {row.macro_f1:.3f}"
+            for row in evaluation.contrasts.itertuples()
+        ),
+        f"evaluation  {evaluation_id}    (per class: mri query report-table-5)",
+    ]
+    return "\n".join(lines)
+
+
+def twin_free_line(overall: Mapping[str, Any]) -> str:
+    if overall["twin_free_accuracy"] is None:
+        return "  no image without a near copy in training"
+    return (
+        f"  without near copies in training: accuracy {overall['twin_free_accuracy']:.3f}, "
+        f"macro-F1 {overall['twin_free_macro_f1']:.3f} on {overall['twin_free_n']} images"
+    )
+
+
+def describe_scored(scored: "Scored", most: int = 10) -> str:
+    counts = scored.counts
+    rejected = scored.rows[scored.rows["status"] == "rejected"]
+    lines = [
+        f"{counts['n_found']} files: {counts['n_scored']} scored, {counts['n_abstained']} abstained, "
+        f"{counts['n_rejected']} rejected; {counts['n_reused']} of them known from an earlier run",
+        *(f"  rejected  {row.path}: {row.reason}" for row in rejected.head(most).itertuples()),
+    ]
+    if len(rejected) > most:
+        lines.append(f"  … and {len(rejected) - most} more")
+    lines.append(f"scores  {scored.parquet}    (lowest confidence first: mri query predictions)")
+    return "\n".join(lines)
+
+
+def show_table(table: pd.DataFrame) -> str:
+    if table.empty:
+        return "(no rows)"
+    return table.astype(object).where(table.notna(), "").to_string(index=False)
+
+
+def report_tables(tables: Mapping[str, pd.DataFrame]) -> str:
+    return "\n\n".join(f"{TITLES[name]}\n{show_table(table)}" for name, table in tables.items())

@@ -1,0 +1,16 @@
+-- Which models are there, and how did they do on the validation split, newest first?
+SELECT
+    created_at,
+    id,
+    protocol,
+    image_size,
+    epochs,
+    best_epoch,
+    val_accuracy,
+    val_precision,
+    val_recall,
+    val_f1,
+    seconds,
+    device
+FROM model
+ORDER BY created_at DESC, id DESC

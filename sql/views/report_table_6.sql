@@ -1,0 +1,12 @@
+-- Report, Table 6: how accurate is the model on each contrast, in the latest test evaluation?
+
+-- 1e-9 lets halves round up on every database: 0.845 is a trifle less in binary.
+SELECT
+    contrast,
+    n,
+    ROUND(CAST(100 * accuracy + 1e-9 AS NUMERIC), 1) AS "%"
+FROM contrast_metric
+WHERE evaluation_id = (
+    SELECT id FROM evaluation WHERE split = 'test' ORDER BY created_at DESC, id DESC LIMIT 1
+)
+ORDER BY contrast

@@ -1,0 +1,54 @@
+"""Tasks of ingestion."""
+
+from pathlib import Path
+
+import pandas as pd
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from mri_model import api
+from mri_model.data import inventory as library
+from mri_model.data import manifest as manifests
+from mri_model.data.inventory import Inventory
+from mri_model.data.manifest import Manifest
+from mri_model.settings import Settings
+from mri_model.summary import manifest_facts
+from tasks.artifacts import show_table, shown_progress
+from tasks.states import plainly
+
+
+@task(name="take inventory", cache_policy=NO_CACHE)
+@plainly
+def take_inventory(data: Path, profile: str) -> Inventory:
+    with shown_progress("inventory-progress") as tick:
+        return library.take_inventory(data, profile, tick=tick)
+
+
+@task(name="validate", cache_policy=NO_CACHE)
+@plainly
+def validate(inventory: Inventory, on_invalid: str) -> Inventory:
+    return api.check(Settings(), inventory, on_invalid)
+
+
+@task(name="write manifest", cache_policy=NO_CACHE)
+@plainly
+def write_manifest(inventory: Inventory, seed: int) -> Manifest:
+    with shown_progress("manifest-progress") as tick:
+        return manifests.write_manifest(inventory, Settings().manifests, seed, tick)
+
+
+@task(name="record data set", cache_policy=NO_CACHE)
+@plainly
+def record_dataset(manifest: Manifest) -> None:
+    api.record_dataset(Settings(), manifest)
+
+
+@task(name="show ingestion", cache_policy=NO_CACHE)
+def show_ingestion(manifest: Manifest) -> None:
+    rules = (manifests.read_validation(manifest.folder) or {}).get("rules", [])
+    verdicts = pd.DataFrame([{**rule, "offenders": len(rule["offenders"])} for rule in rules])
+    show_table("validation", verdicts, "Great Expectations' verdict, rule by rule")
+    facts = {key: str(value) for key, value in manifest_facts(manifest).items() if key != "rejected"}
+    show_table("manifest", pd.DataFrame(facts.items(), columns=["fact", "value"]), f"Manifest {manifest.digest}")
+    rejected = manifest.frame.loc[manifest.frame["status"] == "rejected", ["path", "reason"]]
+    show_table("rejected-files", rejected, f"{len(rejected)} files were rejected")

@@ -1,0 +1,61 @@
+"""Tasks of training."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+from prefect.concurrency.sync import concurrency
+
+from mri_model import api
+from mri_model.data.manifest import Manifest, find_manifest
+from mri_model.model import read_card
+from mri_model.settings import Settings
+from mri_model.summary import describe_epoch, describe_model
+from mri_model.training.recipe import Recipe
+from tasks.artifacts import show_table, shown_progress
+from tasks.states import plainly
+
+
+@task(name="open manifest", cache_policy=NO_CACHE)
+@plainly
+def open_manifest(name: str) -> Manifest:
+    """Also opens the results database: one that is not there costs no training."""
+    api.open_store(Settings()).close()
+    return find_manifest(Settings().manifests, name)
+
+
+@task(name="make recipe", cache_policy=NO_CACHE)
+@plainly
+def make_recipe(weights: str, **fields: Any) -> Recipe:
+    return Recipe(weights=weights or Settings().weights, **fields)
+
+
+@task(name="train network", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=10)
+@plainly
+def fit(recipe: Recipe, manifest: Manifest, device: str) -> Path:
+    """A retry goes on after the last finished epoch. The ``gpu`` slot stands for the machine's one accelerator."""
+    logger = get_run_logger()
+    with concurrency("gpu", occupy=1), shown_progress("training-progress") as tick:
+        return api.fit(
+            Settings(),
+            recipe,
+            manifest,
+            device,
+            on_epoch=lambda row: logger.info(describe_epoch(row)),
+            tick=tick,
+        )
+
+
+@task(name="record model", cache_policy=NO_CACHE)
+@plainly
+def record_model(folder: Path, sweep: str) -> None:
+    api.record_model(Settings(), folder, sweep)
+
+
+@task(name="show training", cache_policy=NO_CACHE)
+def show_training(folder: Path) -> None:
+    card = read_card(folder)
+    show_table("learning-curve", pd.read_csv(folder / "history.csv"), f"Epochs of {card['id']}")
+    get_run_logger().info(describe_model(card, folder))

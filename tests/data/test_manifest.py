@@ -1,0 +1,63 @@
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mri_model.data.inventory import take_inventory
+from mri_model.data.manifest import class_table, find_manifest, write_manifest
+from mri_model.data.pixels import pack_pixels
+from mri_model.data.reading import read_image
+from mri_model.errors import MriError
+from mri_model.preprocessing import Preprocessing
+
+
+def test_same_files_and_seed_give_the_same_bytes_wherever_they_lie(phantom: Path, own_phantom: Path, tmp_path: Path) -> None:
+    first = write_manifest(take_inventory(phantom, threads=1), tmp_path / "a")
+    second = write_manifest(take_inventory(own_phantom, threads=4), tmp_path / "b")
+    assert first.digest == second.digest
+    assert (first.folder / "manifest.parquet").read_bytes() == (second.folder / "manifest.parquet").read_bytes()
+
+
+def test_another_seed_or_another_byte_is_another_manifest(own_phantom: Path, tmp_path: Path) -> None:
+    digests = {write_manifest(take_inventory(own_phantom), tmp_path, seed).digest for seed in (0, 1)}
+    shutil.copy(next(own_phantom.glob("*/*.jpeg")), own_phantom / "Meningioma T2" / "new.jpeg")
+    digests.add(write_manifest(take_inventory(own_phantom), tmp_path).digest)
+    assert len(digests) == 3
+
+
+def test_a_manifest_is_found_as_latest_by_its_digest_and_by_its_path(phantom: Path, tmp_path: Path) -> None:
+    write_manifest(take_inventory(phantom), tmp_path, seed=1)
+    last = write_manifest(take_inventory(phantom), tmp_path, seed=2)
+    for name in ("latest", last.digest, last.digest[:8], str(last.folder), str(last.folder / "manifest.parquet")):
+        assert find_manifest(tmp_path, name).digest == last.digest
+    with pytest.raises(MriError, match="0 manifests match"):
+        find_manifest(tmp_path, "nonsense")
+
+
+def test_class_table_counts_every_side(phantom: Path, tmp_path: Path) -> None:
+    table = class_table(write_manifest(take_inventory(phantom), tmp_path))
+    assert table["label"].tolist() == sorted(table["label"])
+    assert (table[["n_train", "n_val", "n_test"]].sum(axis=1) == table["n_ok"]).all()
+
+
+def test_the_pixel_store_holds_what_reading_and_preprocessing_give(phantom: Path, tmp_path: Path) -> None:
+    manifest = write_manifest(take_inventory(phantom), tmp_path / "m")
+    preprocessing = Preprocessing(48)
+    store = pack_pixels(manifest, preprocessing, tmp_path / "p")
+    positions = manifest.frame.index.to_numpy()[::7]
+    for position, packed in zip(positions, store.batch(positions).numpy(), strict=True):
+        pixels = read_image(phantom / manifest.frame.loc[position, "path"]).pixels
+        assert pixels is not None
+        assert (packed == preprocessing.shrink(pixels)).all()
+
+
+def test_a_file_that_changed_since_ingestion_is_named(own_phantom: Path, tmp_path: Path) -> None:
+    manifest = write_manifest(take_inventory(own_phantom), tmp_path / "m")
+    victim = own_phantom / manifest.frame.loc[5, "path"]
+    victim.write_bytes((own_phantom / manifest.frame.loc[9, "path"]).read_bytes())
+    with pytest.raises(MriError, match="has changed since it was ingested"):
+        pack_pixels(manifest, Preprocessing(48), tmp_path / "p")
+    assert not list((tmp_path / "p").iterdir())
+    victim.unlink()
+    with pytest.raises(MriError, match="No such file"):
+        pack_pixels(manifest, Preprocessing(48), tmp_path / "p")

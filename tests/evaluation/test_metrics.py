@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+from sklearn.metrics import classification_report
+
+from mri_model.evaluation.metrics import evaluate_predictions
+from mri_model.labels import parse_label
+
+NAMES = ["A T1", "A T2", "B T1", "B T1C+", "never"]
+LABELS = tuple(parse_label(name) for name in NAMES)
+
+
+@pytest.fixture
+def answers() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    targets = rng.integers(0, 4, 200)
+    return targets, np.where(rng.random(200) < 0.7, targets, rng.integers(0, 4, 200))
+
+
+def test_everything_agrees_with_scikit_learns_report(answers: tuple[np.ndarray, np.ndarray]) -> None:
+    targets, predicted = answers
+    done = evaluate_predictions(targets, predicted, LABELS, np.ones(200, bool))
+    theirs = classification_report(targets, predicted, output_dict=True, zero_division=0)
+    assert done.overall["accuracy"] == pytest.approx(theirs["accuracy"])
+    for average in ("macro", "weighted"):
+        for name, key in (("precision", "precision"), ("recall", "recall"), ("f1", "f1-score")):
+            assert done.overall[f"{average}_{name}"] == pytest.approx(theirs[f"{average} avg"][key])
+    for row in done.classes.head(4).to_dict("records"):
+        assert row["f1"] == pytest.approx(theirs[str(row["position"])]["f1-score"])
+        assert row["support"] == theirs[str(row["position"])]["support"]
+
+
+def test_a_class_without_images_is_a_row_of_zeros_and_no_part_of_the_average(
+    answers: tuple[np.ndarray, np.ndarray],
+) -> None:
+    done = evaluate_predictions(*answers, LABELS, np.ones(200, bool))
+    assert done.classes.iloc[4][["precision", "recall", "f1", "support"]].tolist() == [0, 0, 0, 0]
+
+
+def test_contrasts_are_those_of_the_true_class(answers: tuple[np.ndarray, np.ndarray]) -> None:
+    targets, predicted = answers
+    contrasts = evaluate_predictions(targets, predicted, LABELS, np.ones(200, bool)).contrasts.set_index("contrast")
+    assert list(contrasts.index) == ["T1", "T1C+", "T2"]
+    t1 = np.isin(targets, [0, 2])
+    assert contrasts.loc["T1", "n"] == t1.sum()
+    assert contrasts.loc["T1", "accuracy"] == pytest.approx((targets == predicted)[t1].mean())
+
+
+def test_classes_without_contrast_give_no_contrast_rows() -> None:
+    labels = (parse_label("glioma"), parse_label("healthy"))
+    done = evaluate_predictions(np.array([0, 1]), np.array([0, 0]), labels, np.ones(2, bool))
+    assert done.contrasts.empty
+    assert list(done.contrasts.columns) == ["contrast", "n", "accuracy", "macro_f1"]
+
+
+def test_confusions_count_every_image_once(answers: tuple[np.ndarray, np.ndarray]) -> None:
+    targets, predicted = answers
+    cells = evaluate_predictions(targets, predicted, LABELS, np.ones(200, bool)).confusion
+    assert cells["n"].sum() == 200
+    assert (cells["n"] > 0).all()
+    right = cells[cells["true_label"] == cells["predicted_label"]]["n"].sum()
+    assert right == (targets == predicted).sum()
+
+
+def test_the_twin_free_part_is_measured_apart(answers: tuple[np.ndarray, np.ndarray]) -> None:
+    targets, predicted = answers
+    free = np.arange(200) < 50
+    overall = evaluate_predictions(targets, predicted, LABELS, free).overall
+    assert overall["twin_free_n"] == 50
+    assert overall["twin_free_accuracy"] == pytest.approx((targets == predicted)[:50].mean())
+    none = evaluate_predictions(targets, predicted, LABELS, np.zeros(200, bool)).overall
+    assert (none["twin_free_n"], none["twin_free_accuracy"]) == (0, None)

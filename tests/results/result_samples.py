@@ -1,0 +1,235 @@
+"""Rows to fill a results database with; the figures are those of the report."""
+
+import tomllib
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mri_model.labels import parse_label
+from mri_model.results.store import Store
+
+START = datetime(2026, 11, 2, 9, 30, 0, 123456, tzinfo=UTC)
+PROFILE = Path(__file__).parents[2] / "mri_model" / "profiles" / "brain-tumor-44c.toml"
+
+# Table 5 of the report, in its order: class, precision, recall, F1, support.
+TABLE_5 = """
+Granuloma T1,0,0,0,5
+Granuloma T2,0,0,0,2
+Tuberculoma T2,0,0,0,5
+Meduloblastoma T2,0.67,0.33,0.44,6
+Glioblastoma T2,0.57,0.5,0.53,8
+Ependimoma T2,0.44,0.88,0.58,8
+Ependimoma T1,0.8,0.57,0.67,7
+Ganglioglioma T1C+,0.67,0.67,0.67,3
+Germinoma T1,1,0.5,0.67,4
+Meduloblastoma T1,1,0.5,0.67,4
+Tuberculoma T1C+,0.78,0.58,0.67,12
+Papiloma T1,0.56,0.9,0.69,10
+Granuloma T1C+,0.67,0.8,0.73,5
+Schwannoma T1C+,0.68,0.79,0.73,29
+Oligodendroglioma T2,0.62,1,0.77,10
+Glioblastoma T1C+,1,0.64,0.78,14
+Astrocitoma T2,0.86,0.73,0.79,26
+Papiloma T1C+,0.92,0.69,0.79,16
+Astrocitoma T1,0.71,0.92,0.8,26
+Ganglioglioma T1,1,0.67,0.8,3
+Ganglioglioma T2,1,0.67,0.8,3
+Schwannoma T2,0.73,0.89,0.8,18
+Ependimoma T1C+,1,0.71,0.83,7
+Meningioma T2,0.81,0.86,0.83,35
+Carcinoma T2,1,0.73,0.84,11
+Neurocitoma T2,0.81,0.87,0.84,15
+Schwannoma T1,0.83,0.86,0.84,22
+_NORMAL T2,0.83,0.85,0.84,41
+Meningioma T1,0.85,0.85,0.85,41
+Meduloblastoma T1C+,0.82,0.9,0.86,10
+Carcinoma T1C+,0.81,1,0.89,17
+Germinoma T2,1,0.8,0.89,5
+Glioblastoma T1,0.89,0.89,0.89,9
+Papiloma T2,1,0.8,0.89,10
+Astrocitoma T1C+,1,0.86,0.92,35
+Meningioma T1C+,0.87,0.96,0.92,56
+Carcinoma T1,0.91,1,0.95,10
+Neurocitoma T1,0.95,0.95,0.95,19
+Oligodendroglioma T1C+,1,0.91,0.95,11
+Neurocitoma T1C+,0.97,0.94,0.96,34
+Oligodendroglioma T1,1,0.92,0.96,13
+_NORMAL T1,0.97,0.97,0.97,37
+Germinoma T1C+,1,1,1,6
+Tuberculoma T1,1,1,1,4
+"""
+
+TABLE_5_ROWS = [
+    (name, float(precision), float(recall), float(f1), int(support))
+    for name, precision, recall, f1, support in (line.split(",") for line in TABLE_5.split("\n") if line)
+]
+
+
+def later(minutes: float) -> datetime:
+    return START + timedelta(minutes=minutes)
+
+
+def dataset(**changes: Any) -> dict[str, Any]:
+    row = {
+        "digest": "d1",
+        "profile": "brain-tumor-44c",
+        "root": "/data/mri",
+        "seed": 2**40,
+        "n_files": 4479,
+        "n_ok": 4479,
+        "n_rejected": 0,
+        "data_digest": "dd1",
+        "schema_version": 1,
+        "ingested_at": START,
+    }
+    return row | changes
+
+
+def dataset_class(position: int, name: str, n_ok: int) -> dict[str, Any]:
+    label = parse_label(name)
+    sides = {"n_train": n_ok, "n_val": 0, "n_test": 0}
+    grouped = {f"{side}_grouped": n for side, n in sides.items()}
+    row = {
+        "position": position,
+        "label": name,
+        "tumor": label.tumor,
+        "contrast": label.contrast,
+        "n_ok": n_ok,
+    }
+    return row | sides | grouped
+
+
+def classes(counts: dict[str, int] | None = None) -> list[dict[str, Any]]:
+    """Class rows; by default those of the published data set."""
+    counts = counts or tomllib.loads(PROFILE.read_text(encoding="utf-8"))["classes"]
+    return [dataset_class(position, name, n) for position, (name, n) in enumerate(sorted(counts.items()))]
+
+
+def model(**changes: Any) -> dict[str, Any]:
+    row = {
+        "id": "m1",
+        "dataset_digest": "d1",
+        "sweep_id": "s1",
+        "protocol": "random",
+        "image_size": 100,
+        "batch_size": 50,
+        "epochs": 5,
+        "best_epoch": 5,
+        "train_accuracy": 0.998,
+        "val_accuracy": 0.689,
+        "val_precision": 0.72,
+        "val_recall": 0.59,
+        "val_f1": 0.62,
+        "weights": "imagenet",
+        "device": "cpu",
+        "seconds": 61.5,
+        "created_at": START,
+        "path": "models/m1",
+        "recipe": {"lr": 0.01, "steps": [1, 2], "name": "report"},
+    }
+    return row | changes
+
+
+def epochs(n: int = 2) -> pd.DataFrame:
+    measured = {name: [0.5] * n for name in ("train_accuracy", "val_accuracy", "val_precision", "val_recall")}
+    return pd.DataFrame(
+        {
+            "epoch": range(1, n + 1),
+            "learning_rate": 0.01,
+            "train_loss": [float("nan"), *[1.5] * (n - 1)],
+            "val_loss": 2.5,
+            **measured,
+            "val_f1": 0.4,
+            "seconds": 3.25,
+        }
+    )
+
+
+def evaluation(**changes: Any) -> dict[str, Any]:
+    row = {
+        "id": "e1",
+        "model_id": "m1",
+        "dataset_digest": "d1",
+        "split": "test",
+        "n": 672,
+        "accuracy": 0.836,
+        "macro_precision": 0.8,
+        "macro_recall": 0.75,
+        "macro_f1": 0.76,
+        "weighted_precision": 0.84,
+        "weighted_recall": 0.84,
+        "weighted_f1": 0.83,
+        "twin_free_n": 0,
+        "twin_free_accuracy": None,
+        "twin_free_macro_f1": None,
+        "seconds": 12.0,
+        "created_at": START,
+    }
+    return row | changes
+
+
+def class_metrics(rows: list[tuple[str, float, float, float, int]] = TABLE_5_ROWS) -> pd.DataFrame:
+    """The report's Table 5, in the order of the classes."""
+    frame = pd.DataFrame(sorted(rows), columns=["label", "precision", "recall", "f1", "support"])
+    labels = [parse_label(name) for name in frame["label"]]
+    return frame.assign(
+        position=range(len(frame)),
+        tumor=[label.tumor for label in labels],
+        contrast=[label.contrast for label in labels],
+    )
+
+
+def contrast_metrics() -> list[dict[str, Any]]:
+    """The report's Table 6, in no order."""
+    rows = [("T2", 203, 0.778), ("T1C+", 255, 0.859), ("T1", 214, 0.864)]
+    return [{"contrast": name, "n": n, "accuracy": share, "macro_f1": 0.7} for name, n, share in rows]
+
+
+def confusion() -> list[dict[str, Any]]:
+    cells = [
+        ("Granuloma T1", "Granuloma T2", 2),
+        ("Granuloma T1", "Tuberculoma T1", 3),
+        ("Papiloma T1", "Papiloma T1", 9),
+    ]
+    return [{"true_label": true, "predicted_label": taken_for, "n": n} for true, taken_for, n in cells]
+
+
+def scoring_run(**changes: Any) -> dict[str, Any]:
+    return {"id": "r1", "model_id": "m1", "folder": "/in", "started_at": START} | changes
+
+
+def prediction(path: str = "a.jpg", **changes: Any) -> dict[str, Any]:
+    row = {
+        "run_id": "r1",
+        "model_id": "m1",
+        "sha256": f"sha of {path}",
+        "path": path,
+        "status": "scored",
+        "reason": None,
+        "label": "Papiloma T1",
+        "tumor": "Papiloma",
+        "contrast": "T1",
+        "probability": 0.75,
+        "scored_at": START,
+    }
+    return row | changes
+
+
+def unreadable(path: str = "bad.jpg", **changes: Any) -> dict[str, Any]:
+    nothing = dict.fromkeys(("label", "tumor", "contrast", "probability"))
+    return prediction(path, sha256="", status="rejected", reason="no permission", **nothing) | changes
+
+
+def record_data(store: Store) -> None:
+    store.record_dataset(dataset(), classes())
+
+
+def record_model(store: Store, **changes: Any) -> None:
+    record_data(store)
+    store.record_model(model(**changes), epochs())
+
+
+def record_evaluation(store: Store, **changes: Any) -> None:
+    store.record_evaluation(evaluation(**changes), class_metrics(), contrast_metrics(), confusion())

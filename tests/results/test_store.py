@@ -1,0 +1,207 @@
+"""What is recorded comes back, once, whole, and alike on both databases."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import result_samples as samples
+from sqlalchemy import select
+
+from mri_model.errors import MriError
+from mri_model.results import schema
+from mri_model.results.store import Store
+
+
+def rows(store: Store, table: Any) -> list[dict[str, Any]]:
+    with store._engine.connect() as connection:
+        found = connection.execute(select(table).order_by(*table.primary_key.columns))
+        return [dict(row._mapping) for row in found]
+
+
+def test_a_row_reads_back_as_it_was_written(store: Store) -> None:
+    samples.record_model(store)
+    assert rows(store, schema.dataset) == [samples.dataset()]
+    assert rows(store, schema.model) == [samples.model()]
+    assert [row["train_loss"] for row in rows(store, schema.epoch)] == [None, 1.5]
+
+
+def test_moments_are_kept_in_utc(store: Store) -> None:
+    summer = datetime(2026, 7, 1, 12, 0, 0, 1, tzinfo=timezone(timedelta(hours=2)))
+    samples.record_model(store, created_at=summer)
+    store.record_model(samples.model(id="m2", created_at="2026-07-01T10:00:00Z"), [])
+    first, second = (row["created_at"] for row in rows(store, schema.model))
+    assert first == summer and first.tzinfo is UTC
+    assert second.isoformat() == "2026-07-01T10:00:00+00:00"
+    asked = store.query("models")["created_at"]
+    assert str(asked.dtype) == "datetime64[us, UTC]" and list(asked) == [first, second]
+
+
+def test_a_moment_without_a_zone_is_refused(store: Store) -> None:
+    with pytest.raises(MriError, match="without a time zone"):
+        store.record_dataset(samples.dataset(ingested_at=datetime(2026, 7, 1)), [])
+
+
+def test_numpy_and_pandas_values_become_plain(store: Store) -> None:
+    record = samples.dataset(n_ok=np.int64(3), seed=np.int32(7), ingested_at=pd.Timestamp(samples.START))
+    store.record_dataset(record, samples.classes({"glioma": 3}))
+    recipe = {"lr": np.float64(0.5), "decay": float("nan"), "sizes": (np.int64(1), 2)}
+    store.record_model(samples.model(recipe=recipe, val_f1=np.float64(0.25)), samples.epochs())
+    assert rows(store, schema.dataset)[0] == samples.dataset(n_ok=3, seed=7)
+    assert rows(store, schema.dataset_class)[0]["contrast"] is None
+    assert rows(store, schema.model)[0]["recipe"] == {"lr": 0.5, "decay": None, "sizes": [1, 2]}
+    assert rows(store, schema.model)[0]["val_f1"] == 0.25
+
+
+def test_missing_values_of_pandas_become_null(store: Store) -> None:
+    samples.record_model(store)
+    missing = {"twin_free_accuracy": pd.NA, "twin_free_macro_f1": np.nan}
+    samples.record_evaluation(store, **missing)
+    store.start_scoring_run(samples.scoring_run(finished_at=pd.NaT, n_found=None))
+    assert rows(store, schema.evaluation) == [samples.evaluation()]
+    assert rows(store, schema.scoring_run)[0]["finished_at"] is None
+    assert rows(store, schema.scoring_run)[0]["n_found"] == 0
+
+
+def test_a_share_a_hair_above_one_is_one(store: Store) -> None:
+    samples.record_model(store, train_accuracy=1.0000000000000002)
+    assert rows(store, schema.model)[0]["train_accuracy"] == 1.0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"val_f1": 1.5}, {"protocol": "lucky"}, {"epochs": -1}, {"dataset_digest": "none"}, {"path": None}],
+)
+def test_the_database_guards_its_rows(store: Store, change: dict[str, Any]) -> None:
+    samples.record_data(store)
+    with pytest.raises(MriError, match="refused a row") as caught:
+        store.record_model(samples.model(**change), [])
+    assert "\n" not in str(caught.value)
+    assert rows(store, schema.model) == []
+
+
+def test_an_unknown_column_is_an_error_of_the_program(store: Store) -> None:
+    with pytest.raises(ValueError, match="'dataset' has no column colour"):
+        store.record_dataset(samples.dataset(colour="red"), [])
+
+
+def test_a_dataset_seen_again_only_learns_where_and_when(store: Store) -> None:
+    samples.record_data(store)
+    store.record_dataset(samples.dataset(root="/moved", seed=1, ingested_at=samples.later(1)), samples.classes())
+    assert rows(store, schema.dataset) == [samples.dataset(root="/moved", ingested_at=samples.later(1))]
+    assert len(rows(store, schema.dataset_class)) == 44
+
+
+def test_a_model_recorded_again_is_replaced_with_its_epochs(store: Store) -> None:
+    samples.record_model(store)
+    samples.record_evaluation(store)
+    store.record_model(samples.model(val_f1=0.9), samples.epochs(1))
+    assert [row["val_f1"] for row in rows(store, schema.model)] == [0.9]
+    assert len(rows(store, schema.epoch)) == 1
+    assert len(rows(store, schema.evaluation)) == 1
+
+
+def test_the_latest_model_is_the_last_created_then_the_last_by_name(store: Store) -> None:
+    assert store.latest_model() is None
+    samples.record_model(store, id="old", created_at=samples.later(0))
+    for name in ("m_a", "mB", "m_c"):
+        store.record_model(samples.model(id=name, created_at=samples.later(1)), [])
+    assert store.latest_model() == "m_c"
+
+
+def test_an_evaluation_recorded_again_is_replaced(store: Store) -> None:
+    samples.record_model(store)
+    samples.record_evaluation(store)
+    store.record_evaluation(samples.evaluation(accuracy=0.5), samples.class_metrics()[:3], [], [])
+    assert [row["accuracy"] for row in rows(store, schema.evaluation)] == [0.5]
+    counts = [len(rows(store, table)) for table in (schema.class_metric, schema.contrast_metric, schema.confusion)]
+    assert counts == [3, 0, 0]
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_an_evaluation_with_one_bad_row_leaves_no_trace(store: Store, again: bool) -> None:
+    samples.record_model(store)
+    if again:
+        samples.record_evaluation(store)
+    tables = (schema.evaluation, schema.class_metric, schema.contrast_metric, schema.confusion)
+    before = [rows(store, table) for table in tables]
+    bad = [*samples.confusion(), {"true_label": "a", "predicted_label": "b", "n": 0}]
+    with pytest.raises(MriError):
+        store.record_evaluation(
+            samples.evaluation(accuracy=0.1), samples.class_metrics(), samples.contrast_metrics(), bad
+        )
+    assert [rows(store, table) for table in tables] == before
+
+
+def test_a_scoring_run_is_started_and_finished(store: Store) -> None:
+    samples.record_model(store)
+    store.start_scoring_run(samples.scoring_run())
+    running = store.query("scored-runs").iloc[0]
+    assert pd.isna(running["finished_at"]) and running["n_scored"] == 0
+    store.finish_scoring_run("r1", n_found=np.int64(5), n_scored=4, n_rejected=1, parquet="scores/r1.parquet")
+    done = store.query("scored-runs").iloc[0]
+    assert done["finished_at"] > pd.Timestamp(samples.START)
+    assert list(done[["n_found", "n_scored", "n_abstained", "n_rejected", "n_reused"]]) == [5, 4, 0, 1, 0]
+    with pytest.raises(MriError, match="no scoring run 'r9'"):
+        store.finish_scoring_run("r9")
+
+
+def test_a_prediction_is_stored_exactly_once(store: Store) -> None:
+    samples.record_model(store)
+    store.start_scoring_run(samples.scoring_run())
+    store.start_scoring_run(samples.scoring_run(id="r2"))
+    first = [
+        samples.prediction("a.jpg"),
+        samples.prediction("b.jpg"),
+        samples.prediction("a.jpg", probability=0.1),
+    ]
+    assert store.add_predictions(first) == 2
+    again = [samples.prediction(path, run_id="r2", probability=0.2) for path in ("a.jpg", "b.jpg", "c.jpg")]
+    assert store.add_predictions(pd.DataFrame(again)) == 1
+    assert store.add_predictions([]) == 0
+    known = store.known_predictions("m1", ["a.jpg", "b.jpg", "c.jpg"])
+    assert list(known["probability"]) == [0.75, 0.75, 0.2]
+    assert list(known["run_id"]) == ["r1", "r1", "r2"]
+
+
+def test_changed_content_is_another_prediction(store: Store) -> None:
+    samples.record_model(store)
+    store.start_scoring_run(samples.scoring_run())
+    assert store.add_predictions([samples.prediction(sha256="1"), samples.prediction(sha256="2")]) == 2
+    assert list(store.known_predictions("m1", ["a.jpg"])["sha256"]) == ["1", "2"]
+
+
+def test_a_file_that_could_not_be_read_is_tried_again(store: Store) -> None:
+    samples.record_model(store)
+    store.start_scoring_run(samples.scoring_run())
+    store.start_scoring_run(samples.scoring_run(id="r2"))
+    assert store.add_predictions([samples.unreadable()]) == 1
+    assert store.add_predictions([samples.unreadable(run_id="r2", reason="gone")]) == 1
+    corrupt = samples.unreadable("corrupt.jpg", sha256="c", reason="truncated")
+    assert store.add_predictions([corrupt, corrupt | {"reason": "other"}]) == 1
+    known = store.known_predictions("m1", ["bad.jpg", "corrupt.jpg"]).set_index("path")
+    assert dict(known["reason"]) == {"bad.jpg": "gone", "corrupt.jpg": "truncated"}
+    assert known.loc["bad.jpg", "run_id"] == "r2"
+
+
+def test_predictions_are_all_or_none(store: Store) -> None:
+    samples.record_model(store)
+    store.start_scoring_run(samples.scoring_run())
+    with pytest.raises(MriError):
+        store.add_predictions([samples.prediction("a.jpg"), samples.prediction("b.jpg", status="guessed")])
+    assert store.known_predictions("m1", ["a.jpg", "b.jpg"]).empty
+
+
+def test_known_predictions_of_many_paths(store: Store) -> None:
+    samples.record_model(store)
+    store.record_model(samples.model(id="m2"), [])
+    store.start_scoring_run(samples.scoring_run())
+    paths = [f"folder/{number:06}.jpg" for number in range(100_000)]
+    assert store.add_predictions([samples.prediction(path) for path in paths[::20]]) == 5_000
+    known = store.known_predictions("m1", paths)
+    assert list(known["path"]) == paths[::20]
+    assert list(known.columns) == [column.name for column in schema.prediction.columns]
+    assert str(known["scored_at"].dtype) == "datetime64[us, UTC]"
+    nothing = store.known_predictions("m2", paths[:10])
+    assert nothing.empty and list(nothing.columns) == list(known.columns)

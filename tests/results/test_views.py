@@ -1,0 +1,237 @@
+"""The report's tables come back in the report's order and columns; every question runs on both databases."""
+
+import math
+
+import pytest
+import result_samples as samples
+
+from mri_model.errors import MriError
+from mri_model.results.store import Store, questions
+
+QUERIES = {"worst-classes", "confusions", "evaluations", "models", "scored-runs", "predictions"}
+
+
+def record_report(store: Store) -> None:
+    samples.record_data(store)
+    sizes = [(630, 15, 0.978, 0.83, 0.76, 0.75, 0.75), (100, 50, 0.998, 0.689, 0.72, 0.59, 0.62)]
+    names = [
+        "image_size",
+        "batch_size",
+        "train_accuracy",
+        "val_accuracy",
+        "val_precision",
+        "val_recall",
+        "val_f1",
+    ]
+    for minute, values in enumerate([*sizes, (256, 25, 0.998, 0.768, 0.81, 0.67, 0.71)]):
+        row = dict(zip(names, values, strict=True))
+        store.record_model(samples.model(id=f"m{values[0]}", created_at=samples.later(minute), **row), samples.epochs())
+    samples.record_evaluation(store, model_id="m630")
+
+
+def table(store: Store, number: int) -> list[list[object]]:
+    return store.query(f"report-table-{number}").values.tolist()
+
+
+def test_table_1(store: Store) -> None:
+    record_report(store)
+    assert list(store.query("report-table-1").columns) == ["contrast", "n", "%"]
+    assert table(store, 1) == [["T1C+", 1693, 37.8], ["T1", 1423, 31.8], ["T2", 1363, 30.4]]
+
+
+def test_table_2(store: Store) -> None:
+    record_report(store)
+    assert list(store.query("report-table-2").columns) == ["tumor", "n", "%"]
+    assert table(store, 2) == [
+        ["Normal", 522, 11.7],
+        ["Meningioma", 874, 19.5],
+        ["Astrocitoma", 580, 12.9],
+        ["Schwannoma", 465, 10.4],
+        ["Neurocitoma", 457, 10.2],
+        ["Carcinoma", 251, 5.6],
+        ["Papiloma", 237, 5.3],
+        ["Oligodendroglioma", 224, 5.0],
+        ["Glioblastoma", 204, 4.6],
+        ["Ependimoma", 150, 3.3],
+        ["Tuberculoma", 145, 3.2],
+        ["Meduloblastoma", 131, 2.9],
+        ["Germinoma", 100, 2.2],
+        ["Granuloma", 78, 1.7],
+        ["Ganglioglioma", 61, 1.4],
+    ]
+
+
+def test_tables_1_and_2_without_contrasts_show_the_latest_data_set(store: Store) -> None:
+    record_report(store)
+    other = samples.dataset(digest="d2", ingested_at=samples.later(1))
+    store.record_dataset(other, samples.classes({"pituitary": 5, "glioma": 5, "_no_tumor": 10, "empty": 0}))
+    assert table(store, 1) == []
+    assert table(store, 2) == [
+        ["no_tumor", 10, 50.0],
+        ["glioma", 5, 25.0],
+        ["pituitary", 5, 25.0],
+        ["empty", 0, 0.0],
+    ]
+    store.record_dataset(samples.dataset(ingested_at=samples.later(2)), samples.classes())
+    assert len(table(store, 1)) == 3
+
+
+def test_table_3(store: Store) -> None:
+    record_report(store)
+    assert list(store.query("report-table-3").columns) == [
+        "image size",
+        "batch size",
+        "training accuracy",
+        "accuracy",
+        "avg precision",
+        "avg recall",
+        "avg F1",
+    ]
+    assert table(store, 3) == [
+        ["100x100", 50, 0.998, 0.689, 0.72, 0.59, 0.62],
+        ["256x256", 25, 0.998, 0.768, 0.81, 0.67, 0.71],
+        ["630x630", 15, 0.978, 0.83, 0.76, 0.75, 0.75],
+    ]
+
+
+def test_table_3_shows_the_latest_sweep(store: Store) -> None:
+    record_report(store)
+    store.record_model(samples.model(id="alone", sweep_id="s2", created_at=samples.later(9)), samples.epochs())
+    assert [row[0] for row in table(store, 3)] == ["100x100"]
+
+
+def test_table_4(store: Store) -> None:
+    record_report(store)
+    frame = store.query("report-table-4")
+    assert list(frame.columns) == ["measure", "accuracy", "avg precision", "avg recall", "avg F1"]
+    rows = [[None if isinstance(v, float) and math.isnan(v) else v for v in row] for row in frame.values.tolist()]
+    assert rows == [
+        ["Accuracy", 0.84, None, None, None],
+        ["Macro Average", None, 0.8, 0.75, 0.76],
+        ["Weighted Average", None, 0.84, 0.84, 0.83],
+    ]
+
+
+def test_table_5_stands_in_the_reports_order(store: Store) -> None:
+    record_report(store)
+    assert list(store.query("report-table-5").columns) == [
+        "label",
+        "precision",
+        "recall",
+        "f1score",
+        "support",
+    ]
+    assert table(store, 5) == [list(row) for row in samples.TABLE_5_ROWS]
+
+
+def test_table_5_from_unrounded_scores_stands_in_the_reports_order_too(store: Store) -> None:
+    """The report breaks ties of the F1 it shows: _NORMAL T2 (0.8434) stands below Schwannoma T1 (0.8444)."""
+    record_report(store)
+    exact = {
+        "Carcinoma T2": 16 / 19,
+        "Neurocitoma T2": 26 / 31,
+        "Schwannoma T1": 38 / 45,
+        "_NORMAL T2": 70 / 83,
+    }
+    scores = [(name, p, r, exact.get(name, f1), n) for name, p, r, f1, n in samples.TABLE_5_ROWS]
+    store.record_evaluation(samples.evaluation(model_id="m630"), samples.class_metrics(scores), [], [])
+    assert table(store, 5) == [list(row) for row in samples.TABLE_5_ROWS]
+
+
+def test_table_6(store: Store) -> None:
+    record_report(store)
+    assert list(store.query("report-table-6").columns) == ["contrast", "n", "%"]
+    assert table(store, 6) == [["T1", 214, 86.4], ["T1C+", 255, 85.9], ["T2", 203, 77.8]]
+
+
+def test_tables_4_to_6_show_the_latest_test_evaluation(store: Store) -> None:
+    record_report(store)
+    newer = samples.evaluation(id="e2", model_id="m630", accuracy=0.5)
+    store.record_evaluation(newer, samples.class_metrics()[:1], [], [])
+    on_validation = newer | {"id": "v", "split": "val", "created_at": samples.later(1)}
+    store.record_evaluation(on_validation, [], [], [])
+    assert table(store, 4)[0][:2] == ["Accuracy", 0.5]
+    assert len(table(store, 5)) == 1
+    assert table(store, 6) == []
+
+
+def test_every_table_shows_numbers_not_decimals(store: Store) -> None:
+    record_report(store)
+    for number in range(1, 7):
+        frame = store.query(f"report-table-{number}")
+        numbers = frame.drop(columns=[frame.columns[0]])
+        assert {kind.kind for kind in numbers.dtypes} <= {"i", "f"}
+
+
+def test_halves_round_up_on_both_databases(store: Store) -> None:
+    samples.record_model(store)
+    shares = [0.125, 0.845, 0.8449999999999999, 0.005, 0.335]
+    store.record_evaluation(
+        samples.evaluation(),
+        samples.class_metrics([(f"c{n}", x, x, x, 1) for n, x in enumerate(shares)]),
+        [],
+        [],
+    )
+    shown = store.query("report-table-5").set_index("label")["precision"]
+    assert [shown[f"c{n}"] for n in range(len(shares))] == [0.13, 0.85, 0.85, 0.01, 0.34]
+
+
+def test_every_question_is_documented_and_runs_on_an_empty_database(store: Store) -> None:
+    asked = store.questions()
+    assert asked == questions()
+    assert QUERIES | {f"report-table-{number}" for number in range(1, 7)} == set(asked)
+    for name, text in asked.items():
+        assert "?" in text and "\n" not in text
+        assert store.query(name).empty
+
+
+def test_worst_classes(store: Store) -> None:
+    record_report(store)
+    frame = store.query("worst-classes")
+    assert list(frame["label"]) == [row[0] for row in samples.TABLE_5_ROWS[:10]]
+
+
+def test_confusions(store: Store) -> None:
+    record_report(store)
+    assert store.query("confusions").values.tolist() == [
+        ["Granuloma T1", "Tuberculoma T1", 3, 0.6],
+        ["Granuloma T1", "Granuloma T2", 2, 0.4],
+    ]
+
+
+def test_histories_are_newest_first(store: Store) -> None:
+    record_report(store)
+    samples.record_evaluation(store, id="e2", model_id="m100", created_at=samples.later(5), twin_free_n=3)
+    assert list(store.query("evaluations")["id"]) == ["e2", "e1"]
+    assert list(store.query("models")["id"]) == ["m256", "m100", "m630"]
+
+
+def test_predictions_of_the_latest_run_the_least_sure_first(store: Store) -> None:
+    samples.record_model(store)
+    store.start_scoring_run(samples.scoring_run())
+    store.start_scoring_run(samples.scoring_run(id="r2", started_at=samples.later(1)))
+    store.add_predictions([samples.prediction("old.jpg")])
+    store.add_predictions(
+        [
+            samples.unreadable(run_id="r2"),
+            samples.prediction("_b.jpg", run_id="r2"),
+            samples.prediction("Z.jpg", run_id="r2"),
+            samples.prediction("a.jpg", run_id="r2", probability=0.2),
+        ]
+    )
+    assert list(store.query("predictions")["path"]) == ["a.jpg", "Z.jpg", "_b.jpg", "bad.jpg"]
+    assert list(store.query("scored-runs")["id"]) == ["r2", "r1"]
+
+
+@pytest.mark.parametrize("name", ["report_table_6", "Report-Table-6"])
+def test_a_name_may_be_spelt_as_in_sql(store: Store, name: str) -> None:
+    assert list(store.query(name).columns) == ["contrast", "n", "%"]
+
+
+def test_an_unknown_question_names_the_near_ones(store: Store) -> None:
+    with pytest.raises(MriError, match="'worst-clases'") as caught:
+        store.query("worst-clases")
+    assert "worst-classes" in caught.value.hint and "report-table-1" not in caught.value.hint
+    with pytest.raises(MriError) as caught:
+        store.query("../../etc/passwd")
+    assert "models" in caught.value.hint

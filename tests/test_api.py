@@ -1,0 +1,97 @@
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mri_model import api
+from mri_model.errors import MriError, RefusedError
+from mri_model.settings import Settings
+from tests.conftest import QUICK
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def anywhere(
+    request: pytest.FixtureRequest, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Settings]:
+    """Settings on SQLite, then the same on PostgreSQL."""
+    if request.param == "postgresql":
+        monkeypatch.setenv("MRI_DATABASE_URL", request.getfixturevalue("postgresql_url"))
+    yield Settings()
+
+
+def test_the_whole_line_runs_on_both_databases(anywhere: Settings, phantom: Path) -> None:
+    recipes = [QUICK, replace(QUICK, image_size=40)]
+    evaluation_id = api.reproduce(anywhere, phantom, recipes)
+    api.score(anywhere, phantom)
+    with api.open_store(anywhere) as store:
+        tables = {number: store.query(f"report-table-{number}") for number in range(1, 7)}
+        assert evaluation_id in store.query("evaluations").to_string()
+    assert {number: len(table) for number, table in tables.items()} == {1: 3, 2: 15, 3: 2, 4: 3, 5: 44, 6: 3}
+    assert tables[1]["n"].sum() == tables[2]["n"].sum() == 44 * 4
+
+
+def test_the_best_size_by_validation_f1_is_the_one_evaluated(settings: Settings, phantom: Path) -> None:
+    api.reproduce(settings, phantom, [QUICK, replace(QUICK, epochs=1, learning_rate=1e-6)])
+    with api.open_store(settings) as store:
+        models = store.query("models")
+        evaluated = store.query("evaluations")
+    best = models.sort_values("val_f1", ascending=False).iloc[0]
+    assert best.iloc[0] in evaluated.iloc[0].astype(str).tolist()
+
+
+def test_a_manifest_with_other_classes_is_refused_and_names_them(
+    settings: Settings, phantom: Path, own_phantom: Path
+) -> None:
+    api.ingest(settings, phantom)
+    api.train(settings, replace(QUICK, epochs=1))
+    (own_phantom / "Meningioma T2").rename(own_phantom / "Unheard T2")
+    other = api.ingest(settings, own_phantom)
+    with pytest.raises(RefusedError, match="does not know Unheard T2; the data lacks Meningioma T2"):
+        api.evaluate(settings, manifest_name=other.digest)
+
+
+def test_the_verdict_is_kept_even_when_the_data_is_refused(settings: Settings, phantom: Path) -> None:
+    with pytest.raises(RefusedError):
+        api.ingest(settings, phantom, "brain-tumor-44c")
+    verdict = (settings.manifests / "validation.json").read_text()
+    assert '"success": false' in verdict
+    assert "published number" in verdict
+
+
+@pytest.mark.parametrize("call", ["train", "evaluate", "score"])
+def test_a_stage_without_the_one_before_says_what_to_run(settings: Settings, phantom: Path, call: str) -> None:
+    calls = {
+        "train": lambda: api.train(settings, QUICK),
+        "evaluate": lambda: api.evaluate(settings),
+        "score": lambda: api.score(settings, phantom),
+    }
+    with pytest.raises(MriError) as caught:
+        calls[call]()
+    assert caught.value.hint.startswith("run: mri ")
+
+
+def test_a_database_that_is_not_there_is_said_before_any_work(
+    settings: Settings, phantom: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MRI_DATABASE_URL", "postgresql+psycopg://u:secret@127.0.0.1:9/none")
+    with pytest.raises(MriError) as caught:
+        api.ingest(Settings(), phantom)
+    assert "secret" not in f"{caught.value}{caught.value.hint}"
+    assert not settings.manifests.exists()
+
+
+def test_a_missing_weights_file_is_said_before_the_images_are_decoded(settings: Settings, phantom: Path) -> None:
+    api.ingest(settings, phantom)
+    with pytest.raises(MriError, match="no weights file"):
+        api.train(settings, replace(QUICK, weights="nowhere.pth"))
+    assert not settings.pixels.exists()
+
+
+def test_the_home_is_given_by_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("MRI_HOME", raising=False)
+    monkeypatch.delenv("MRI_DATABASE_URL", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert Settings().root == Path(os.path.realpath(tmp_path)) / "mri-home"
+    assert Settings().results_url.endswith("mri-home/results.db")

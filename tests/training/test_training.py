@@ -1,0 +1,159 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from mri_model.data.inventory import take_inventory
+from mri_model.data.manifest import Manifest, write_manifest
+from mri_model.data.pixels import PixelStore, pack_pixels
+from mri_model.errors import MriError
+from mri_model.model import load_model, read_card
+from mri_model.training.loop import batches, train
+from mri_model.training.network import Resnet18, build_network
+from mri_model.training.recipe import Recipe
+from tests.conftest import QUICK
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def manifest(phantom: Path, tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    return write_manifest(take_inventory(phantom), tmp_path_factory.mktemp("manifests"))
+
+
+@pytest.fixture(scope="module")
+def pixels(manifest: Manifest, tmp_path_factory: pytest.TempPathFactory) -> PixelStore:
+    return pack_pixels(manifest, QUICK.preprocessing, tmp_path_factory.mktemp("pixels"))
+
+
+def test_a_model_folder_describes_itself(manifest: Manifest, pixels: PixelStore, tmp_path: Path) -> None:
+    folder = train(manifest, pixels, QUICK, tmp_path, CPU)
+    assert sorted(file.name for file in folder.iterdir()) == ["history.csv", "model.json", "model.safetensors"]
+    card = read_card(folder)
+    assert card["classes"] == list(manifest.classes)
+    assert card["manifest"] == manifest.digest
+    assert card["protocol"] == "random"
+    assert card["preprocessing"]["size"] == 32
+    history = pd.read_csv(folder / "history.csv")
+    assert history["epoch"].tolist() == [1, 2]
+    assert card["metrics"]["val_f1"] == pytest.approx(history["val_f1"].max())
+
+
+def test_an_interrupted_training_goes_on_to_the_same_weights_to_the_bit(
+    manifest: Manifest, pixels: PixelStore, tmp_path: Path
+) -> None:
+    whole = train(manifest, pixels, QUICK, tmp_path / "whole", CPU)
+
+    def die(row: dict[str, object]) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(manifest, pixels, QUICK, tmp_path / "cut", CPU, on_epoch=die)
+    epochs: list[object] = []
+    resumed = train(manifest, pixels, QUICK, tmp_path / "cut", CPU, on_epoch=lambda row: epochs.append(row["epoch"]))
+    assert epochs == [2]
+    first, second = (load_file(folder / "model.safetensors") for folder in (whole, resumed))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_finished_training_is_not_repeated(manifest: Manifest, pixels: PixelStore, tmp_path: Path) -> None:
+    recipe = replace(QUICK, epochs=1)
+    folder = train(manifest, pixels, recipe, tmp_path, CPU)
+    epochs: list[object] = []
+    assert train(manifest, pixels, recipe, tmp_path, CPU, on_epoch=epochs.append) == folder
+    assert epochs == []
+
+
+def test_a_loss_that_is_no_number_names_epoch_and_step(
+    manifest: Manifest, pixels: PixelStore, tmp_path: Path
+) -> None:
+    with pytest.raises(MriError, match="epoch 1, step"):
+        train(manifest, pixels, replace(QUICK, learning_rate=1e30), tmp_path, CPU)
+
+
+def test_training_learns_the_phantom(manifest: Manifest, pixels: PixelStore, tmp_path: Path) -> None:
+    history = pd.read_csv(train(manifest, pixels, replace(QUICK, epochs=6), tmp_path, CPU) / "history.csv")
+    assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[0] - 0.3
+    assert history["train_accuracy"].iloc[-1] > 4 / 44
+
+
+def test_every_image_is_in_one_batch_and_none_stands_alone() -> None:
+    for n in range(2, 40):
+        parts = batches(n, 8, np.random.default_rng(0))
+        assert sorted(np.concatenate(parts)) == list(range(n))
+        assert min(len(part) for part in parts) >= 2
+        assert max(len(part) for part in parts) <= 9
+
+
+def test_the_network_is_the_reports_appendix() -> None:
+    network = Resnet18(44)
+    text = str(network)
+    assert text.startswith("Resnet18(\n  (resnet): ResNet(\n    (conv1): Conv2d(3, 64, kernel_size=(7, 7)")
+    assert "(fc): Linear(in_features=512, out_features=44, bias=True)" in text
+    assert sum(1 for module in network.modules() if isinstance(module, torch.nn.Conv2d)) == 20
+
+
+def test_weights_from_a_state_dict_reach_all_but_the_last_layer(tmp_path: Path) -> None:
+    source = Resnet18(1000).resnet
+    torch.save(source.state_dict(), tmp_path / "w.pth")
+    network = build_network(7, str(tmp_path / "w.pth"), seed=0)
+    assert torch.equal(network.resnet.layer4[1].conv2.weight, source.layer4[1].conv2.weight)
+    assert network.resnet.fc.out_features == 7
+    assert torch.equal(network.resnet.fc.weight, build_network(7, "none", seed=0).resnet.fc.weight)
+
+
+class Evil:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return print, ("unpickled",)
+
+
+@pytest.mark.parametrize("content", ["missing", "garbage", "other network", "a list", "pickle"])
+def test_bad_weights_are_one_clear_error(tmp_path: Path, content: str, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "w.pth"
+    if content == "garbage":
+        file.write_bytes(b"no weights")
+    elif content != "missing":
+        saved = {"other network": {"x.weight": torch.zeros(1)}, "a list": [1], "pickle": Evil()}[content]
+        torch.save(saved, file)
+    with pytest.raises(MriError, match="weights file|state dict"):
+        build_network(7, str(file), seed=0)
+    assert "unpickled" not in capsys.readouterr().out
+
+
+def test_a_model_whose_weights_were_exchanged_is_refused(
+    manifest: Manifest, pixels: PixelStore, tmp_path: Path
+) -> None:
+    folder = train(manifest, pixels, replace(QUICK, epochs=1), tmp_path, CPU)
+    with (folder / "model.safetensors").open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"\x55")
+    with pytest.raises(MriError, match="not the file this model was written with"):
+        load_model(folder, CPU)
+
+
+def test_the_recipes_name_follows_what_decides_the_outcome() -> None:
+    assert QUICK.model_id("abc") == replace(QUICK).model_id("abc")
+    others = [replace(QUICK, seed=1), replace(QUICK, epochs=3), replace(QUICK, protocol="grouped")]
+    assert len({recipe.model_id("abc") for recipe in [QUICK, *others]} | {QUICK.model_id("abd")}) == 5
+
+
+@pytest.mark.parametrize(
+    ("image_size", "batch_size"), [(100, 50), (256, 25), (630, 15)]
+)
+def test_the_defaults_are_the_reports_recipe(image_size: int, batch_size: int) -> None:
+    recipe = Recipe(image_size=image_size)
+    assert (recipe.batch_size, recipe.learning_rate, recipe.momentum) == (batch_size, 0.01, 0.0)
+    assert recipe.epochs >= 5
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"image_size": 8}, {"epochs": 0}, {"learning_rate": 0}, {"protocol": "x"}, {"resize": "x"}, {"batch_size": 1}],
+)
+def test_a_recipe_that_cannot_be_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(MriError):
+        Recipe(**wrong)  # type: ignore[arg-type]
