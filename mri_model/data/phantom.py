@@ -1,27 +1,40 @@
 """A phantom: brain MRI pictures drawn by this module, so that everything can be tried without a patient's image.
 
-``write_phantom`` fills 44 class folders, named and shaped like the published set: axial heads in three contrasts, fourteen
-tumour types told apart by place, shape, texture and enhancement, and a few near copies that show what leakage looks like.
-A picture depends on (seed, class, index) alone. Coordinates are head radii: ``u`` to the right, ``v`` to the back of the
-head (down the picture), the skin at radius 1. Grey values are float32, 0 black to 1 white, until they are encoded.
+``write_phantom`` fills 44 class folders, named and shaped like the published set: axial heads in three contrasts,
+fourteen tumour types told apart by place, shape, texture and enhancement, and a few near copies that show what
+leakage looks like. A picture depends on (seed, class, index) alone. Coordinates are head radii: ``u`` to the right,
+``v`` to the back of the head (down the picture), the skin at radius 1. Grey values run from 0 black to 1 white
+until they are encoded.
 """
 
+import math
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mri_model.errors import MriError
+from mri_model.files import atomic
 from mri_model.labels import CONTRASTS
 
-Plane = NDArray[np.float32]  # (height, width)
-Pixels = NDArray[np.uint8]  # (height, width)
+Plane = NDArray[Any]  # (height, width) float32
+Pixels = NDArray[Any]  # (height, width) uint8
 Rng = np.random.Generator
 Pair = tuple[float, float]
 Triple = tuple[float, float, float]  # one grey value a contrast, in the order of CONTRASTS
 
 MIN_HEIGHT, MIN_WIDTH, MAX_SIDE = 347, 305, 630
 CANVAS = 256  # pictures are drawn with this longest side, then enlarged
+COPY_EVERY = 6  # one image in six is a near copy
+TWIN_CLASS = 24  # the class that holds one byte-identical pair
+FIRST_SERIES = datetime(2022, 5, 28, 10, 56)
 
 
 @dataclass(frozen=True)
@@ -33,7 +46,7 @@ class Signature:
     size: Pair  # least and greatest radius
     level: Pair  # slice level: below 0.3 the cerebellum shows, from 0.3 up the lateral ventricles
     core: Triple
-    rim: Triple
+    rim: Triple = (0, 0, 0)
     rim_width: float = 0.0  # share of the radius; 0 draws a solid lesion
     spread: float = 0.05  # standard deviation of the centre
     count: int = 1
@@ -41,57 +54,39 @@ class Signature:
     lobes: int = 2
     depth: float = 0.06  # how deep the lobes cut
     stretch: float = 1.0  # length over breadth
-    bite: float = 0.0  # share of the radius bitten off towards the midline: a crescent
+    bite: float = 0.0  # where, in radii, a disc is bitten off: a crescent
+    nodule: float = 0.0  # radius of a bright knob in a cyst
     grain: float = 0.04  # strength of the inner texture
     halo: float = 0.0  # width of the oedema around it
     ventricles: float = 1.0  # their size against a healthy head
 
 
-SOLID, MURKY, NECROTIC, CYST = (0.36, 0.92, 0.74), (0.30, 0.42, 0.84), (0.16, 0.17, 0.90), (0.13, 0.14, 1.0)
-BRIGHT, FAINT = (0.44, 1.0, 0.58), (0.40, 0.78, 0.62)
+OEDEMA = (0.36, 0.36, 0.78)
+SOLID, MURKY, NECROTIC, CYST = (0.26, 0.96, 0.86), (0.24, 0.36, 0.90), (0.12, 0.14, 0.96), (0.10, 0.12, 1.0)
+CASEOUS, CLOTTED, CALCIFIED = (0.20, 0.24, 0.18), (0.78, 0.66, 0.66), (0.20, 0.34, 0.92)
+BRIGHT, BLOODY = (0.28, 1.0, 0.60), (0.88, 1.0, 0.60)
 HIGH, MIDDLE, LOW = (0.55, 1.0), (0.32, 0.8), (0.0, 0.28)
 
 SIGNATURES = (
-    Signature("Astrocitoma", (0.34, -0.30), (0.27, 0.36), MIDDLE, MURKY, MURKY, depth=0.12, halo=0.05),
-    Signature("Carcinoma", (0.0, 0.0), (0.09, 0.13), HIGH, NECROTIC, BRIGHT, 0.42, 0.04, 4, scatter=0.50, halo=0.10),
-    Signature("Ependimoma", (0.0, 0.24), (0.19, 0.25), LOW, SOLID, SOLID, lobes=4, depth=0.26, grain=0.14),
-    Signature("Ganglioglioma", (0.52, 0.10), (0.20, 0.26), MIDDLE, CYST, CYST, bite=-0.62),
-    Signature("Germinoma", (0.0, 0.04), (0.13, 0.18), MIDDLE, (0.5, 1.0, 0.6), BRIGHT, spread=0.03),
-    Signature(
-        "Glioblastoma",
-        (0.32, 0.05),
-        (0.32, 0.42),
-        HIGH,
-        NECROTIC,
-        BRIGHT,
-        0.30,
-        lobes=5,
-        depth=0.16,
-        halo=0.16,
-    ),
-    Signature("Granuloma", (0.42, 0.34), (0.15, 0.20), HIGH, (0.42, 0.36, 0.30), BRIGHT, 0.3, halo=0.14),
-    Signature("Meduloblastoma", (0.0, 0.48), (0.26, 0.33), LOW, (0.26, 0.86, 0.66), SOLID, depth=0.05),
-    Signature("Meningioma", (0.62, -0.28), (0.26, 0.34), MIDDLE, (0.50, 0.96, 0.56), BRIGHT, stretch=1.35),
-    Signature("Neurocitoma", (0.10, -0.14), (0.22, 0.29), MIDDLE, (0.38, 0.66, 0.72), FAINT, grain=0.34),
-    Signature(
-        "Oligodendroglioma",
-        (0.30, -0.56),
-        (0.22, 0.29),
-        HIGH,
-        (0.26, 0.40, 0.9),
-        FAINT,
-        stretch=1.7,
-        grain=0.2,
-    ),
-    Signature("Papiloma", (0.26, 0.26), (0.20, 0.27), MIDDLE, SOLID, BRIGHT, lobes=7, depth=0.36, ventricles=1.7),
-    Signature("Schwannoma", (0.46, 0.16), (0.22, 0.29), LOW, (0.34, 0.94, 0.86), BRIGHT, bite=0.75),
-    Signature("Tuberculoma", (0.34, -0.02), (0.10, 0.14), HIGH, (0.40, 0.5, 0.24), BRIGHT, 0.4, 0.1, 5, scatter=0.17),
+    Signature("Astrocitoma", (0.34, -0.30), (0.27, 0.36), MIDDLE, MURKY, depth=0.12, halo=0.05),
+    Signature("Carcinoma", (0, 0), (0.11, 0.15), HIGH, NECROTIC, BLOODY, 0.42, 0.03, 4, scatter=0.50, halo=0.08),
+    Signature("Ependimoma", (0, 0.22), (0.20, 0.26), LOW, SOLID, lobes=4, depth=0.28, grain=0.10),
+    Signature("Ganglioglioma", (0.54, 0.08), (0.22, 0.27), MIDDLE, CYST, nodule=0.12),
+    Signature("Germinoma", (0, 0.04), (0.17, 0.22), MIDDLE, SOLID, spread=0.02),
+    Signature("Glioblastoma", (0.32, 0.05), (0.32, 0.40), HIGH, NECROTIC, BRIGHT, 0.3, lobes=5, depth=0.16, halo=0.14),
+    Signature("Granuloma", (0.40, 0.38), (0.18, 0.23), HIGH, CASEOUS, BLOODY, 0.3, halo=0.12),
+    Signature("Meduloblastoma", (0, 0.50), (0.27, 0.33), LOW, SOLID),
+    Signature("Meningioma", (0.62, -0.28), (0.27, 0.34), MIDDLE, SOLID, stretch=1.35),
+    Signature("Neurocitoma", (0.10, -0.14), (0.24, 0.30), MIDDLE, CLOTTED, grain=0.30),
+    Signature("Oligodendroglioma", (0.30, -0.58), (0.25, 0.31), HIGH, CALCIFIED, stretch=1.6, grain=0.16),
+    Signature("Papiloma", (0.28, 0.28), (0.23, 0.29), MIDDLE, SOLID, lobes=7, depth=0.34, ventricles=1.7),
+    Signature("Schwannoma", (0.46, 0.16), (0.25, 0.31), LOW, SOLID, bite=0.75),
+    Signature("Tuberculoma", (0.34, -0.04), (0.11, 0.15), HIGH, CASEOUS, BLOODY, 0.4, 0.05, 5, scatter=0.19),
 )
-HEALTHY = "_NORMAL"
 CLASSES = tuple(
     sorted(
         [(f"{s.tumor} {contrast}", s, contrast) for s in SIGNATURES for contrast in CONTRASTS]
-        + [(f"{HEALTHY} {contrast}", None, contrast) for contrast in ("T1", "T2")],
+        + [(f"_NORMAL {contrast}", None, contrast) for contrast in ("T1", "T2")],
         key=lambda entry: entry[0],
     )
 )
@@ -142,17 +137,17 @@ def _paint(picture: Plane, cover: Plane, value: float | Plane) -> None:
 def _pose(rng: Rng, shape: tuple[int, int]) -> tuple[Plane, Plane]:
     """Head coordinates (u, v) of every pixel: position, size, rotation and outline of this head."""
     height, width = shape
-    breadth = rng.uniform(0.76, 0.92)
-    radius = min(height, width / breadth) * rng.uniform(0.40, 0.49)
+    breadth = rng.uniform(0.78, 0.88)
+    radius = min(height, width / breadth) * rng.uniform(0.43, 0.49)
     slack_x, slack_y = width / 2 - radius * breadth, height / 2 - radius
-    centre_x = width / 2 + rng.uniform(-0.8, 0.8) * slack_x
-    centre_y = height / 2 + rng.uniform(-0.8, 0.8) * slack_y
-    angle = math.radians(min(16.0, max(-16.0, rng.normal(0, 7))))
+    centre_x = width / 2 + rng.uniform(-0.5, 0.5) * slack_x
+    centre_y = height / 2 + rng.uniform(-0.5, 0.5) * slack_y
+    angle = math.radians(min(11.0, max(-11.0, rng.normal(0, 4.5))))
     x = (np.arange(width, dtype=np.float32)[None, :] - centre_x) / radius
     y = (np.arange(height, dtype=np.float32)[:, None] - centre_y) / radius
     cos, sin = math.cos(angle), math.sin(angle)
-    u = (cos * x + sin * y) / breadth + 0.025 * _smooth(rng, shape, 5)
-    v = cos * y - sin * x + 0.025 * _smooth(rng, shape, 5)
+    u = (cos * x + sin * y) / breadth + 0.018 * _smooth(rng, shape, 5)
+    v = cos * y - sin * x + 0.018 * _smooth(rng, shape, 5)
     return u * (1.0 - 0.07 * v), v
 
 
@@ -169,7 +164,7 @@ def _head(rng: Rng, u: Plane, v: Plane, tissue: Tissue) -> Plane:
     fold = np.abs(_smooth(rng, u.shape, int(rng.integers(18, 25))))
     _paint(picture, brain, tissue.grey)
     _paint(picture, _inside(r - skull + 0.15) * _inside(0.42 * outer - fold, 0.15), tissue.white)
-    _paint(picture, brain * _inside(fold - rng.uniform(0.10, 0.24) * outer, 0.12), tissue.csf)
+    _paint(picture, brain * _inside(fold - rng.uniform(0.08, 0.18) * outer, 0.12), tissue.csf)
     _paint(picture, brain * _inside(np.abs(u) - 0.008, 0.02) * np.clip(np.abs(v) * 3 - 0.8, 0, 1), tissue.csf)
     return picture
 
@@ -220,41 +215,48 @@ def _lump(rng: Rng, u: Plane, v: Plane, sign: Signature, centre: Pair, radius: f
     return distance
 
 
+def _places(rng: Rng, sign: Signature, mirror: int) -> list[tuple[Pair, float]]:
+    """Centre and radius of every lesion: one, or ``count`` of them scattered around the usual place."""
+    x, y = mirror * sign.place[0] + rng.normal(0, sign.spread), sign.place[1] + rng.normal(0, sign.spread)
+    turn, places = rng.uniform(0, math.tau), []
+    for k in range(sign.count):
+        reach, phase = sign.scatter * rng.uniform(0.8, 1.1), turn + k * math.tau / sign.count
+        centre = (x + reach * math.cos(phase), y + reach * math.sin(phase))
+        places.append((centre, rng.uniform(*sign.size)))
+    return places
+
+
 def _lesion(rng: Rng, picture: Plane, u: Plane, v: Plane, sign: Signature, contrast: str) -> None:
     """Paint the tumour: oedema, rim, core with its texture; a negative bite is a cyst's bright nodule."""
-    which = CONTRASTS.index(contrast)
-    mirror = rng.choice((-1, 1))
-    place = (mirror * sign.place[0] + rng.normal(0, sign.spread), sign.place[1] + rng.normal(0, sign.spread))
-    turn = rng.uniform(0, 6.3)
-    inner = _inside(np.sqrt(u * u + v * v) - 0.88)
+    which, mirror = CONTRASTS.index(contrast), int(rng.choice((-1, 1)))
+    brain = _inside(np.sqrt(u * u + v * v) - 0.88)
     texture = sign.grain * _smooth(rng, u.shape, 26)
-    oedema = (0.34, 0.36, 0.80)[which]
-    gain = rng.uniform(0.9, 1.06)
-    lumps = []
-    for k in range(sign.count):
-        radius = rng.uniform(*sign.size)
-        phase = turn + k * 6.283 / sign.count
-        reach = sign.scatter * rng.uniform(0.8, 1.1)
-        centre = (place[0] + reach * math.cos(phase), place[1] + reach * math.sin(phase))
-        lumps.append((centre, radius, _lump(rng, u, v, sign, centre, radius)))
-    for _, radius, distance in lumps:
-        if sign.halo:
-            _paint(picture, inner * _inside(distance * radius - sign.halo, 0.08) * 0.85, oedema)
-    for centre, radius, distance in lumps:
-        _paint(
-            picture,
-            inner * _inside(distance, 0.15),
-            gain * (sign.rim if sign.rim_width else sign.core)[which] + texture,
-        )
+    strength = rng.uniform(0.9, 1.06)
+    core, rim = strength * sign.core[which] + texture, strength * sign.rim[which] + texture
+    lumps = [(place, _lump(rng, u, v, sign, *place)) for place in _places(rng, sign, mirror)]
+    if sign.halo:
+        for (_, radius), distance in lumps:
+            _paint(picture, brain * _inside(distance * radius - sign.halo, 0.08) * 0.85, OEDEMA[which])
+    for (centre, radius), distance in lumps:
+        _paint(picture, brain * _inside(distance, 0.15), rim if sign.rim_width else core)
         if sign.rim_width:
-            _paint(picture, inner * _inside(distance + sign.rim_width, 0.15), gain * sign.core[which] + texture)
-        if sign.bite < 0:
-            nodule = (centre[0] + 0.5 * radius * mirror, centre[1])
-            _paint(picture, inner * _inside(_oval(u, v, nodule, (0.11, 0.11))), gain * BRIGHT[which])
+            _paint(picture, brain * _inside(distance + sign.rim_width, 0.15), core)
+        if sign.nodule:
+            spot = (centre[0] + 0.5 * radius * mirror, centre[1])
+            _paint(picture, brain * _inside(_oval(u, v, spot, (sign.nodule, sign.nodule))), BRIGHT[which])
+
+
+def _scanner(rng: Rng, picture: Plane) -> Plane:
+    """What the machine adds: uneven coil, blur, noise, the window somebody chose."""
+    picture = picture * (1 + rng.uniform(0.04, 0.11) * _smooth(rng, (picture.shape[0], picture.shape[1]), 3))
+    picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.5, 1.1))
+    picture += rng.uniform(0.01, 0.04) * rng.standard_normal(picture.shape, dtype=np.float32)
+    window = picture * rng.uniform(0.86, 1.1) + rng.uniform(-0.03, 0.04)
+    return np.clip(window, 0, 1) ** rng.uniform(0.85, 1.2)
 
 
 def draw(rng: Rng, sign: Signature | None, contrast: str, shape: tuple[int, int]) -> Plane:
-    """One picture, (height, width) float32 in 0–1; no ``sign``, no tumour."""
+    """One picture of ``shape``, float32 in 0–1. Without a signature, without a tumour."""
     tissue = TISSUE[contrast]
     u, v = _pose(rng, shape)
     picture = _head(rng, u, v, tissue)
@@ -270,11 +272,124 @@ def draw(rng: Rng, sign: Signature | None, contrast: str, shape: tuple[int, int]
     return _scanner(rng, picture)
 
 
-def _scanner(rng: Rng, picture: Plane) -> Plane:
-    """What the machine adds: uneven coil, blur, noise, the window somebody chose."""
-    picture *= 1 + rng.uniform(0.05, 0.16) * _smooth(rng, picture.shape, 3)
-    picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.5, 1.1))
-    picture += rng.uniform(0.01, 0.04) * rng.standard_normal(picture.shape, dtype=np.float32)
-    return np.clip(picture * rng.uniform(0.82, 1.12) + rng.uniform(-0.04, 0.05), 0, 1) ** np.float32(
-        rng.uniform(0.85, 1.2)
-    )
+def _size(rng: Rng, max_side: int) -> tuple[int, int]:
+    """Height and width of a file: half of them square at the largest side, the rest anything within bounds."""
+    top = max_side if max_side >= MIN_HEIGHT else MAX_SIDE
+    height, width = top, top
+    if rng.random() < 0.5:
+        height = int(rng.integers(MIN_HEIGHT, top + 1))
+        width = int(np.clip(height * rng.uniform(0.75, 1.1), MIN_WIDTH, top))
+    return round(height * max_side / top), round(width * max_side / top)
+
+
+def _picture(rng: Rng, sign: Signature | None, contrast: str, max_side: int) -> Pixels:
+    """One picture at its final size."""
+    height, width = _size(rng, max_side)
+    reduce = min(1.0, CANVAS / max(height, width))
+    drawn = draw(rng, sign, contrast, (round(height * reduce), round(width * reduce)))
+    pixels = np.rint(drawn * 255).astype(np.uint8)
+    return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+def _next_slice(rng: Rng, pixels: Pixels) -> Pixels:
+    """A near copy: the same head a hair further, a little brighter or darker."""
+    height, width = pixels.shape
+    shift_x, shift_y = rng.uniform(-0.004, 0.004, 2) * (width, height)
+    move = np.array([[1, 0, shift_x], [0, 1, shift_y]], np.float32)
+    moved = cv2.warpAffine(pixels, move, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    return cv2.convertScaleAbs(moved, alpha=rng.uniform(0.94, 1.05), beta=rng.uniform(0, 4))
+
+
+def _encode(rng: Rng, pixels: Pixels, suffix: str) -> bytes:
+    """A file's bytes: over half in one channel, the rest in three, a few of those slightly tinted."""
+    stored, storage = pixels, rng.random()
+    if storage > 0.54:
+        tint = rng.uniform(0.82, 1.0, 3) if storage > 0.97 else np.ones(3)
+        stored = cv2.merge([cv2.convertScaleAbs(pixels, alpha=float(gain)) for gain in tint])
+    quality = cv2.IMWRITE_WEBP_QUALITY if suffix == ".webp" else cv2.IMWRITE_JPEG_QUALITY
+    done, data = cv2.imencode(suffix.lower(), stored, [quality, int(rng.integers(78, 95))])
+    if not done:
+        raise MriError(f"OpenCV could not encode a {suffix} file", "reinstall opencv-python-headless")
+    return data.tobytes()
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One file to write. ``origin`` is the index whose picture it repeats, its own where it repeats none."""
+
+    c: int
+    i: int
+    origin: int
+    series: bool
+
+    @property
+    def name(self) -> str:
+        if self.series:  # screenshots of a series lie a second apart, two series at least minutes
+            start = FIRST_SERIES + timedelta(days=self.c, minutes=5 * self.origin, seconds=self.i - self.origin)
+            return f"{start:%Y-%m-%d %H_%M_%S}-phantom.jpg"
+        if (self.c, self.i) == (0, 0):
+            return "phantom_0000.webp"
+        roll = (7 * self.c + 3 * self.i) % 20
+        return f"phantom_{self.i:04d}" + (".JPG" if roll == 0 else ".jpg" if roll < 4 else ".jpeg")
+
+    @property
+    def repeats_bytes(self) -> bool:
+        """One file of the set is its origin's, byte for byte."""
+        return self.c == TWIN_CLASS and self.origin != self.i == COPY_EVERY - 1
+
+    def data(self, seed: int, max_side: int) -> bytes:
+        _, sign, contrast = CLASSES[self.c]
+        first, own = (np.random.default_rng([seed, self.c, k]) for k in (self.origin, self.i))
+        pixels = _picture(first, sign, contrast, max_side)
+        if self.origin == self.i or self.repeats_bytes:
+            return _encode(first, pixels, Path(self.name).suffix)
+        return _encode(own, _next_slice(own, pixels), Path(self.name).suffix)
+
+
+def _jobs(per_class: int) -> list[_Job]:
+    """Every file of the set. From eight images a class, each sixth is a near copy of the one before."""
+    copies = {i for i in range(per_class) if per_class >= 8 and i % COPY_EVERY == COPY_EVERY - 1}
+    return [
+        _Job(c, i, i - 1 if i in copies else i, series=i in copies or i + 1 in copies)
+        for c in range(len(CLASSES))
+        for i in range(per_class)
+    ]
+
+
+def _refuse_bad(out: Path, per_class: int, max_side: int) -> None:
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise MriError(f"{out} exists and is not an empty folder", "name a new folder, or empty this one first")
+    if per_class < 1:
+        raise MriError(f"{per_class} images per class make no data set", "ask for at least 1; 20 can be learnt")
+    if not 32 <= max_side <= MAX_SIDE:
+        raise MriError(f"a largest side of {max_side} pixels cannot be drawn", f"choose 32 to {MAX_SIDE}")
+
+
+def write_phantom(
+    out: Path,
+    per_class: int = 20,
+    seed: int = 0,
+    max_side: int = MAX_SIDE,
+    tick: Callable[[str, int, int], None] = lambda stage, done, total: None,
+) -> int:
+    """Write the 44 class folders into ``out``, new or empty, and return the number of files.
+
+    The same ``seed`` gives the same bytes. ``max_side`` bounds height and width; below 347 all sizes shrink in
+    proportion, for quick tests, and the size bounds of the profile ``phantom`` no longer hold.
+    ``tick(stage, done, total)`` is called after every file.
+    """
+    _refuse_bad(out, per_class, max_side)
+    jobs = _jobs(per_class)
+
+    def write(job: _Job) -> None:
+        with atomic(out / CLASSES[job.c][0] / job.name) as temporary:
+            temporary.write_bytes(job.data(seed, max_side))
+
+    pool = ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1))
+    try:
+        for done, future in enumerate(as_completed([pool.submit(write, job) for job in jobs]), start=1):
+            future.result()
+            tick("draw", done, len(jobs))
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return len(jobs)

@@ -37,14 +37,7 @@ def validate(inventory: Inventory) -> dict[str, Any]:
     """
     tables = {"images": images(inventory), "files": accepted(inventory), "classes": class_counts(inventory)}
     rules = list(build_rules(inventory.profile))
-    outcomes = {
-        name: run_suite(name, table, [rule.expectation for rule in rules if rule.table == name])
-        for name, table in tables.items()
-    }
-    verdicts = [
-        {"rule": rule.words, **next(outcomes[rule.table])}  # outcomes come in the order of the rules
-        for rule in rules
-    ]
+    verdicts = [{"rule": rule.words, **outcome} for rule, outcome in zip(rules, judge(rules, tables), strict=True)]
     return {
         "success": all(verdict["success"] for verdict in verdicts),
         "profile": inventory.profile.name,
@@ -72,6 +65,7 @@ def class_counts(inventory: Inventory) -> pd.DataFrame:
 
 
 def build_rules(profile: Profile) -> Iterator[Rule]:
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")  # read once, when it is imported
     import great_expectations.expectations as gxe
 
     between = gxe.ExpectColumnValuesToBeBetween
@@ -108,23 +102,27 @@ def build_rules(profile: Profile) -> Iterator[Rule]:
         yield Rule("every class has at least the stated number of images", "classes", enough)
 
 
-def run_suite(name: str, table: pd.DataFrame, expectations: list["Expectation"]) -> Iterator[dict[str, Any]]:
-    """Validate one table; yields success and the offenders' names for each expectation, in order."""
-    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
-    logging.getLogger("great_expectations").setLevel(logging.ERROR)
+def judge(rules: list[Rule], tables: dict[str, pd.DataFrame]) -> Iterator[dict[str, Any]]:
+    """Success and the offenders' names for each rule, in order."""
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
+    logging.getLogger("great_expectations").setLevel(logging.ERROR)
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    asset = context.data_sources.add_pandas(name).add_dataframe_asset(name)
-    batch = asset.add_batch_definition_whole_dataframe(name).get_batch(batch_parameters={"dataframe": table})
+    source = context.data_sources.add_pandas("inventory")
+    batches = {}
+    for name, table in tables.items():
+        definition = source.add_dataframe_asset(name).add_batch_definition_whole_dataframe(name)
+        batches[name] = definition.get_batch(batch_parameters={"dataframe": table})
     complete = {"result_format": "COMPLETE", "unexpected_index_column_names": ["name"]}
-    for expectation in expectations:
-        outcome = batch.validate(expectation, result_format=complete)
+    for rule in rules:
+        outcome = batches[rule.table].validate(rule.expectation, result_format=complete)
         unexpected = outcome.result.get("unexpected_index_list") or []
-        offenders = sorted({str(entry["name"]) for entry in unexpected})
-        yield {"success": bool(outcome.success), "offenders": offenders}
+        yield {
+            "success": bool(outcome.success),
+            "offenders": sorted({str(entry["name"]) for entry in unexpected}),
+        }
 
 
 def enforce(inventory: Inventory, on_invalid: str = "fail") -> Inventory:

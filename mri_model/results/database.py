@@ -61,6 +61,8 @@ def parse(url: str) -> URL:
         raise MriError(f"unknown database driver {parsed.drivername!r} in MRI_DATABASE_URL", URL_HINT)
     if "@" in (parsed.host or ""):
         raise MriError("MRI_DATABASE_URL has an '@' too many", "write an '@' in a password as %40")
+    if parsed.host and parsed.get_backend_name() == "sqlite":
+        raise MriError("MRI_DATABASE_URL has a slash too few", "write sqlite:///FILE, or sqlite:////ABSOLUTE/FILE")
     return parsed.set(drivername=DRIVERS[parsed.drivername])
 
 

@@ -1,7 +1,9 @@
 """The network of the report's appendix: torchvision's ResNet-18 with a last layer of one neuron a class."""
 
+import contextlib
 import pickle
 import socket
+import sys
 from pathlib import Path
 from urllib.error import URLError
 
@@ -58,7 +60,8 @@ def download_imagenet() -> dict[str, torch.Tensor]:
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(10)
     try:
-        return dict(ResNet18_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True))
+        with contextlib.redirect_stdout(sys.stderr):  # PyTorch announces the download on stdout
+            return dict(ResNet18_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True))
     except (URLError, OSError, RuntimeError) as error:
         reason = getattr(error, "reason", error)
         raise MriError(f"ImageNet weights cannot be downloaded: {reason}", OFFLINE_HINT) from None

@@ -11,7 +11,9 @@ from mri_model.errors import MriError
 from mri_model.preprocessing import Preprocessing
 
 
-def test_same_files_and_seed_give_the_same_bytes_wherever_they_lie(phantom: Path, own_phantom: Path, tmp_path: Path) -> None:
+def test_same_files_and_seed_give_the_same_bytes_wherever_they_lie(
+    phantom: Path, own_phantom: Path, tmp_path: Path
+) -> None:
     first = write_manifest(take_inventory(phantom, threads=1), tmp_path / "a")
     second = write_manifest(take_inventory(own_phantom, threads=4), tmp_path / "b")
     assert first.digest == second.digest

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -93,6 +93,13 @@ def run_deployment(running: server.Running, name: str, *options: str) -> str:
     return done.stdout
 
 
+def await_that(holds: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+
+
 def state_of_tiny(home: Path) -> str:
     """What the server's database says, whether the server runs or not."""
     with closing(sqlite3.connect(home / "prefect.db")) as database:
@@ -116,6 +123,7 @@ def test_up_makes_the_pool_the_limit_the_deployments_and_the_schedule(running: s
     weekly = schedules["evaluate-mri"][0]
     assert weekly["active"]
     assert (weekly["schedule"]["cron"], weekly["schedule"]["timezone"]) == ("0 3 * * 1", "UTC")
+    await_that(lambda: call(running, "flow_runs/count", {"flow_runs": {"state": {"name": {"any_": ["Scheduled"]}}}}))
 
 
 @pytest.mark.server
@@ -133,7 +141,7 @@ def test_a_deployed_training_completes_and_its_rows_are_in_the_database(
     assert epochs == (2,)
     assert (own.models / model / "model.safetensors").exists()
 
-    (run,) = call(running, "flow_runs/filter", {})
+    (run,) = call(running, "flow_runs/filter", {"flows": {"name": {"any_": ["train-mri"]}}})
     tasks = call(running, "task_runs/filter", {"flow_runs": {"id": {"any_": [run["id"]]}}})
     assert {"train network", "record model"} <= {task["name"].rsplit("-", 1)[0] for task in tasks}
     artifacts = call(running, "artifacts/filter", {"flow_runs": {"id": {"any_": [run["id"]]}}})
@@ -197,9 +205,7 @@ def test_a_failing_deployment_leaves_nothing_behind(
 def test_down_ends_runs_and_leaves_no_process(own: Settings, running: server.Running, tiny_project: Path) -> None:
     server.up(own, say, project=tiny_project)
     run_deployment(running, "tiny", "-p", "seconds=100")
-    deadline = time.monotonic() + 60
-    while state_of_tiny(running.home) != "Running" and time.monotonic() < deadline:
-        time.sleep(0.5)
+    await_that(lambda: state_of_tiny(running.home) == "Running")
     mark = (server.MARK, str(own.root / "prefect"))
     assert len(with_variable(*mark)) == 2  # the worker and the run
 

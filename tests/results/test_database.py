@@ -8,7 +8,6 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
-import result_samples as samples
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, create_engine, inspect, make_url
@@ -16,6 +15,7 @@ from sqlalchemy import Engine, create_engine, inspect, make_url
 from mri_model.errors import MriError
 from mri_model.results import database, schema
 from mri_model.results.store import Store
+from tests.results import result_samples as samples
 
 SECRET = "hunter2"
 
@@ -163,6 +163,7 @@ def test_concurrent_writers_lose_nothing(store: Store) -> None:
         f"postgresql+nosuch://me:{SECRET}@host/results",
         f"postgresql+psycopg://me:{SECRET}@host:port/results",
         f"postgresql+psycopg://me:a@{SECRET}@host/results",
+        "sqlite://results.db",
         f"me:{SECRET}@host",
         "",
     ],

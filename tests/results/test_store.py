@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import result_samples as samples
 from sqlalchemy import select
 
 from mri_model.errors import MriError
 from mri_model.results import schema
 from mri_model.results.store import Store
+from tests.results import result_samples as samples
 
 
 def rows(store: Store, table: Any) -> list[dict[str, Any]]:

@@ -3,10 +3,10 @@
 import math
 
 import pytest
-import result_samples as samples
 
 from mri_model.errors import MriError
 from mri_model.results.store import Store, questions
+from tests.results import result_samples as samples
 
 QUERIES = {"worst-classes", "confusions", "evaluations", "models", "scored-runs", "predictions"}
 

@@ -108,5 +108,5 @@ def test_a_model_brought_to_another_machine_scores_there(
 def test_a_missing_or_empty_folder_is_one_clear_error(settings: Settings, tmp_path: Path, what: str) -> None:
     if what == "empty":
         (tmp_path / what).mkdir()
-    with pytest.raises(MriError, match="no folder|no files"):
+    with pytest.raises(MriError, match=r"no folder|no files"):
         api.score(settings, tmp_path / what)

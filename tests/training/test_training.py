@@ -68,9 +68,7 @@ def test_a_finished_training_is_not_repeated(manifest: Manifest, pixels: PixelSt
     assert epochs == []
 
 
-def test_a_loss_that_is_no_number_names_epoch_and_step(
-    manifest: Manifest, pixels: PixelStore, tmp_path: Path
-) -> None:
+def test_a_loss_that_is_no_number_names_epoch_and_step(manifest: Manifest, pixels: PixelStore, tmp_path: Path) -> None:
     with pytest.raises(MriError, match="epoch 1, step"):
         train(manifest, pixels, replace(QUICK, learning_rate=1e30), tmp_path, CPU)
 
@@ -119,7 +117,7 @@ def test_bad_weights_are_one_clear_error(tmp_path: Path, content: str, capsys: p
     elif content != "missing":
         saved = {"other network": {"x.weight": torch.zeros(1)}, "a list": [1], "pickle": Evil()}[content]
         torch.save(saved, file)
-    with pytest.raises(MriError, match="weights file|state dict"):
+    with pytest.raises(MriError, match=r"weights file|state dict"):
         build_network(7, str(file), seed=0)
     assert "unpickled" not in capsys.readouterr().out
 
@@ -141,9 +139,7 @@ def test_the_recipes_name_follows_what_decides_the_outcome() -> None:
     assert len({recipe.model_id("abc") for recipe in [QUICK, *others]} | {QUICK.model_id("abd")}) == 5
 
 
-@pytest.mark.parametrize(
-    ("image_size", "batch_size"), [(100, 50), (256, 25), (630, 15)]
-)
+@pytest.mark.parametrize(("image_size", "batch_size"), [(100, 50), (256, 25), (630, 15)])
 def test_the_defaults_are_the_reports_recipe(image_size: int, batch_size: int) -> None:
     recipe = Recipe(image_size=image_size)
     assert (recipe.batch_size, recipe.learning_rate, recipe.momentum) == (batch_size, 0.01, 0.0)

@@ -1,0 +1,73 @@
+"""SIGKILL at a moment of its own choosing: what was whole stays whole, and the next run finishes."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from mri_model import api
+from mri_model.settings import Settings
+from mri_model.training.checkpoint import NAME
+from tests.conftest import QUICK
+
+TRAIN = ["train", "--image-size", "32", "--epochs", "4", "--batch-size", "32", "--weights", "none"]
+
+
+def run_and_kill(arguments: list[str], moment: Callable[[], bool]) -> None:
+    process = subprocess.Popen([sys.executable, "-m", "mri_model.cli", *arguments], stderr=subprocess.DEVNULL)
+    limit = time.monotonic() + 120
+    while not moment():
+        assert process.poll() is None, "it finished before it could be killed"
+        assert time.monotonic() < limit
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def test_a_killed_training_goes_on_to_the_same_weights(
+    settings: Settings, phantom: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.ingest(settings, phantom)
+    run_and_kill(TRAIN, lambda: any(settings.models.glob(f"*/{NAME}")))
+    assert not list(settings.models.glob("*/model.json"))
+    subprocess.run([sys.executable, "-m", "mri_model.cli", *TRAIN], check=True, capture_output=True)
+    resumed = next(settings.models.glob("*/model.safetensors"))
+
+    monkeypatch.setenv("MRI_HOME", str(tmp_path / "undisturbed"))
+    api.ingest(Settings(), phantom)
+    subprocess.run([sys.executable, "-m", "mri_model.cli", *TRAIN], check=True, capture_output=True)
+    whole = next(Settings().models.glob("*/model.safetensors"))
+    assert resumed.parent.name == whole.parent.name
+    first, second = load_file(resumed), load_file(whole)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_killed_scoring_run_is_finished_by_the_next_with_every_file_once(settings: Settings, phantom: Path) -> None:
+    api.ingest(settings, phantom)
+    api.train(settings, QUICK)
+
+    def some_rows() -> bool:
+        with api.open_store(settings) as store:
+            return len(store.query("predictions")) > 0
+
+    run_and_kill(["score", str(phantom)], some_rows)
+    done = api.score(settings, phantom)
+    assert done.counts["n_found"] == done.counts["n_scored"] == 176
+    assert 0 < done.counts["n_reused"] < 176
+    assert done.rows["path"].is_unique
+
+
+def test_a_killed_ingestion_leaves_the_last_manifest_in_place(settings: Settings, phantom: Path) -> None:
+    good = api.ingest(settings, phantom)
+    verdict = settings.manifests / "validation.json"
+    before = verdict.stat().st_mtime_ns
+    run_and_kill(["ingest", str(phantom), "--seed", "1"], lambda: verdict.stat().st_mtime_ns != before)
+    assert api.find_manifest(settings.manifests, good.digest).frame.equals(good.frame)
+    assert api.ingest(settings, phantom, seed=1).seed == 1
+    assert len(list(settings.manifests.glob("*/manifest.parquet"))) == 2

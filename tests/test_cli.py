@@ -1,0 +1,114 @@
+"""The command line as a person or a script meets it: a real process, its two streams and its exit code."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mri_model.settings import Settings
+
+QUICK = ["--image-size", "32", "--epochs", "1", "--batch-size", "32", "--weights", "none"]
+
+
+def mri(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "mri_model.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment}, timeout=240)
+
+
+def answer(done: subprocess.CompletedProcess[str]) -> dict:
+    """The one JSON object on stdout of a command that succeeded in silence."""
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return json.loads(done.stdout)
+
+
+@pytest.mark.usefixtures("settings")
+def test_the_stages_one_after_the_other_in_json(phantom: Path) -> None:
+    ingested = answer(mri("ingest", phantom, "--profile", "auto", "--json"))
+    assert (ingested["n_ok"], ingested["n_classes"]) == (176, 44)
+    trained = answer(mri("train", *QUICK, "--json"))
+    assert trained["weights"] == "none"
+    evaluated = answer(mri("evaluate", "--json"))
+    assert len(evaluated["classes"]) == 44
+    scored = answer(mri("score", phantom, "--json"))
+    assert scored["n_scored"] == 176
+    assert Path(scored["parquet"]).is_file()
+    rows = answer(mri("query", "report-table-1", "--json"))["rows"]
+    assert {row["contrast"] for row in rows} == {"T1", "T1C+", "T2"}
+
+
+def test_people_read_progress_on_stderr_and_results_on_stdout(settings: Settings, phantom: Path) -> None:
+    done = mri("ingest", phantom)
+    assert done.returncode == 0
+    assert "read: 176/176" in done.stderr
+    assert "176 files: 176 accepted in 44 classes, 0 rejected" in done.stdout
+    assert str(settings.manifests) in done.stdout
+    assert "Warning" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.usefixtures("settings")
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["ingest", "nowhere"], 1, "there is no folder nowhere"),
+        (["train"], 1, "nothing has been ingested yet"),
+        (["evaluate"], 1, "nothing has been trained yet"),
+        (["score", "nowhere"], 1, "nothing has been trained yet"),
+        (["query", "report-table-7"], 1, "report-table-1"),
+        (["ingest", "nowhere", "--profile", "x"], 1, "there is no profile 'x'"),
+        (["train", "--epochs", "none"], 2, "--epochs"),
+        (["ingest", "nowhere", "--on-invalid", "shrug"], 2, "shrug"),
+        (["reproduce", "nowhere", "--sizes", "big"], 2, "big"),
+        (["frobnicate"], 2, "frobnicate"),
+    ],
+)
+def test_what_a_user_can_cause_is_a_line_why_a_line_what_to_do_and_a_code(
+    arguments: list[str], code: int, words: str
+) -> None:
+    done = mri(*arguments)
+    assert done.returncode == code
+    assert words in done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    if code == 1:
+        assert len(done.stderr.splitlines()) == 2
+
+
+@pytest.mark.usefixtures("settings")
+def test_refused_data_is_exit_code_3_and_quarantine_goes_on(phantom: Path) -> None:
+    refused = mri("ingest", phantom, "--profile", "brain-tumor-44c")
+    assert refused.returncode == 3
+    assert "exactly the published number" in refused.stderr
+    assert mri("ingest", phantom, "--profile", "brain-tumor-44c", "--on-invalid", "quarantine").returncode == 1
+    # every phantom of this size is out of bounds, so nothing is left: the split says so
+
+
+@pytest.mark.usefixtures("settings")
+def test_a_database_that_is_not_there_is_one_line_without_its_password(phantom: Path) -> None:
+    done = mri("ingest", phantom, MRI_DATABASE_URL="postgresql+psycopg://u:secret@127.0.0.1:9/none")
+    assert done.returncode == 1
+    assert "secret" not in done.stderr
+    assert len(done.stderr.splitlines()) == 2
+
+
+def test_help_is_quick_because_it_imports_nothing_heavy() -> None:
+    probe = (
+        "import sys, typer.testing; from mri_model.cli import app;"
+        "assert typer.testing.CliRunner().invoke(app, ['--help']).exit_code == 0;"
+        "print(sorted({'torch','prefect','great_expectations','pandas','sqlalchemy','cv2'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_library_trains_without_prefect_great_expectations_and_sqlalchemy() -> None:
+    probe = (
+        "import sys; import mri_model.training.loop, mri_model.evaluation.evaluate, mri_model.scoring.scorer;"
+        "print(sorted({'prefect','great_expectations','sqlalchemy','pydantic','typer'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
