@@ -13,11 +13,11 @@ from mri_model.settings import Settings
 
 SIZES = (48, 64)
 EPOCHS = 10
-QUIET = {
-    "DO_NOT_TRACK": "1",
-    "GX_ANALYTICS_ENABLED": "false",
+LOG_LINES = {
+    "PREFECT_LOGGING_FORMATTERS_STANDARD_FLOW_RUN_FMT": "%(asctime)s | %(flow_name)s | %(message)s",
+    "PREFECT_LOGGING_FORMATTERS_STANDARD_TASK_RUN_FMT": "%(asctime)s | %(task_name)s | %(message)s",
+    "PREFECT_LOGGING_FORMATTERS_STANDARD_DATEFMT": "%H:%M:%S",
     "OPENCV_LOG_LEVEL": "SILENT",
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
 }
 
 
@@ -59,13 +59,15 @@ def prefect_server(settings: Settings) -> Iterator[None]:
     """A local Prefect server for the length of the demo, or the one that ``PREFECT_API_URL`` names."""
     from mri_model import server
 
-    os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
     was_up = server.status(settings) is not None
     running = server.up(settings, say, worker=False)
-    os.environ["PREFECT_API_URL"] = running.api_url
+    os.environ.update(LOG_LINES | server.environment(settings, running.api_url))
     try:
         yield
     finally:
+        from prefect.logging.handlers import APILogHandler
+
+        APILogHandler().flush()
         if not was_up:
             server.down(settings, say)
 

@@ -220,10 +220,10 @@ def query(
     as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values on stdout.")] = False,
 ) -> None:
     """Ask the results database a named question: report-table-1 … report-table-6, worst-classes, …"""
-    from mri_model import api
+    from mri_model.results.store import Store
     from mri_model.summary import show_table
 
-    with api.open_store(settings()) as store:
+    with Store.open(settings().results_url) as store:
         if not name:
             questions = store.questions()
             answer(as_json, questions, "\n".join(f"{key:<18}{asks}" for key, asks in questions.items()))

@@ -21,9 +21,9 @@ class Pace:
     def line(self, stage: str, done: int, total: int) -> str | None:
         """What to say now, None for nothing."""
         now = time.monotonic()
-        if stage != self.stage:
+        if stage != self.stage or not done:
             self.stage, self.started, self.said = stage, now, now
-        if done < total and now - self.said < self.every:
+        if not done or (done < total and now - self.said < self.every):
             return None
         self.said = now
         seconds = now - self.started
@@ -59,10 +59,8 @@ def lines(say: Callable[[str], None], every: float = 5.0) -> Tick:
     pace = Pace(every)
 
     def tick(stage: str, done: int, total: int) -> None:
-        if done and (line := pace.line(stage, done, total)):
+        if line := pace.line(stage, done, total):
             say(line)
-        elif not done:
-            pace.line(stage, 0, max(total, 1))
 
     return tick
 

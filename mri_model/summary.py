@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from mri_model.data.manifest import Manifest
-from mri_model.evaluation.metrics import Evaluation
-
 if TYPE_CHECKING:
+    from mri_model.data.manifest import Manifest
+    from mri_model.evaluation.metrics import Evaluation
     from mri_model.scoring.run import Scored
 
 TITLES = {
@@ -22,7 +21,7 @@ TITLES = {
 }
 
 
-def manifest_facts(manifest: Manifest) -> dict[str, Any]:
+def manifest_facts(manifest: "Manifest") -> dict[str, Any]:
     frame = manifest.frame
     rejected = frame[frame["status"] == "rejected"]
     return {
@@ -48,7 +47,7 @@ def manifest_facts(manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def describe_manifest(manifest: Manifest, most: int = 10) -> str:
+def describe_manifest(manifest: "Manifest", most: int = 10) -> str:
     facts = manifest_facts(manifest)
     lines = [
         f"{facts['n_files']} files: {facts['n_ok']} accepted in {facts['n_classes']} classes, "
@@ -85,7 +84,7 @@ def describe_model(card: Mapping[str, Any], folder: Path) -> str:
     )
 
 
-def describe_evaluation(evaluation_id: str, evaluation: Evaluation) -> str:
+def describe_evaluation(evaluation_id: str, evaluation: "Evaluation") -> str:
     overall = evaluation.overall
     lines = [
         f"accuracy {overall['accuracy']:.3f}, macro-F1 {overall['macro_f1']:.3f} on {overall['n']} images",

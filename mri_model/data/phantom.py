@@ -2,7 +2,7 @@
 
 ``write_phantom`` fills 44 class folders, named and shaped like the published set: axial heads in three contrasts,
 fourteen tumour types told apart by place, shape, texture and enhancement, and a few near copies that show what
-leakage looks like. A picture depends on (seed, class, index) alone. Coordinates are head radii: ``u`` to the right,
+leakage looks like. A picture depends on (seed, class, index), never on order or threads. Coordinates are head radii: ``u`` to the right,
 ``v`` to the back of the head (down the picture), the skin at radius 1. Grey values run from 0 black to 1 white
 until they are encoded.
 """
@@ -64,12 +64,12 @@ class Signature:
 OEDEMA = (0.36, 0.36, 0.78)
 SOLID, MURKY, NECROTIC, CYST = (0.26, 0.96, 0.86), (0.24, 0.36, 0.90), (0.12, 0.14, 0.96), (0.10, 0.12, 1.0)
 CASEOUS, CLOTTED, CALCIFIED = (0.20, 0.24, 0.18), (0.78, 0.66, 0.66), (0.20, 0.34, 0.92)
-BRIGHT, BLOODY = (0.28, 1.0, 0.60), (0.88, 1.0, 0.60)
+BRIGHT, BLOODY = (0.28, 1.0, 0.60), (0.74, 1.0, 0.60)
 HIGH, MIDDLE, LOW = (0.55, 1.0), (0.32, 0.8), (0.0, 0.28)
 
 SIGNATURES = (
     Signature("Astrocitoma", (0.34, -0.30), (0.27, 0.36), MIDDLE, MURKY, depth=0.12, halo=0.05),
-    Signature("Carcinoma", (0, 0), (0.11, 0.15), HIGH, NECROTIC, BLOODY, 0.42, 0.03, 4, scatter=0.50, halo=0.08),
+    Signature("Carcinoma", (0, 0), (0.11, 0.15), HIGH, NECROTIC, BRIGHT, 0.42, 0.03, 4, scatter=0.50, halo=0.08),
     Signature("Ependimoma", (0, 0.22), (0.20, 0.26), LOW, SOLID, lobes=4, depth=0.28, grain=0.10),
     Signature("Ganglioglioma", (0.54, 0.08), (0.22, 0.27), MIDDLE, CYST, nodule=0.12),
     Signature("Germinoma", (0, 0.04), (0.17, 0.22), MIDDLE, SOLID, spread=0.02),
@@ -165,7 +165,7 @@ def _head(rng: Rng, u: Plane, v: Plane, tissue: Tissue) -> Plane:
     _paint(picture, brain, tissue.grey)
     _paint(picture, _inside(r - skull + 0.15) * _inside(0.42 * outer - fold, 0.15), tissue.white)
     _paint(picture, brain * _inside(fold - rng.uniform(0.08, 0.18) * outer, 0.12), tissue.csf)
-    _paint(picture, brain * _inside(np.abs(u) - 0.008, 0.02) * np.clip(np.abs(v) * 3 - 0.8, 0, 1), tissue.csf)
+    _paint(picture, brain * _inside(np.abs(u) - 0.010, 0.02) * np.clip(np.abs(v) * 3 - 0.8, 0, 1), tissue.vessel)
     return picture
 
 
@@ -194,7 +194,7 @@ def _hindbrain(picture: Plane, u: Plane, v: Plane, tissue: Tissue, scale: float)
 
 def _vessels(rng: Rng, picture: Plane, u: Plane, v: Plane, tissue: Tissue) -> None:
     """Sagittal sinus front and back, and two to five vessels: bright with contrast agent, dark without."""
-    spots = [(0.0, 0.83, 0.06), (0.0, -0.84, 0.035)]
+    spots = [(0.0, 0.83, 0.07), (0.0, -0.84, 0.04)]
     spots += [
         (rng.uniform(-0.5, 0.5), rng.uniform(-0.6, 0.6), rng.uniform(0.018, 0.035)) for _ in range(rng.integers(2, 6))
     ]
@@ -210,7 +210,7 @@ def _lump(rng: Rng, u: Plane, v: Plane, sign: Signature, centre: Pair, radius: f
     across, along = (cos * du + sin * dv) * sign.stretch, cos * dv - sin * du
     lobed = 1 + sign.depth * np.cos(sign.lobes * np.arctan2(along, across) + rng.uniform(0, 6.3))
     distance = np.sqrt(across * across + along * along) - lobed + 0.07 * _smooth(rng, u.shape, 12)
-    if sign.bite > 0:
+    if sign.bite:
         distance = np.maximum(distance, 0.8 - np.hypot(across + sign.bite, along))
     return distance
 
@@ -227,7 +227,7 @@ def _places(rng: Rng, sign: Signature, mirror: int) -> list[tuple[Pair, float]]:
 
 
 def _lesion(rng: Rng, picture: Plane, u: Plane, v: Plane, sign: Signature, contrast: str) -> None:
-    """Paint the tumour: oedema, rim, core with its texture; a negative bite is a cyst's bright nodule."""
+    """Paint the tumour: oedema, then rim, textured core and a cyst's bright knob, lesion by lesion."""
     which, mirror = CONTRASTS.index(contrast), int(rng.choice((-1, 1)))
     brain = _inside(np.sqrt(u * u + v * v) - 0.88)
     texture = sign.grain * _smooth(rng, u.shape, 26)
@@ -248,9 +248,9 @@ def _lesion(rng: Rng, picture: Plane, u: Plane, v: Plane, sign: Signature, contr
 
 def _scanner(rng: Rng, picture: Plane) -> Plane:
     """What the machine adds: uneven coil, blur, noise, the window somebody chose."""
-    picture = picture * (1 + rng.uniform(0.04, 0.11) * _smooth(rng, (picture.shape[0], picture.shape[1]), 3))
+    picture = picture * (1 + rng.uniform(0.04, 0.11) * _smooth(rng, picture.shape, 3))
     picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.5, 1.1))
-    picture += rng.uniform(0.01, 0.04) * rng.standard_normal(picture.shape, dtype=np.float32)
+    picture = picture + rng.uniform(0.01, 0.04) * rng.standard_normal(picture.shape, dtype=np.float32)
     window = picture * rng.uniform(0.86, 1.1) + rng.uniform(-0.03, 0.04)
     return np.clip(window, 0, 1) ** rng.uniform(0.85, 1.2)
 
@@ -317,8 +317,8 @@ def _encode(rng: Rng, pixels: Pixels, suffix: str) -> bytes:
 class _Job:
     """One file to write. ``origin`` is the index whose picture it repeats, its own where it repeats none."""
 
-    c: int
-    i: int
+    c: int  # index in CLASSES
+    i: int  # index within the class
     origin: int
     series: bool
 

@@ -47,19 +47,29 @@ def apportion(sizes: pd.Series, share: float) -> pd.Series:
 
 
 def grouped_split(rows: pd.DataFrame, seed: int) -> pd.Series:
-    """Whole groups, largest first, each to the side that lacks most of the group's classes."""
-    classes = np.sort(rows["label"].unique())
-    counts = pd.crosstab(rows["group"], rows["label"]).reindex(columns=classes)
-    weight = 1 / np.maximum(counts.sum().to_numpy(float), 1)
-    wanted = np.outer(list(SHARES.values()), counts.sum().to_numpy(float))
+    """Whole groups, largest first, each to the side that lacks most of the group's classes.
+
+    A class whose last groups are just enough for the sides that have none of it yet gives them to those sides.
+    """
+    counts = pd.crosstab(rows["group"], rows["label"])
+    sizes = counts.sum().to_numpy(float)
+    shares = np.array(list(SHARES.values()))
+    wanted = np.outer(shares, sizes)
+    filled = np.zeros(wanted.shape, dtype=bool)
+    left = (counts > 0).sum().to_numpy(copy=True)
     order = counts.assign(size=counts.sum(axis=1), tie=[seeded(str(group), seed) for group in counts.index])
     chosen = {}
     for group in order.sort_values(["size", "tie"], ascending=[False, True]).index:
         members = counts.loc[group].to_numpy(float)
         present = members > 0
-        lack = ((wanted - members / 2) * weight)[:, present] @ members[present]
-        side = int(np.argmax(lack / np.sqrt(list(SHARES.values()))))
+        empty = ~filled[:, present]
+        last = left[present] <= empty.sum(axis=0)
+        allowed = empty[:, last].any(axis=1) if last.any() else np.ones(len(shares), dtype=bool)
+        lack = ((wanted - members / 2) / sizes)[:, present] @ members[present] / np.sqrt(shares)
+        side = int(np.argmax(np.where(allowed, lack, -np.inf)))
         wanted[side] -= members
+        filled[side] |= present
+        left[present] -= 1
         chosen[group] = list(SHARES)[side]
     return rows["group"].map(chosen).astype(object)
 

@@ -107,7 +107,7 @@ def judge(rules: list[Rule], tables: dict[str, pd.DataFrame]) -> Iterator[dict[s
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
-    logging.getLogger("great_expectations").setLevel(logging.ERROR)
+    logging.getLogger(ProgressBarsConfig.__module__).setLevel(logging.ERROR)  # it announces its temporary folders
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
     source = context.data_sources.add_pandas("inventory")

@@ -51,6 +51,17 @@ def test_grouped_split_keeps_to_its_shares_and_reaches_every_class() -> None:
     assert (frame.groupby("label")["split_grouped"].nunique() == 3).all()
 
 
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=8), st.integers(1, 12), st.integers(0, 3))
+@settings(max_examples=60, deadline=None)
+def test_a_class_reaches_as_many_sides_as_it_has_groups(counts: list[int], group_size: int, seed: int) -> None:
+    frame = pd.concat(
+        [rows([size], group_size).assign(label=str(i)) for i, size in enumerate(counts)], ignore_index=True
+    )
+    frame["group"] = pd.factorize(frame["label"] + ":" + frame["group"].astype(str))[0]
+    classes = split(frame, seed).groupby("label")
+    assert (classes["split_grouped"].nunique() == classes["group"].nunique().clip(upper=3)).all()
+
+
 def test_rejected_rows_have_no_side_and_conflicts_no_grouped_one() -> None:
     frame = rows([10, 10])
     frame.loc[0, "status"] = "rejected"
