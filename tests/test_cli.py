@@ -58,7 +58,7 @@ def test_people_read_progress_on_stderr_and_results_on_stdout(settings: Settings
         (["train"], 1, "nothing has been ingested yet"),
         (["evaluate"], 1, "nothing has been trained yet"),
         (["score", "nowhere"], 1, "nothing has been trained yet"),
-        (["query", "report-table-7"], 1, "report-table-1"),
+        (["query", "report-table-7"], 1, "did you mean report-table-6"),
         (["ingest", "nowhere", "--profile", "x"], 1, "there is no profile 'x'"),
         (["train", "--epochs", "none"], 2, "--epochs"),
         (["ingest", "nowhere", "--on-invalid", "shrug"], 2, "shrug"),

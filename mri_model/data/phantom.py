@@ -2,9 +2,10 @@
 
 ``write_phantom`` fills 44 class folders, named and shaped like the published set: axial heads in three contrasts,
 fourteen tumour types told apart by place, shape, texture and enhancement, and a few near copies that show what
-leakage looks like. A picture depends on (seed, class, index), never on order or threads. Coordinates are head radii: ``u`` to the right,
-``v`` to the back of the head (down the picture), the skin at radius 1. Grey values run from 0 black to 1 white
-until they are encoded.
+leakage looks like. A picture depends on (seed, class, index), never on order or threads.
+
+Coordinates are head radii: ``u`` to the right, ``v`` to the back of the head (down the picture), the skin at radius
+1. Grey values run from 0 black to 1 white until they are encoded.
 """
 
 import math

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -21,30 +21,9 @@ from mri_model.background import Background, Child, free_port, runs, with_variab
 from mri_model.errors import MriError
 from mri_model.files import write_json
 from mri_model.settings import Settings
+from tests.flows.conftest import say
 
 FLOWS = {"ingest-mri", "train-mri", "evaluate-mri", "score-mri", "reproduce-report"}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def no_outer_prefect() -> Iterator[None]:
-    """The settings of whoever runs the tests are not theirs to use."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith(("PREFECT_", "MRI_"))]:
-            patch.delenv(name)
-        yield
-
-
-@pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    return Settings(home=tmp_path_factory.mktemp("home"))
-
-
-@pytest.fixture(scope="module")
-def running(own: Settings) -> Iterator[server.Running]:
-    try:
-        yield server.up(own, say)
-    finally:
-        server.down(own, say)
 
 
 @pytest.fixture
@@ -68,10 +47,6 @@ def tiny_project(tmp_path: Path) -> Path:
     tiny = {"name": "tiny", "entrypoint": "tiny.py:tiny", "work_pool": {"name": server.POOL}}
     (project / "prefect.yaml").write_text(json.dumps({"name": "x", "pull": [pull], "deployments": [tiny]}))
     return project
-
-
-def say(line: str) -> None:
-    print(line, file=sys.stderr)
 
 
 def call(running: server.Running, path: str, body: dict[str, Any] | None = None) -> Any:
@@ -141,7 +116,8 @@ def test_a_deployed_training_completes_and_its_rows_are_in_the_database(
     assert epochs == (2,)
     assert (own.models / model / "model.safetensors").exists()
 
-    (run,) = call(running, "flow_runs/filter", {"flows": {"name": {"any_": ["train-mri"]}}})
+    deployed = {"flows": {"name": {"any_": ["train-mri"]}}, "flow_runs": {"deployment_id": {"is_null_": False}}}
+    (run,) = call(running, "flow_runs/filter", deployed)
     tasks = call(running, "task_runs/filter", {"flow_runs": {"id": {"any_": [run["id"]]}}})
     assert {"train network", "record model"} <= {task["name"].rsplit("-", 1)[0] for task in tasks}
     artifacts = call(running, "artifacts/filter", {"flow_runs": {"id": {"any_": [run["id"]]}}})

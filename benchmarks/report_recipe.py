@@ -1,0 +1,99 @@
+"""The report's recipe at several image sizes, by the library alone: no Prefect, no database, no network.
+
+    python benchmarks/report_recipe.py DATA --weights resnet18.pth --sizes 100,256,630 --out OUT
+
+For machines that have PyTorch and little else, a lent GPU for one. Prints Table 3 and the best size's test figures;
+manifest, models and histories are left in OUT.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from mri_model.data.inventory import take_inventory
+from mri_model.data.manifest import Manifest, write_manifest
+from mri_model.data.pixels import pack_pixels
+from mri_model.evaluation.evaluate import evaluate_model
+from mri_model.meter import metered
+from mri_model.model import load_model, read_card
+from mri_model.summary import describe_epoch, show_table
+from mri_model.training.loop import train
+from mri_model.training.network import choose_device
+from mri_model.training.recipe import Recipe
+
+
+def main() -> None:
+    options = parse()
+    device = choose_device(options.device)
+    name = torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+    with metered() as tick:
+        manifest = write_manifest(take_inventory(options.data, options.profile, tick=tick), options.out / "manifests")
+    folders = [train_at(int(size), manifest, options, device) for size in options.sizes.split(",")]
+    cards = [read_card(folder) for folder in folders]
+    print(f"{name}; {options.protocol} split; {options.epochs} epochs; seed {options.seed}")
+    print(show_table(pd.DataFrame([table_3_row(card) for card in cards])))
+    best = max(folders, key=lambda folder: read_card(folder)["metrics"]["val_f1"])
+    overall = evaluate(best, manifest, options.out, device)
+    print(f"\n{best.name} on the test split")
+    print(show_table(pd.DataFrame(overall.items(), columns=["measure", "value"])))
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--weights", default="imagenet")
+    parser.add_argument("--sizes", default="100,256,630")
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--protocol", default="random")
+    parser.add_argument("--profile", default="brain-tumor-44c")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="auto")
+    return parser.parse_args()
+
+
+def train_at(size: int, manifest: Manifest, options: argparse.Namespace, device: torch.device) -> Path:
+    recipe = Recipe(
+        image_size=size,
+        epochs=options.epochs,
+        weights=options.weights,
+        protocol=options.protocol,
+        seed=options.seed,
+    )
+    with metered() as tick:
+        pixels = pack_pixels(manifest, recipe.preprocessing, options.out / "pixels", tick)
+
+    def on_epoch(row: dict) -> None:
+        print(f"{size} px, {describe_epoch(row)}", file=sys.stderr, flush=True)
+
+    return train(manifest, pixels, recipe, options.out / "models", device, on_epoch)
+
+
+def table_3_row(card: dict) -> dict:
+    metrics = card["metrics"]
+    return {
+        "size": card["preprocessing"]["size"],
+        "batch": card["recipe"]["batch_size"],
+        "train acc": metrics["train_accuracy"],
+        "val acc": metrics["val_accuracy"],
+        "val P": metrics["val_precision"],
+        "val R": metrics["val_recall"],
+        "val F1": metrics["val_f1"],
+        "best epoch": metrics["epoch"],
+        "seconds": card["seconds"],
+    }
+
+
+def evaluate(folder: Path, manifest: Manifest, out: Path, device: torch.device) -> dict:
+    model = load_model(folder, device)
+    pixels = pack_pixels(manifest, model.preprocessing, out / "pixels")
+    return evaluate_model(model, manifest, pixels).overall
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""One real server and worker for all tests of the flows."""
+
+import os
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from mri_model import server
+from mri_model.settings import Settings
+
+
+def say(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+@pytest.fixture(autouse=True, scope="package")
+def no_outer_prefect() -> Iterator[None]:
+    """The settings of whoever runs the tests are not theirs to use."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(("PREFECT_", "MRI_"))]:
+            patch.delenv(name)
+        yield
+
+
+@pytest.fixture(scope="package")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return Settings(home=tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="package")
+def running(own: Settings) -> Iterator[server.Running]:
+    try:
+        yield server.up(own, say)
+    finally:
+        server.down(own, say)

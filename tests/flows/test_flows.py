@@ -1,0 +1,89 @@
+"""The flows called from Python, against a real server: what they return, show and say."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+import pytest
+
+from mri_model import api, server
+from mri_model.settings import Settings
+
+SMALL = {"sizes": [32, 40], "epochs": 1, "batch_size": 32, "learning_rate": 0.05, "weights": "none", "device": "cpu"}
+
+
+@pytest.fixture
+def inside(running: server.Running, settings: Settings) -> Iterator[Settings]:
+    """A home of its own, and Prefect's client on the running server."""
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    with temporary_settings({PREFECT_API_URL: running.api_url}):
+        yield settings
+
+
+def ask(running: server.Running, what: str, **filters: Any) -> Any:
+    body = json.dumps(filters).encode()
+    request = Request(f"{running.api_url}/{what}/filter", body, {"Content-Type": "application/json"})
+    with urlopen(request, timeout=30) as answer:
+        return json.load(answer)
+
+
+@pytest.mark.server
+def test_reproduce_gives_the_six_tables_as_result_and_as_artifacts(
+    inside: Settings, running: server.Running, phantom: Path
+) -> None:
+    from flows.reproduce import reproduce_report
+
+    tables = reproduce_report(phantom, **SMALL)
+    assert [len(table) for table in tables.values()] == [3, 15, 2, 3, 44, 3]
+    keys = {artifact["key"] for artifact in ask(running, "artifacts")}
+    assert {f"report-table-{number}" for number in range(1, 7)} <= keys
+    assert {"validation", "learning-curve", "training-progress", "evaluation-classes"} <= keys
+    names = {run["name"].rsplit("-", 1)[0] for run in ask(running, "task_runs")}
+    assert {"take inventory", "validate", "train network", "assess model", "record evaluation"} <= names
+
+
+@pytest.mark.server
+def test_score_writes_a_row_for_every_file(inside: Settings, own_phantom: Path) -> None:
+    from flows.evaluate import evaluate_mri
+    from flows.ingest import ingest_mri
+    from flows.score import score_mri
+    from flows.train import train_mri
+
+    ingest_mri(own_phantom)
+    train_mri(image_size=32, epochs=1, weights="none", batch_size=32)
+    evaluate_mri(split="val")
+    (own_phantom / "broken.jpeg").write_bytes(b"broken")
+    run = score_mri(own_phantom)
+    with api.open_store(inside) as store:
+        runs, evaluations = store.query("scored-runs"), store.query("evaluations")
+    assert runs.loc[0, ["id", "n_scored", "n_rejected"]].tolist() == [run, 176, 1]
+    assert evaluations["split"].tolist() == ["val"]
+    assert (inside.scores / f"{run}.parquet").is_file()
+
+
+@pytest.mark.server
+@pytest.mark.usefixtures("inside")
+def test_refused_data_is_a_failed_state_that_names_the_rule_without_a_traceback(
+    running: server.Running, phantom: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from flows.ingest import ingest_mri
+
+    state = ingest_mri(phantom, "brain-tumor-44c", return_state=True)
+    assert state.is_failed()
+    assert state.name == "Refused"
+    assert "every class has exactly the published number of images" in str(state.message)
+    assert "Traceback" not in "".join(capfd.readouterr())
+
+
+@pytest.mark.server
+@pytest.mark.usefixtures("inside")
+def test_a_flow_fails_with_the_words_of_the_flow_it_called(tmp_path: Path) -> None:
+    from flows.reproduce import reproduce_report
+
+    state = reproduce_report(tmp_path / "nowhere", **SMALL, return_state=True)
+    assert state.is_failed()
+    assert "there is no folder" in str(state.message)
+    assert "give the folder that holds the class folders" in str(state.message)
