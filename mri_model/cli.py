@@ -95,7 +95,7 @@ def train(
     from mri_model import api
     from mri_model.meter import metered
     from mri_model.model import read_card
-    from mri_model.summary import describe_epoch, describe_model
+    from mri_model.summary import ALREADY_TRAINED, describe_epoch, describe_model
 
     recipe = make_recipe(
         image_size=image_size,
@@ -109,15 +109,17 @@ def train(
         protocol=protocol,
         seed=seed,
     )
+    n_epochs = 0
+
+    def on_epoch(row: dict[str, Any]) -> None:
+        nonlocal n_epochs
+        n_epochs += 1
+        say(describe_epoch(row), as_json)
+
     with metered(as_json) as tick:
-        folder = api.train(
-            settings(),
-            recipe,
-            manifest,
-            device,
-            on_epoch=lambda row: say(describe_epoch(row), as_json),
-            tick=tick,
-        )
+        folder = api.train(settings(), recipe, manifest, device, on_epoch=on_epoch, tick=tick)
+    if not n_epochs:
+        say(ALREADY_TRAINED, as_json)
     card = read_card(folder)
     facts = {
         "model": card["id"],

@@ -55,8 +55,8 @@ class Running:
 
 
 def export_line(running: Running) -> str:
-    """The line a shell evaluates so that ``prefect`` talks to this server."""
-    return f"export PREFECT_API_URL={running.api_url}"
+    """The line a shell evaluates so that ``prefect`` talks to this server, and to nobody else."""
+    return f"export PREFECT_API_URL={running.api_url} DO_NOT_TRACK=1"
 
 
 def up(settings: Settings, say: Say, worker: bool = True, project: Path = PROJECT) -> Running:

@@ -27,8 +27,10 @@ class Settings(BaseSettings):
 
     @property
     def results_url(self) -> str:
-        """SQLAlchemy URL of the results database."""
-        return self.database_url or f"sqlite:///{self.root / 'results.db'}"
+        """SQLAlchemy URL of the results database; the path of a SQLite file is made absolute: one file everywhere."""
+        url = self.database_url or f"sqlite:///{self.root / 'results.db'}"
+        file = url.removeprefix("sqlite:///")
+        return url if file in (url, ":memory:") else f"sqlite:///{Path(file).resolve()}"
 
     @property
     def manifests(self) -> Path:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from mri_model.evaluation.metrics import Evaluation
     from mri_model.scoring.run import Scored
 
+ALREADY_TRAINED = "already trained: same recipe, same manifest; for another, change --seed or the recipe"
+
 TITLES = {
     "report-table-1": "Table 1. Contrast image types",
     "report-table-2": "Table 2. Brain tumor type",

@@ -12,7 +12,7 @@ from mri_model import api
 from mri_model.data.manifest import Manifest, find_manifest
 from mri_model.model import read_card
 from mri_model.settings import Settings
-from mri_model.summary import describe_epoch, describe_model
+from mri_model.summary import ALREADY_TRAINED, describe_epoch, describe_model
 from mri_model.training.recipe import Recipe
 from tasks.artifacts import show_table, shown_progress
 from tasks.states import worth_a_retry
@@ -34,15 +34,18 @@ def make_recipe(weights: str, **fields: Any) -> Recipe:
 def fit(recipe: Recipe, manifest: Manifest, device: str) -> Path:
     """A retry goes on after the last finished epoch. The ``gpu`` slot stands for the machine's one accelerator."""
     logger = get_run_logger()
+    n_epochs = 0
+
+    def on_epoch(row: dict[str, Any]) -> None:
+        nonlocal n_epochs
+        n_epochs += 1
+        logger.info(describe_epoch(row))
+
     with concurrency("gpu", occupy=1), shown_progress("training-progress") as tick:
-        return api.fit(
-            Settings(),
-            recipe,
-            manifest,
-            device,
-            on_epoch=lambda row: logger.info(describe_epoch(row)),
-            tick=tick,
-        )
+        folder = api.fit(Settings(), recipe, manifest, device, on_epoch, tick)
+    if not n_epochs:
+        logger.info(ALREADY_TRAINED)
+    return folder
 
 
 @task(name="record model", cache_policy=NO_CACHE)

@@ -86,7 +86,7 @@ def state_of_tiny(home: Path) -> str:
 def test_up_makes_the_pool_the_limit_the_deployments_and_the_schedule(running: server.Running) -> None:
     assert running.started
     assert running.api_url.startswith("http://127.0.0.1:")
-    assert server.export_line(running) == f"export PREFECT_API_URL={running.api_url}"
+    assert server.export_line(running) == f"export PREFECT_API_URL={running.api_url} DO_NOT_TRACK=1"
     assert call(running, "work_pools/mri")["type"] == "process"
     assert call(running, "v2/concurrency_limits/gpu")["limit"] == 1
 
