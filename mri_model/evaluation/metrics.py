@@ -40,25 +40,23 @@ def evaluate_predictions(
         "twin_free_accuracy": apart.get("accuracy"),
         "twin_free_macro_f1": apart.get("macro_f1"),
     }
-    return Evaluation(
-        overall,
-        per_class(targets, predicted, labels),
-        per_contrast(targets, predicted, labels),
-        confusions(targets, predicted, labels),
-    )
+    classes = per_class(targets, predicted, labels)
+    contrasts = per_contrast(targets, predicted, classes)
+    return Evaluation(overall, classes, contrasts, confusions(targets, predicted, labels))
 
 
 def summarise(targets: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
     """Accuracy, and macro and weighted precision, recall and F1.
 
-    Macro averages run over the classes that are present or predicted, as scikit-learn's report does.
+    Averages run over the classes that have images here. scikit-learn's default would also count, as zero, a class that
+    is only predicted: a part of a test set would then look worse the fewer classes it holds.
     """
+    present = np.unique(targets)
     averages = {"accuracy": float((targets == predicted).mean())}
     for average in ("macro", "weighted"):
-        values = precision_recall_fscore_support(targets, predicted, average=average, zero_division=0)[:3]
-        averages |= {
-            f"{average}_{name}": float(v) for name, v in zip(("precision", "recall", "f1"), values, strict=True)
-        }
+        scores = precision_recall_fscore_support(targets, predicted, labels=present, average=average, zero_division=0)
+        named = zip(("precision", "recall", "f1"), scores[:3], strict=True)
+        averages |= {f"{average}_{name}": float(value) for name, value in named}
     return averages
 
 
@@ -72,14 +70,18 @@ def per_class(targets: np.ndarray, predicted: np.ndarray, labels: tuple[Label, .
     return table
 
 
-def per_contrast(targets: np.ndarray, predicted: np.ndarray, labels: tuple[Label, ...]) -> pd.DataFrame:
-    """One row a contrast of the true class; no rows where classes carry no contrast."""
-    contrast = np.array([label.contrast or "" for label in labels])[targets]
+def per_contrast(targets: np.ndarray, predicted: np.ndarray, classes: pd.DataFrame) -> pd.DataFrame:
+    """One row a contrast of the true class; no rows where classes carry no contrast.
+
+    ``macro_f1`` is the mean F1 of the contrast's classes as they stand in ``classes``.
+    """
+    contrast = classes["contrast"].fillna("").to_numpy(str)[targets]
+    present = classes[classes["support"] > 0]
     rows = []
     for name in sorted(set(contrast) - {""}):
         chosen = contrast == name
-        averages = summarise(targets[chosen], predicted[chosen])
-        rows.append((name, int(chosen.sum()), averages["accuracy"], averages["macro_f1"]))
+        accuracy = float((targets[chosen] == predicted[chosen]).mean())
+        rows.append((name, int(chosen.sum()), accuracy, float(present.loc[present["contrast"] == name, "f1"].mean())))
     return pd.DataFrame(rows, columns=["contrast", "n", "accuracy", "macro_f1"])
 
 

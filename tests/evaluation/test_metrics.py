@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import classification_report
 
-from mri_model.evaluation.metrics import evaluate_predictions
+from mri_model.evaluation.metrics import evaluate_predictions, summarise
 from mri_model.labels import parse_label
 
 NAMES = ["A T1", "A T2", "B T1", "B T1C+", "never"]
@@ -43,6 +43,19 @@ def test_contrasts_are_those_of_the_true_class(answers: tuple[np.ndarray, np.nda
     t1 = np.isin(targets, [0, 2])
     assert contrasts.loc["T1", "n"] == t1.sum()
     assert contrasts.loc["T1", "accuracy"] == pytest.approx((targets == predicted)[t1].mean())
+
+
+def test_a_contrasts_f1_is_the_mean_of_its_classes(answers: tuple[np.ndarray, np.ndarray]) -> None:
+    done = evaluate_predictions(*answers, LABELS, np.ones(200, bool))
+    f1 = done.classes.set_index("label")["f1"]
+    contrasts = done.contrasts.set_index("contrast")["macro_f1"]
+    assert contrasts["T1"] == pytest.approx((f1["A T1"] + f1["B T1"]) / 2)
+    assert contrasts["T2"] == pytest.approx(f1["A T2"])
+
+
+def test_a_class_that_is_only_predicted_does_not_lower_the_average() -> None:
+    averages = summarise(np.array([0, 0, 0, 1]), np.array([0, 0, 2, 1]))
+    assert averages["macro_recall"] == pytest.approx((2 / 3 + 1) / 2)
 
 
 def test_classes_without_contrast_give_no_contrast_rows() -> None:
