@@ -94,6 +94,8 @@ def whereabouts(settings: Settings, data: Path, seconds: float) -> str:
 
     return "\n".join(
         [
+            "Research use only. The demo trains small and from scratch; on phantoms its figures mean nothing medical,",
+            "and on your own folder the images it scored are those it learnt from.",
             f"Done in {duration(seconds)}. Everything lies in {settings.root}:",
             f"  data       {data}",
             f"  manifests  {settings.manifests}",

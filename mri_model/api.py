@@ -10,8 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from mri_model.data.inventory import Inventory, take_inventory
 from mri_model.data.manifest import SCHEMA_VERSION, Manifest, class_table, find_manifest, write_manifest
 from mri_model.data.pixels import pack_pixels
@@ -20,7 +18,7 @@ from mri_model.errors import MriError
 from mri_model.evaluation.evaluate import check_classes, evaluate_model
 from mri_model.evaluation.metrics import Evaluation
 from mri_model.files import run_id, write_json
-from mri_model.model import load_model, read_card
+from mri_model.model import load_model, read_card, read_history
 from mri_model.progress import Tick, silent
 from mri_model.scoring.run import Scored, score_folder
 from mri_model.settings import Settings
@@ -151,7 +149,7 @@ def record_model(settings: Settings, folder: Path, sweep: str = "") -> None:
     }
     with open_store(settings) as store:
         digest = card["manifest"] if store.knows_dataset(card["manifest"]) else None
-        store.record_model({**row, "dataset_digest": digest}, pd.read_csv(folder / "history.csv"))
+        store.record_model({**row, "dataset_digest": digest}, read_history(folder))
 
 
 def find_model(settings: Settings, name: str = "latest") -> Path:

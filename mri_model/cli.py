@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from mri_model.settings import Settings
     from mri_model.training.recipe import Recipe
 
+INTERRUPTED = 130
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -324,12 +326,16 @@ def main() -> None:
         app()
     except MriError as error:
         fail(error)
-    except KeyboardInterrupt:
-        print("mri: interrupted; run the same command again to go on", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:  # Typer turns Ctrl-C into this
+            print("mri: interrupted; run the same command again to go on", file=sys.stderr)
+        raise
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        where = f" {error.filename}" if error.filename else ""
+        fail(MriError(f"cannot read or write{where}: {error.strerror or error}", "mend that, then run again"))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,12 @@ class MriError(Exception):
         self.hint = hint
 
 
+class UsageError(MriError):
+    """A value that cannot be."""
+
+    exit_code = 2
+
+
 class RefusedError(MriError):
     """A validation or promotion rule said no."""
 

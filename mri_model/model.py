@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from mri_model.training.recipe import Recipe
 
 FORMAT = 1
+CARD_KEYS = {"id", "classes", "preprocessing", "protocol", "recipe", "manifest", "metrics", "sha256", "temperature"}
 INTENDED_USE = "Research on brain MRI image classification. Not a medical device; not for diagnosis."
 
 
@@ -89,10 +91,21 @@ def read_card(folder: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise MriError(f"there is no trained model in {folder}", "run: mri train") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise MriError(f"{folder / 'model.json'} is damaged: {error}", "train again") from None
-    if not isinstance(card, dict) or card.get("format") != FORMAT:
-        raise MriError(f"{folder} is not a model folder of format {FORMAT}", "train again with this version")
+        raise MriError(f"{folder / 'model.json'} is damaged: {error}", f"delete {folder} and train again") from None
+    if not isinstance(card, dict) or card.get("format") != FORMAT or not card.keys() >= CARD_KEYS:
+        raise MriError(f"{folder} is not a model folder of format {FORMAT}", f"delete {folder} and train again")
     return card
+
+
+def read_history(folder: Path) -> pd.DataFrame:
+    """One row an epoch. Raises MriError where ``history.csv`` is missing or damaged."""
+    try:
+        history = pd.read_csv(folder / "history.csv")
+    except (OSError, ValueError):
+        history = pd.DataFrame()
+    if "val_f1" not in history:
+        raise MriError(f"{folder / 'history.csv'} is missing or damaged", f"delete {folder} and train again")
+    return history
 
 
 def load_model(folder: Path, device: torch.device) -> Model:
@@ -100,12 +113,17 @@ def load_model(folder: Path, device: torch.device) -> Model:
     card = read_card(folder)
     file = folder / "model.safetensors"
     if not file.is_file() or sha256(file) != card["sha256"]:
-        raise MriError(f"{file} is missing or not the file this model was written with", "restore it or train again")
+        raise MriError(
+            f"{file} is missing or not the file this model was written with",
+            f"restore it, or delete {folder} and train again",
+        )
     network = Resnet18(len(card["classes"]))
     try:
         network.load_state_dict(load_file(file))
     except (SafetensorError, RuntimeError) as error:
-        raise MriError(f"{file} does not fit its card: {str(error).splitlines()[0]}", "train again") from None
+        raise MriError(
+            f"{file} does not fit its card: {str(error).splitlines()[0]}", f"delete {folder} and train again"
+        ) from None
     fields = card["preprocessing"]
     preprocessing = Preprocessing(fields["size"], fields["resize"], tuple(fields["mean"]), tuple(fields["std"]))
     network = network.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]

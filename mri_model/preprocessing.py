@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import torch
 
-from mri_model.errors import MriError
+from mri_model.errors import UsageError
 
 INTERPOLATION = {"linear": cv2.INTER_LINEAR, "area": cv2.INTER_AREA}
 
@@ -27,9 +27,9 @@ class Preprocessing:
 
     def __post_init__(self) -> None:
         if not 32 <= self.size <= 2048:
-            raise MriError(f"image size {self.size} is out of range", "use 32 to 2048 pixels")
+            raise UsageError(f"image size {self.size} is out of range", "use 32 to 2048 pixels")
         if self.resize not in INTERPOLATION:
-            raise MriError(f"there is no resize mode {self.resize!r}", f"use one of {', '.join(INTERPOLATION)}")
+            raise UsageError(f"there is no resize mode {self.resize!r}", f"use one of {', '.join(INTERPOLATION)}")
 
     def shrink(self, pixels: np.ndarray) -> np.ndarray:
         """uint8 BGR (height, width, 3) → uint8 RGB (3, size, size)."""

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 ALREADY_TRAINED = "already trained: same recipe, same manifest; for another, change --seed or the recipe"
 
+FEW = 3  # from this many on a class has an image on every side of the split
+
 TITLES = {
     "report-table-1": "Table 1. Contrast image types",
     "report-table-2": "Table 2. Brain tumor type",
@@ -64,6 +66,10 @@ def describe_manifest(manifest: "Manifest", most: int = 10) -> str:
         lines.append(
             f"  {protocol:<8} train/val/test {numbers}; {leak:.0%} of test has a near copy or its series in train"
         )
+    counts = manifest.frame.loc[manifest.frame["status"] == "ok", "label"].value_counts()
+    if few := sorted(counts[counts < FEW].index):
+        more = f" and {len(few) - 3} more" if len(few) > 3 else ""
+        lines.append(f"  fewer than {FEW} images, so never tested: {', '.join(few[:3])}{more}")
     if facts["n_conflicts"]:
         lines.append(f"  {facts['n_conflicts']} images stand in more than one class (left out of grouped)")
     lines.append(f"manifest  {facts['folder']}")

@@ -3,14 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.concurrency.sync import concurrency
 
 from mri_model import api
 from mri_model.data.manifest import Manifest, find_manifest
-from mri_model.model import read_card
+from mri_model.model import read_card, read_history
 from mri_model.settings import Settings
 from mri_model.summary import ALREADY_TRAINED, describe_epoch, describe_model
 from mri_model.training.recipe import Recipe
@@ -56,5 +55,5 @@ def record_model(folder: Path, sweep: str) -> None:
 @task(name="show training", cache_policy=NO_CACHE)
 def show_training(folder: Path) -> None:
     card = read_card(folder)
-    show_table("learning-curve", pd.read_csv(folder / "history.csv"), f"Epochs of {card['id']}")
+    show_table("learning-curve", read_history(folder), f"Epochs of {card['id']}")
     get_run_logger().info(describe_model(card, folder))

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -55,7 +55,13 @@ def take_inventory(root: Path, profile: str = "auto", threads: int | None = None
         raise MriError(f"{root} holds {len(files)} files but no readable image", f"first: {first_reason(frame)}")
     if not known:
         known = learn_profile(folder for path in readable if (folder := path.rpartition("/")[0].rpartition("/")[2]))
-    return Inventory(root, known, label_rows(frame, known), thumbnails)
+    labelled = label_rows(frame, known)
+    if not (labelled["status"] == "ok").any():
+        raise MriError(
+            f"no image below {root} lies in a class folder ({first_reason(labelled)})",
+            "give the folder that holds the class folders, or another --profile",
+        )
+    return Inventory(root, known, labelled, thumbnails)
 
 
 def list_files(root: Path) -> list[Path]:
@@ -96,7 +102,7 @@ def read_entry(file: Path, root: Path, extensions: tuple[str, ...]) -> tuple[dic
         "path": display_path(file, root),
         "sha256": reading.sha256,
         "n_bytes": reading.n_bytes,
-        "extension": file.suffix if is_utf8(file) else "",
+        "extension": PurePosixPath(display_path(file, root)).suffix,
         "format": reading.format,
         "height": height,
         "width": width,

@@ -106,7 +106,12 @@ def read_manifest(folder: Path) -> Manifest:
     file = folder / "manifest.parquet"
     if not file.is_file():
         raise MriError(f"there is no manifest in {folder}", "run: mri ingest DATA")
-    table = pq.read_table(file)
+    try:
+        table = pq.read_table(file)
+        source = read_json(folder / "source.json")
+        root = Path(source["root"])
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError):
+        raise MriError(f"the manifest in {folder} is damaged", f"delete {folder} and run: mri ingest DATA") from None
     facts = json.loads((table.schema.metadata or {}).get(b"mri", b"{}"))
     if facts.get("schema_version") != SCHEMA_VERSION:
         raise MriError(f"{file} has another schema than this version reads", "run: mri ingest DATA")
@@ -117,7 +122,7 @@ def read_manifest(folder: Path) -> Manifest:
         data_digest=facts["data_digest"],
         profile=facts["profile"],
         seed=facts["seed"],
-        root=Path(read_json(folder / "source.json")["root"]),
+        root=root,
         folder=folder,
     )
 
@@ -137,7 +142,7 @@ def find_manifest(manifests: Path, name: str = "latest") -> Manifest:
     if name == "latest":
         if not folders:
             raise MriError("nothing has been ingested yet", "run: mri ingest DATA")
-        return read_manifest(max(folders, key=lambda folder: read_json(folder / "source.json")["ingested_at"]))
+        return read_manifest(max(folders, key=lambda folder: (folder / "source.json").stat().st_mtime_ns))
     matches = [folder for folder in folders if folder.name.startswith(name)]
     if len(matches) != 1:
         raise MriError(f"{len(matches)} manifests match {name!r}", f"look in {manifests}, or use latest")

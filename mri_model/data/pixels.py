@@ -43,14 +43,17 @@ def pack_pixels(manifest: Manifest, preprocessing: Preprocessing, pixels: Path, 
     Raises MriError where a file is missing or is no longer the one that was ingested.
     """
     folder = pixels / f"{manifest.digest}-{preprocessing.size}-{preprocessing.resize}"
-    if not folder.is_dir():
-        pixels.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=pixels))
-        try:
-            decode_all(manifest, preprocessing, temporary, tick)
-            move_into_place(temporary, folder)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        return open_pixels(folder)
+    except (OSError, ValueError):  # not there yet, or damaged: it can always be made again
+        shutil.rmtree(folder, ignore_errors=True)
+    pixels.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=pixels))
+    try:
+        decode_all(manifest, preprocessing, temporary, tick)
+        move_into_place(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
     return open_pixels(folder)
 
 

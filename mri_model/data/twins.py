@@ -1,5 +1,6 @@
 """Which images are copies of which: the groups a split must not tear apart."""
 
+import math
 import re
 from collections.abc import Iterator
 from datetime import datetime
@@ -53,7 +54,7 @@ def find_twins(frame: pd.DataFrame, thumbnails: np.ndarray, tick: Tick = silent)
 
 def twin_pairs(thumbnails: np.ndarray, tick: Tick = silent, block: int = 1024) -> tuple[np.ndarray, np.ndarray]:
     """Positions (first < second) of all pairs that reach the correlation, block by block, never an n×n matrix."""
-    flat = thumbnails.reshape(len(thumbnails), -1).astype(np.float32)
+    flat = thumbnails.reshape(len(thumbnails), math.prod(thumbnails.shape[1:])).astype(np.float32)
     flat -= flat.mean(axis=1, keepdims=True)
     flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
     firsts, seconds = [np.empty(0, np.intp)], [np.empty(0, np.intp)]

@@ -88,7 +88,7 @@ def train(
         on_epoch(row)
     write_history(folder, progress)
     write_model(folder, model_id, manifest, recipe, progress.best, progress.best_row, progress.history, str(device))
-    (folder / NAME).unlink()
+    (folder / NAME).unlink(missing_ok=True)
     return folder
 
 

@@ -1,7 +1,6 @@
 """The network of the report's appendix: torchvision's ResNet-18 with a last layer of one neuron a class."""
 
 import contextlib
-import pickle
 import socket
 import sys
 from pathlib import Path
@@ -11,7 +10,7 @@ import torch
 from torch import nn
 from torchvision.models import ResNet18_Weights, resnet18
 
-from mri_model.errors import MriError
+from mri_model.errors import MriError, UsageError
 
 OFFLINE_HINT = "without a network give a torchvision ResNet-18 state dict: --weights FILE.pth, or start from none"
 
@@ -79,7 +78,7 @@ def read_state(file: Path) -> dict[str, torch.Tensor]:
         raise MriError(f"there is no weights file {file}", OFFLINE_HINT)
     try:
         state = torch.load(file, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError):
+    except Exception:  # whatever the unpickler stumbles over, from KeyError to UnpicklingError
         raise MriError(f"{file} is not a PyTorch state dict", OFFLINE_HINT) from None
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise MriError(f"{file} is not a PyTorch state dict", OFFLINE_HINT)
@@ -93,5 +92,5 @@ def choose_device(name: str = "auto") -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise MriError("PyTorch sees no GPU here", "use --device cpu or auto")
     if name not in ("cpu", "cuda"):
-        raise MriError(f"there is no device {name!r}", "use auto, cpu or cuda")
+        raise UsageError(f"there is no device {name!r}", "use auto, cpu or cuda")
     return torch.device(name)

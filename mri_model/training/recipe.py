@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mri_model.data.split import PROTOCOLS
-from mri_model.errors import MriError
+from mri_model.errors import MriError, UsageError
 from mri_model.files import digest_of
 from mri_model.preprocessing import Preprocessing
 
@@ -84,4 +84,4 @@ def weights_identity(weights: str) -> str:
 
 def require(condition: bool, message: str, hint: str) -> None:
     if not condition:
-        raise MriError(message, hint)
+        raise UsageError(message, hint)

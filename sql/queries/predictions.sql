@@ -1,6 +1,17 @@
--- What did the latest scoring run say of each new file, the least sure first?
--- Files without a probability (rejected ones) come last.
+-- What is known of each file in the folder that was scored last, the least sure first?
+-- A file that was known from an earlier run keeps that run's row. Rejected files, without a probability, come last.
+WITH latest AS (
+    SELECT model_id, folder FROM scoring_run ORDER BY started_at DESC, id DESC LIMIT 1
+),
+below AS (
+    SELECT
+        prediction.*,
+        ROW_NUMBER() OVER (PARTITION BY prediction.path ORDER BY prediction.scored_at DESC, prediction.run_id DESC) AS age
+    FROM prediction
+    INNER JOIN latest ON prediction.model_id = latest.model_id
+    WHERE SUBSTR(prediction.path, 1, LENGTH(latest.folder) + 1) = latest.folder || '/'
+)
 SELECT path, status, label, probability, reason, scored_at
-FROM prediction
-WHERE run_id = (SELECT id FROM scoring_run ORDER BY started_at DESC, id DESC LIMIT 1)
+FROM below
+WHERE age = 1
 ORDER BY CASE WHEN probability IS NULL THEN 1 ELSE 0 END, probability, path

@@ -92,3 +92,8 @@ def test_an_unknown_profile_lists_the_known_ones(phantom: Path) -> None:
     with pytest.raises(MriError) as caught:
         take_inventory(phantom, "nonsense")
     assert "brain-tumor-44c" in caught.value.hint
+
+
+def test_images_without_a_class_folder_are_one_clear_error(phantom: Path) -> None:
+    with pytest.raises(MriError, match=r"no image below .* lies in a class folder"):
+        take_inventory(phantom / "Meningioma T2")

@@ -1,3 +1,4 @@
+import os
 import shutil
 from pathlib import Path
 
@@ -63,3 +64,22 @@ def test_a_file_that_changed_since_ingestion_is_named(own_phantom: Path, tmp_pat
     victim.unlink()
     with pytest.raises(MriError, match="No such file"):
         pack_pixels(manifest, Preprocessing(48), tmp_path / "p")
+
+
+@pytest.mark.parametrize("name", ["manifest.parquet", "source.json"])
+def test_a_damaged_manifest_is_named_and_blocks_no_other(phantom: Path, tmp_path: Path, name: str) -> None:
+    damaged = write_manifest(take_inventory(phantom), tmp_path, seed=1)
+    good = write_manifest(take_inventory(phantom), tmp_path, seed=2)
+    (damaged.folder / name).write_bytes(b"{")
+    os.utime(damaged.folder / "source.json", (0, 0))
+    with pytest.raises(MriError, match="is damaged"):
+        find_manifest(tmp_path, damaged.digest)
+    assert find_manifest(tmp_path).digest == good.digest
+
+
+def test_a_damaged_pixel_store_is_made_again(phantom: Path, tmp_path: Path) -> None:
+    manifest = write_manifest(take_inventory(phantom), tmp_path / "m")
+    whole = pack_pixels(manifest, Preprocessing(48), tmp_path / "p").batch(manifest.frame.index.to_numpy())
+    next((tmp_path / "p").glob("*/grey.npy")).write_bytes(b"no array")
+    again = pack_pixels(manifest, Preprocessing(48), tmp_path / "p").batch(manifest.frame.index.to_numpy())
+    assert (whole == again).all()

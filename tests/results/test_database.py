@@ -145,7 +145,7 @@ def test_threads_may_open_a_new_database_at_once(url: str) -> None:
 def test_concurrent_writers_lose_nothing(store: Store) -> None:
     samples.record_model(store)
     store.start_scoring_run(samples.scoring_run())
-    batches = [[samples.prediction(f"{part}/{n}.jpg") for n in range(50)] for part in range(8)]
+    batches = [[samples.prediction(f"/in/{part}/{n}.jpg") for n in range(50)] for part in range(8)]
     with ThreadPoolExecutor(8) as pool:
         written = list(pool.map(store.add_predictions, batches))
     assert written == [50] * 8

@@ -206,21 +206,28 @@ def test_histories_are_newest_first(store: Store) -> None:
     assert list(store.query("models")["id"]) == ["m256", "m100", "m630"]
 
 
-def test_predictions_of_the_latest_run_the_least_sure_first(store: Store) -> None:
+def test_predictions_are_those_of_the_folder_scored_last_the_least_sure_first(store: Store) -> None:
     samples.record_model(store)
-    store.start_scoring_run(samples.scoring_run())
-    store.start_scoring_run(samples.scoring_run(id="r2", started_at=samples.later(1)))
-    store.add_predictions([samples.prediction("old.jpg")])
+    store.start_scoring_run(samples.scoring_run(folder="/in_put"))
+    store.start_scoring_run(samples.scoring_run(id="other", folder="/inXput", started_at=samples.later(1)))
+    store.start_scoring_run(samples.scoring_run(id="r2", folder="/in_put", started_at=samples.later(2)))
     store.add_predictions(
         [
-            samples.unreadable(run_id="r2"),
-            samples.prediction("_b.jpg", run_id="r2"),
-            samples.prediction("Z.jpg", run_id="r2"),
-            samples.prediction("a.jpg", run_id="r2", probability=0.2),
+            samples.prediction("/in_put/known.jpg", probability=0.3),
+            samples.prediction("/in_put/changed.jpg", sha256="old", probability=0.1),
+            samples.prediction("/inXput/elsewhere.jpg", run_id="other"),
+            samples.unreadable("/in_put/bad.jpg", run_id="r2"),
+            samples.prediction("/in_put/_b.jpg", run_id="r2"),
+            samples.prediction("/in_put/Z.jpg", run_id="r2"),
+            samples.prediction("/in_put/changed.jpg", run_id="r2", probability=0.2, scored_at=samples.later(2)),
         ]
     )
-    assert list(store.query("predictions")["path"]) == ["a.jpg", "Z.jpg", "_b.jpg", "bad.jpg"]
-    assert list(store.query("scored-runs")["id"]) == ["r2", "r1"]
+    found = store.query("predictions")
+    assert [path.removeprefix("/in_put/") for path in found["path"]] == [
+        "changed.jpg", "known.jpg", "Z.jpg", "_b.jpg", "bad.jpg"
+    ]  # fmt: skip
+    assert found.loc[0, "probability"] == 0.2
+    assert list(store.query("scored-runs")["id"]) == ["r2", "other", "r1"]
 
 
 @pytest.mark.parametrize("name", ["report_table_6", "Report-Table-6"])

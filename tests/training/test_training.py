@@ -109,11 +109,13 @@ class Evil:
         return print, ("unpickled",)
 
 
-@pytest.mark.parametrize("content", ["missing", "garbage", "other network", "a list", "pickle"])
+@pytest.mark.parametrize("content", ["missing", "garbage", "text", "other network", "a list", "pickle"])
 def test_bad_weights_are_one_clear_error(tmp_path: Path, content: str, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "w.pth"
     if content == "garbage":
         file.write_bytes(b"no weights")
+    elif content == "text":
+        file.write_text("hi\n")
     elif content != "missing":
         saved = {"other network": {"x.weight": torch.zeros(1)}, "a list": [1], "pickle": Evil()}[content]
         torch.save(saved, file)
@@ -131,6 +133,14 @@ def test_a_model_whose_weights_were_exchanged_is_refused(
         file.write(b"\x55")
     with pytest.raises(MriError, match="not the file this model was written with"):
         load_model(folder, CPU)
+
+
+@pytest.mark.parametrize("card", ["{", "[]", '{"format": 1}'])
+def test_a_damaged_card_says_which_folder_to_delete(tmp_path: Path, card: str) -> None:
+    (tmp_path / "model.json").write_text(card)
+    with pytest.raises(MriError) as caught:
+        load_model(tmp_path, CPU)
+    assert caught.value.hint == f"delete {tmp_path} and train again"
 
 
 def test_the_recipes_name_follows_what_decides_the_outcome() -> None:
