@@ -6,7 +6,7 @@ export DO_NOT_TRACK := 1
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo               the whole line on generated images, about 5 minutes"
+	@echo "make demo               the whole line on generated images, about 3 minutes"
 	@echo "make demo DATA=folder   the same on your own folder of class folders"
 	@echo "make test               lint, types and tests"
 	@echo "make install            only the environment, in .venv"
