@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mri_model.profile import SHIPPED
 from mri_model.settings import Settings
 
 QUICK = ["--image-size", "32", "--epochs", "1", "--batch-size", "32", "--weights", "none"]
@@ -95,12 +96,23 @@ def test_ctrl_c_says_how_to_go_on(settings: Settings, phantom: Path) -> None:
 
 
 @pytest.mark.usefixtures("settings")
-def test_refused_data_is_exit_code_3_and_quarantine_goes_on(phantom: Path) -> None:
+def test_refused_data_is_exit_code_3_and_quarantine_goes_on(phantom: Path, tmp_path: Path) -> None:
     refused = mri("ingest", phantom, "--profile", "brain-tumor-44c")
     assert refused.returncode == 3
     assert "exactly the published number" in refused.stderr
-    assert mri("ingest", phantom, "--profile", "brain-tumor-44c", "--on-invalid", "quarantine").returncode == 1
-    # every phantom of this size is out of bounds, so nothing is left: the split says so
+    nothing_left = mri("ingest", phantom, "--profile", "brain-tumor-44c", "--on-invalid", "quarantine")
+    assert nothing_left.returncode == 3
+    assert "every image breaks a rule" in nothing_left.stderr
+    assert "Traceback" not in nothing_left.stderr
+
+    shipped = (SHIPPED / "phantom.toml").read_text()
+    profile = tmp_path / "more.toml"
+    sizes = shipped.replace("[347, 630]", "[1, 630]").replace("[305, 630]", "[1, 630]")
+    profile.write_text(sizes.replace('" = 3\n', '" = 99\n'))
+    assert mri("ingest", phantom, "--profile", profile).returncode == 3
+    going_on = mri("ingest", phantom, "--profile", profile, "--on-invalid", "quarantine")
+    assert going_on.returncode == 0
+    assert "176 accepted" in going_on.stdout
 
 
 @pytest.mark.usefixtures("settings")

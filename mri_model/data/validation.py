@@ -139,6 +139,10 @@ def enforce(inventory: Inventory, on_invalid: str = "fail") -> Inventory:
         offends = frame["path"].isin(rule["offenders"]) & (frame["status"] == "ok")
         frame.loc[offends, "reason"] = f"breaks the rule: {rule['rule']}"
         frame.loc[offends, "status"] = "rejected"
+    if not (frame["status"] == "ok").any():
+        raise RefusedError(
+            "every image breaks a rule of the profile: " + "; ".join(map(summarise, broken)), "choose another --profile"
+        )
     return replace(inventory, frame=frame)
 
 
