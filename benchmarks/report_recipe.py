@@ -15,12 +15,13 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from mri_model.card import read_card
 from mri_model.data.inventory import take_inventory
 from mri_model.data.manifest import Manifest, write_manifest
 from mri_model.data.pixels import pack_pixels
 from mri_model.evaluation.evaluate import evaluate_model
 from mri_model.meter import metered
-from mri_model.model import load_model, read_card
+from mri_model.model import load_model
 from mri_model.summary import describe_epoch, show_table
 from mri_model.training.loop import train
 from mri_model.training.network import choose_device

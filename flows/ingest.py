@@ -27,8 +27,11 @@ def ingest_mri(
         on_invalid: What to do when a rule is broken: fail, or quarantine the offending files and go on.
     """
     inventory = tasks.take_inventory(data, profile)
-    checked = tasks.validate(inventory, on_invalid)
-    manifest = tasks.write_manifest(checked, seed)
+    manifest = tasks.find_ingested(inventory, seed)
+    if manifest is None:
+        checked = tasks.validate(inventory, on_invalid)
+        manifest = tasks.write_manifest(checked, seed)
+    tasks.write_trust_page(inventory, manifest)
     tasks.record_dataset(manifest)
     tasks.show_ingestion(manifest)
     return manifest.digest

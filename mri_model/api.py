@@ -10,25 +10,31 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mri_model.card import read_card, read_history
 from mri_model.data.inventory import Inventory, take_inventory
-from mri_model.data.manifest import SCHEMA_VERSION, Manifest, class_table, find_manifest, write_manifest
-from mri_model.data.pixels import pack_pixels
+from mri_model.data.manifest import (
+    SCHEMA_VERSION,
+    Manifest,
+    class_table,
+    find_ingested,
+    find_manifest,
+    read_trust,
+    read_twins,
+    write_manifest,
+)
 from mri_model.data.validation import enforce, validate
 from mri_model.errors import MriError
-from mri_model.evaluation.evaluate import check_classes, evaluate_model
-from mri_model.evaluation.metrics import Evaluation
 from mri_model.files import run_id, write_json
-from mri_model.model import load_model, read_card, read_history
+from mri_model.profile import Profile
 from mri_model.progress import Tick, silent
-from mri_model.scoring.run import Scored, score_folder
 from mri_model.settings import Settings
-from mri_model.training.loop import OnEpoch
-from mri_model.training.loop import train as train_network
-from mri_model.training.network import choose_device
-from mri_model.training.recipe import Recipe
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # PyTorch and scikit-learn take seconds to import: only the stages that compute with them do
+    from mri_model.evaluation.metrics import Evaluation
     from mri_model.results.store import Store
+    from mri_model.scoring.run import Scored
+    from mri_model.training.loop import OnEpoch
+    from mri_model.training.recipe import Recipe
 
 REPORT_SIZES = (100, 256, 630)
 """Image sizes of the report's Table 3, in pixels."""
@@ -41,6 +47,12 @@ def open_store(settings: Settings) -> "Store":
     return Store.open(settings.results_url)
 
 
+def learn(settings: Settings, data: Path, tick: Tick = silent) -> Profile:
+    """A profile of a folder as it is, named after it."""
+    inventory = take_inventory(data, tick=tick, cache=settings.readings)
+    return replace(inventory.profile, name=data.resolve().name or "root")
+
+
 def ingest(
     settings: Settings,
     data: Path,
@@ -51,8 +63,11 @@ def ingest(
 ) -> Manifest:
     """Folder → validated manifest. Raises RefusedError where the data set breaks a rule of its profile."""
     open_store(settings).close()
-    inventory = check(settings, take_inventory(data, profile, tick=tick), on_invalid)
-    manifest = write_manifest(inventory, settings.manifests, seed, tick)
+    inventory = take_inventory(data, profile, tick=tick, cache=settings.readings)
+    manifest = find_ingested(inventory, settings.manifests, seed)
+    if manifest is None:
+        manifest = write_manifest(check(settings, inventory, on_invalid), settings.manifests, seed, tick)
+    write_trust_page(settings, inventory, manifest)
     record_dataset(settings, manifest)
     return manifest
 
@@ -62,6 +77,28 @@ def check(settings: Settings, inventory: Inventory, on_invalid: str = "fail") ->
     validated = replace(inventory, validation=validate(inventory))
     write_json(settings.manifests / "validation.json", validated.validation)
     return enforce(validated, on_invalid)
+
+
+def trust_page(settings: Settings, manifest: Manifest) -> Path:
+    return settings.reports / f"data-{manifest.digest}.html"
+
+
+def write_trust_page(settings: Settings, inventory: Inventory, manifest: Manifest) -> Path:
+    """The trust report as a page for people, made if it is not there yet."""
+    from mri_model.report import trust
+
+    page = trust_page(settings, manifest)
+    if page.is_file():
+        return page
+    return trust.write_trust_page(
+        read_trust(manifest.folder),
+        manifest.frame,
+        inventory.thumbnails,
+        read_twins(manifest),
+        page,
+        manifest.digest,
+        manifest.profile,
+    )
 
 
 def record_dataset(settings: Settings, manifest: Manifest) -> None:
@@ -93,11 +130,11 @@ def ensure_recorded(settings: Settings, store: "Store", folder: Path) -> None:
 
 def train(
     settings: Settings,
-    recipe: Recipe,
+    recipe: "Recipe",
     manifest_name: str = "latest",
     device: str = "auto",
     sweep: str = "",
-    on_epoch: OnEpoch = lambda row: None,
+    on_epoch: "OnEpoch" = lambda row: None,
     tick: Tick = silent,
 ) -> Path:
     """Manifest and recipe → model folder."""
@@ -110,13 +147,17 @@ def train(
 
 def fit(
     settings: Settings,
-    recipe: Recipe,
+    recipe: "Recipe",
     manifest: Manifest,
     device: str = "auto",
-    on_epoch: OnEpoch = lambda row: None,
+    on_epoch: "OnEpoch" = lambda row: None,
     tick: Tick = silent,
 ) -> Path:
     """Decode once, then train; goes on where an interrupted training of the same recipe stopped."""
+    from mri_model.data.pixels import pack_pixels
+    from mri_model.training.loop import train as train_network
+    from mri_model.training.network import choose_device
+
     chosen = choose_device(device)
     recipe.model_id(manifest.digest)  # a missing weights file is said before the decoding
     pixels = pack_pixels(manifest, recipe.preprocessing, settings.pixels, tick)
@@ -175,7 +216,7 @@ def evaluate(
     manifest_name: str = "",
     device: str = "auto",
     tick: Tick = silent,
-) -> tuple[str, Evaluation]:
+) -> tuple[str, "Evaluation"]:
     """Model → evaluation, recorded under the id returned. By default on the manifest it was trained on."""
     folder = find_model(settings, model_name)
     manifest = find_manifest(settings.manifests, manifest_name or read_card(folder)["manifest"])
@@ -186,7 +227,12 @@ def evaluate(
 
 def assess(
     settings: Settings, folder: Path, manifest: Manifest, side: str, device: str = "auto", tick: Tick = silent
-) -> Evaluation:
+) -> "Evaluation":
+    from mri_model.data.pixels import pack_pixels
+    from mri_model.evaluation.evaluate import check_classes, evaluate_model
+    from mri_model.model import load_model
+    from mri_model.training.network import choose_device
+
     model = load_model(folder, choose_device(device))
     check_classes(model, manifest)
     pixels = pack_pixels(manifest, model.preprocessing, settings.pixels, tick)
@@ -194,7 +240,7 @@ def assess(
 
 
 def record_evaluation(
-    settings: Settings, folder: Path, manifest: Manifest, side: str, evaluation: Evaluation, seconds: float
+    settings: Settings, folder: Path, manifest: Manifest, side: str, evaluation: "Evaluation", seconds: float
 ) -> str:
     row = {
         "id": run_id("evaluation"),
@@ -215,8 +261,12 @@ def record_evaluation(
 
 def score(
     settings: Settings, folder: Path, model_name: str = "latest", device: str = "auto", tick: Tick = silent
-) -> Scored:
+) -> "Scored":
     """Folder of images → one row for every file, in Parquet and in the database."""
+    from mri_model.model import load_model
+    from mri_model.scoring.run import score_folder
+    from mri_model.training.network import choose_device
+
     model = load_model(find_model(settings, model_name), choose_device(device))
     with open_store(settings) as store:
         ensure_recorded(settings, store, model.folder)
@@ -226,12 +276,12 @@ def score(
 def reproduce(
     settings: Settings,
     data: Path,
-    recipes: Sequence[Recipe],
+    recipes: Sequence["Recipe"],
     profile: str = "auto",
     seed: int = 0,
     on_invalid: str = "fail",
     device: str = "auto",
-    on_epoch: OnEpoch = lambda row: None,
+    on_epoch: "OnEpoch" = lambda row: None,
     tick: Tick = silent,
 ) -> str:
     """The report's experiment: one training a recipe, the best by validation macro-F1 on the test split.

@@ -27,7 +27,9 @@ app = typer.Typer(
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else.")]
 Data = Annotated[Path, typer.Argument(help="Folder that holds one folder a class.")]
-Profile = Annotated[str, typer.Option(help="What the data must look like: auto, a shipped profile, or a TOML file.")]
+Profile = Annotated[
+    str, typer.Option(help="What the data must look like: auto, a shipped profile, or a TOML file (see mri profile).")
+]
 OnInvalid = Annotated[str, typer.Option(help="What to do when a rule is broken: fail or quarantine.")]
 Seed = Annotated[int, typer.Option(min=0, help="Decides splits, initial weights and shuffling.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
@@ -74,7 +76,29 @@ def ingest(
 
     with metered(as_json) as tick:
         manifest = api.ingest(settings(), data, profile, seed, one_of(on_invalid, "fail", "quarantine"), tick)
-    answer(as_json, manifest_facts(manifest), describe_manifest(manifest))
+    page = api.trust_page(settings(), manifest)
+    answer(as_json, {**manifest_facts(manifest), "page": page}, describe_manifest(manifest, page))
+
+
+@app.command()
+def profile(
+    data: Data,
+    out: Annotated[Path | None, typer.Option(help="Write it to this file instead of stdout.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Learn from DATA what it looks like: a profile to edit, for mri ingest --profile FILE."""
+    from mri_model import api
+    from mri_model.files import write_text
+    from mri_model.meter import metered
+    from mri_model.profile import profile_toml
+
+    with metered(as_json) as tick:
+        learnt = api.learn(settings(), data, tick)
+    text = profile_toml(learnt)
+    if out:
+        write_text(out, text)
+    facts = {"profile": learnt.name, "classes": learnt.classes, "contrasts": learnt.contrasts, "out": out, "toml": text}
+    answer(as_json, facts, str(out) if out else text.rstrip("\n"))
 
 
 @app.command()
@@ -95,8 +119,8 @@ def train(
 ) -> None:
     """Train ResNet-18 on a manifest; the defaults are the report's recipe. Run again, it goes on where it stopped."""
     from mri_model import api
+    from mri_model.card import read_card
     from mri_model.meter import metered
-    from mri_model.model import read_card
     from mri_model.summary import ALREADY_TRAINED, describe_epoch, describe_model
 
     recipe = make_recipe(
@@ -320,7 +344,6 @@ def fail(error: MriError) -> NoReturn:
 
 def main() -> None:
     """Entry point: what a user can cause ends in one line why and one line what to do."""
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     os.environ.setdefault("DO_NOT_TRACK", "1")
     try:
         app()

@@ -1,7 +1,6 @@
 """The model folder: weights without pickle, and a card that says all that is needed to use them."""
 
 import hashlib
-import json
 import platform
 import subprocess
 from dataclasses import asdict, dataclass
@@ -9,14 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from mri_model.card import FORMAT, read_card
 from mri_model.data.manifest import Manifest
 from mri_model.errors import MriError
-from mri_model.files import atomic, read_json, write_json
+from mri_model.files import atomic, write_json
 from mri_model.prediction import forward
 from mri_model.preprocessing import Preprocessing
 from mri_model.training.network import Resnet18
@@ -24,8 +23,6 @@ from mri_model.training.network import Resnet18
 if TYPE_CHECKING:
     from mri_model.training.recipe import Recipe
 
-FORMAT = 1
-CARD_KEYS = {"id", "classes", "preprocessing", "protocol", "recipe", "manifest", "metrics", "sha256", "temperature"}
 INTENDED_USE = "Research on brain MRI image classification. Not a medical device; not for diagnosis."
 
 
@@ -82,30 +79,6 @@ def write_model(
         "intended_use": INTENDED_USE,
     }
     write_json(folder / "model.json", card)
-
-
-def read_card(folder: Path) -> dict[str, Any]:
-    """The model's card. Raises MriError where the folder holds no complete model of this format."""
-    try:
-        card = read_json(folder / "model.json")
-    except FileNotFoundError:
-        raise MriError(f"there is no trained model in {folder}", "run: mri train") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise MriError(f"{folder / 'model.json'} is damaged: {error}", f"delete {folder} and train again") from None
-    if not isinstance(card, dict) or card.get("format") != FORMAT or not card.keys() >= CARD_KEYS:
-        raise MriError(f"{folder} is not a model folder of format {FORMAT}", f"delete {folder} and train again")
-    return card
-
-
-def read_history(folder: Path) -> pd.DataFrame:
-    """One row an epoch. Raises MriError where ``history.csv`` is missing or damaged."""
-    try:
-        history = pd.read_csv(folder / "history.csv")
-    except (OSError, ValueError):
-        history = pd.DataFrame()
-    if "val_f1" not in history:
-        raise MriError(f"{folder / 'history.csv'} is missing or damaged", f"delete {folder} and train again")
-    return history
 
 
 def load_model(folder: Path, device: torch.device) -> Model:

@@ -33,8 +33,13 @@ class Preprocessing:
 
     def shrink(self, pixels: np.ndarray) -> np.ndarray:
         """uint8 BGR (height, width, 3) → uint8 RGB (3, size, size)."""
-        small = cv2.resize(pixels, (self.size, self.size), interpolation=INTERPOLATION[self.resize])
-        return np.ascontiguousarray(small[:, :, ::-1].transpose(2, 0, 1))
+        if pixels.strides[2] == 0:  # one plane shown three times: resized once
+            return np.repeat(self._resize(pixels[:, :, 0])[None], 3, axis=0)
+        return np.ascontiguousarray(self._resize(pixels)[:, :, ::-1].transpose(2, 0, 1))
+
+    def _resize(self, pixels: np.ndarray) -> np.ndarray:
+        contiguous = np.ascontiguousarray(pixels)
+        return cv2.resize(contiguous, (self.size, self.size), interpolation=INTERPOLATION[self.resize])
 
     def normalise(self, batch: torch.Tensor) -> torch.Tensor:
         """uint8 (n, 3, size, size) → float32 of the same shape, channels last in memory, on the same device."""

@@ -37,6 +37,10 @@ class Settings(BaseSettings):
         return self.root / "manifests"
 
     @property
+    def readings(self) -> Path:
+        return self.root / "readings"
+
+    @property
     def pixels(self) -> Path:
         return self.root / "pixels"
 
@@ -47,3 +51,7 @@ class Settings(BaseSettings):
     @property
     def scores(self) -> Path:
         return self.root / "scores"
+
+    @property
+    def reports(self) -> Path:
+        return self.root / "reports"

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from mri_model.data.findings import describe_trust, visible
+
 if TYPE_CHECKING:
     from mri_model.data.manifest import Manifest
     from mri_model.evaluation.metrics import Evaluation
     from mri_model.scoring.run import Scored
 
 ALREADY_TRAINED = "already trained: same recipe, same manifest; for another, change --seed or the recipe"
-
-FEW = 3  # from this many on a class has an image on every side of the split
 
 TITLES = {
     "report-table-1": "Table 1. Contrast image types",
@@ -26,7 +26,9 @@ TITLES = {
 
 
 def manifest_facts(manifest: "Manifest") -> dict[str, Any]:
-    frame = manifest.frame
+    from mri_model.data.manifest import read_trust
+
+    frame, trust = manifest.frame, read_trust(manifest.folder)
     rejected = frame[frame["status"] == "rejected"]
     return {
         "manifest": manifest.digest,
@@ -43,36 +45,27 @@ def manifest_facts(manifest: "Manifest") -> dict[str, Any]:
             for protocol in ("random", "grouped")
         },
         "test_with_twin_in_train": {
-            protocol: round(float(1 - manifest.twin_free(protocol, "test").mean()), 4)
-            for protocol in ("random", "grouped")
-            if len(manifest.side(protocol, "test"))
+            protocol: measured["twin_in_train"]["share"] for protocol, measured in trust["protocols"].items()
         },
+        "findings": trust["findings"],
         "rejected": dict(zip(rejected["path"], rejected["reason"], strict=True)),
     }
 
 
-def describe_manifest(manifest: "Manifest", most: int = 10) -> str:
+def describe_manifest(manifest: "Manifest", page: Path, most: int = 10) -> str:
+    from mri_model.data.manifest import read_trust
+
     facts = manifest_facts(manifest)
     lines = [
         f"{facts['n_files']} files: {facts['n_ok']} accepted in {facts['n_classes']} classes, "
         f"{facts['n_rejected']} rejected (profile {facts['profile']})",
-        *(f"  rejected  {path}: {reason}" for path, reason in list(facts["rejected"].items())[:most]),
+        *(f"  rejected  {visible(path)}: {reason}" for path, reason in list(facts["rejected"].items())[:most]),
     ]
     if facts["n_rejected"] > most:
         lines.append(f"  … and {facts['n_rejected'] - most} more, all in the manifest")
     for protocol, sides in facts["split"].items():
-        leak = facts["test_with_twin_in_train"].get(protocol, 0.0)
-        numbers = "/".join(str(n) for n in sides.values())
-        lines.append(
-            f"  {protocol:<8} train/val/test {numbers}; {leak:.0%} of test has a near copy or its series in train"
-        )
-    counts = manifest.frame.loc[manifest.frame["status"] == "ok", "label"].value_counts()
-    if few := sorted(counts[counts < FEW].index):
-        more = f" and {len(few) - 3} more" if len(few) > 3 else ""
-        lines.append(f"  fewer than {FEW} images, so never tested: {', '.join(few[:3])}{more}")
-    if facts["n_conflicts"]:
-        lines.append(f"  {facts['n_conflicts']} images stand in more than one class (left out of grouped)")
-    lines.append(f"manifest  {facts['folder']}")
+        lines.append(f"  {protocol:<8} train/val/test {'/'.join(str(n) for n in sides.values())}")
+    lines += [describe_trust(read_trust(manifest.folder)), f"manifest  {facts['folder']}", f"page      {page}"]
     return "\n".join(lines)
 
 
@@ -121,7 +114,7 @@ def describe_scored(scored: "Scored", most: int = 10) -> str:
     lines = [
         f"{counts['n_found']} files: {counts['n_scored']} scored, {counts['n_abstained']} abstained, "
         f"{counts['n_rejected']} rejected; {counts['n_reused']} of them known from an earlier run",
-        *(f"  rejected  {row.path}: {row.reason}" for row in rejected.head(most).itertuples()),
+        *(f"  rejected  {visible(row['path'])}: {row['reason']}" for row in rejected.head(most).to_dict("records")),
     ]
     if len(rejected) > most:
         lines.append(f"  … and {len(rejected) - most} more")

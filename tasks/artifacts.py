@@ -8,7 +8,12 @@ from uuid import UUID
 
 import pandas as pd
 from prefect import get_run_logger
-from prefect.artifacts import create_progress_artifact, create_table_artifact, update_progress_artifact
+from prefect.artifacts import (
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
 
 from mri_model.meter import lines
 from mri_model.progress import Tick
@@ -38,6 +43,10 @@ def shown_progress(key: str) -> Iterator[Tick]:
 def show_table(key: str, table: pd.DataFrame, description: str) -> None:
     """A table artifact; missing values are shown empty."""
     create_table_artifact(records(table), key=key, description=description)
+
+
+def show_markdown(key: str, text: str, description: str) -> None:
+    create_markdown_artifact(text, key=key, description=description)
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:

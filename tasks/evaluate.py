@@ -8,9 +8,9 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from mri_model import api
+from mri_model.card import read_card
 from mri_model.data.manifest import Manifest, find_manifest
 from mri_model.evaluation.metrics import Evaluation
-from mri_model.model import read_card
 from mri_model.settings import Settings
 from mri_model.summary import TITLES, describe_evaluation
 from tasks.artifacts import show_table, shown_progress

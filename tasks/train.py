@@ -8,8 +8,8 @@ from prefect.cache_policies import NO_CACHE
 from prefect.concurrency.sync import concurrency
 
 from mri_model import api
+from mri_model.card import read_card, read_history
 from mri_model.data.manifest import Manifest, find_manifest
-from mri_model.model import read_card, read_history
 from mri_model.settings import Settings
 from mri_model.summary import ALREADY_TRAINED, describe_epoch, describe_model
 from mri_model.training.recipe import Recipe

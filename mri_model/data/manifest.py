@@ -1,24 +1,28 @@
 """The manifest: one Parquet table that says what every file found is, and on which side of each split it stands."""
 
+import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mri_model.data.inventory import Inventory
 from mri_model.data.split import PROTOCOLS, split
-from mri_model.data.twins import find_twins
+from mri_model.data.trust import trust_report
+from mri_model.data.twins import Twins, find_twins, pair_kinds
 from mri_model.errors import MriError
-from mri_model.files import atomic, digest_of, read_json, write_json
+from mri_model.files import atomic, digest_of, read_json, write_json, write_text
 from mri_model.labels import Label, parse_label
+from mri_model.profile import profile_toml
 from mri_model.progress import Tick, silent
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 SCHEMA = pa.schema(
     [
@@ -31,6 +35,7 @@ SCHEMA = pa.schema(
         pa.field("width", pa.int32()),
         pa.field("channels", pa.int8()),  # as decoded: 3
         pa.field("stored_channels", pa.int8()),
+        pa.field("pixel_crc32", pa.string()),  # of the decoded image in grey: equal pixels under different bytes
         pa.field("label", pa.string()),
         pa.field("tumor", pa.string()),
         pa.field("contrast", pa.string()),
@@ -75,11 +80,13 @@ class Manifest:
 
 
 def write_manifest(inventory: Inventory, manifests: Path, seed: int = 0, tick: Tick = silent) -> Manifest:
-    """Group, split and write an inventory to ``manifests/<digest>/manifest.parquet``; ``validation.json`` beside it.
+    """Group, split and write an inventory to ``manifests/<digest>/``: ``manifest.parquet``, ``twins.parquet``,
+    ``validation.json``, ``trust.json``, ``profile.toml``; last ``source.json``, which says that all of it is there.
 
     The digest covers rows, classes, profile and seed, and nothing of the machine.
     """
-    frame = split(find_twins(inventory.frame, inventory.thumbnails, tick), seed)
+    frame, twins = find_twins(inventory.frame, inventory.thumbnails, tick)
+    frame = split(frame, seed)
     classes = sorted(frame.loc[frame["status"] == "ok", "label"].unique())
     table = pa.Table.from_pandas(frame, schema=SCHEMA, preserve_index=False)
     facts = {
@@ -87,18 +94,83 @@ def write_manifest(inventory: Inventory, manifests: Path, seed: int = 0, tick: T
         "profile": inventory.profile.name,
         "seed": seed,
         "classes": classes,
-        "data_digest": digest_of(table.select(["path", "sha256"]).to_pylist()),
+        "data_digest": digest_of_rows({}, table.select(["path", "sha256"])),
     }
-    digest = digest_of([facts, table.to_pylist()])
+    digest = digest_of_rows(facts, table)
     folder = manifests / digest
     metadata = {"mri": json.dumps({**facts, "digest": digest}, ensure_ascii=False)}
     with atomic(folder / "manifest.parquet") as temporary:
         pq.write_table(table.replace_schema_metadata(metadata), temporary)
+    write_twins(folder, frame, twins)
     if inventory.validation:
         write_json(folder / "validation.json", inventory.validation)
-    source = {"root": str(inventory.root.resolve()), "ingested_at": datetime.now(UTC).isoformat()}
-    write_json(folder / "source.json", source)
+    write_text(folder / "profile.toml", profile_toml(inventory.profile))
+    write_json(folder / "trust.json", trust_report(frame, inventory.thumbnails, twins))
+    write_source(folder, inventory, seed)
     return read_manifest(folder)
+
+
+def digest_of_rows(facts: dict[str, Any], table: pa.Table) -> str:
+    """``digest_of`` of facts and of all rows, a few rows in memory at a time."""
+    return digest_of([facts, *(digest_of(batch.to_pylist()) for batch in table.to_batches(max_chunksize=4096))])
+
+
+def write_twins(folder: Path, frame: pd.DataFrame, twins: Twins) -> None:
+    """One row for each pair that looks alike: ``first``, ``second`` (paths), ``correlation``, ``kind``."""
+    paths = pa.array(frame["path"], pa.string()).dictionary_encode()
+    pairs = pa.table(
+        {
+            "first": paths.take(pa.array(twins.first)),
+            "second": paths.take(pa.array(twins.second)),
+            "correlation": pa.array(twins.correlation, pa.float32()),
+            "kind": pa.array(pair_kinds(frame, twins), pa.string()),
+        },
+        metadata={"complete": json.dumps(twins.complete)},
+    )
+    with atomic(folder / "twins.parquet") as temporary:
+        pq.write_table(pairs, temporary)
+
+
+def read_twins(manifest: "Manifest") -> Twins:
+    """The pairs kept beside a manifest, as positions in its frame."""
+    pairs = pq.read_table(manifest.folder / "twins.parquet")
+    accepted = manifest.frame[manifest.frame["status"] == "ok"]
+    positions = pd.Series(accepted.index, accepted["path"])
+    first, second = (positions[pairs[side].to_pylist()].to_numpy(np.int32) for side in ("first", "second"))
+    complete = json.loads((pairs.schema.metadata or {}).get(b"complete", b"true"))
+    return Twins(first, second, pairs["correlation"].to_numpy(), complete)
+
+
+def write_source(folder: Path, inventory: Inventory, seed: int) -> None:
+    """Where and when: the only file of a manifest that differs between two machines."""
+    valid = inventory.validation is None or inventory.validation["success"]
+    source = {
+        "root": str(inventory.root.resolve()),
+        "ingested_at": datetime.now(UTC).isoformat(),
+        "inputs": inputs_digest(inventory, seed) if valid else None,  # what broke a rule is judged again
+    }
+    write_json(folder / "source.json", source)
+
+
+def inputs_digest(inventory: Inventory, seed: int) -> str:
+    """What a manifest follows from: files, profile, seed and this code."""
+    columns = {name: inventory.frame[name].astype(str).tolist() for name in ("path", "sha256", "status", "reason")}
+    code = [hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(Path(__file__).parent.glob("*.py"))]
+    return digest_of([columns, asdict(inventory.profile), seed, code])
+
+
+def find_ingested(inventory: Inventory, manifests: Path, seed: int = 0) -> Manifest | None:
+    """The manifest that an unchanged folder gave before, and makes it the latest again."""
+    inputs = inputs_digest(inventory, seed)
+    for file in sorted(manifests.glob("*/source.json")):
+        try:
+            if read_json(file).get("inputs") == inputs:
+                manifest = read_manifest(file.parent)
+                write_source(file.parent, inventory, seed)
+                return replace(manifest, root=inventory.root.resolve())
+        except (MriError, OSError, ValueError, AttributeError):
+            continue
+    return None
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -131,6 +203,11 @@ def read_validation(folder: Path) -> dict[str, Any] | None:
     """The verdict kept beside a manifest."""
     file = folder / "validation.json"
     return read_json(file) if file.is_file() else None
+
+
+def read_trust(folder: Path) -> dict[str, Any]:
+    """The trust report kept beside a manifest (see ``trust.trust_report``)."""
+    return read_json(folder / "trust.json")
 
 
 def find_manifest(manifests: Path, name: str = "latest") -> Manifest:

@@ -1,9 +1,7 @@
 """Every image of a manifest decoded and resized once, kept as uint8 on disk and mapped into memory."""
 
-import os
 import shutil
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import numpy as np
 import torch
 
 from mri_model.data.manifest import Manifest
+from mri_model.data.parallel import in_order
 from mri_model.data.reading import read_image
 from mri_model.errors import MriError
 from mri_model.preprocessing import Preprocessing
@@ -87,8 +86,8 @@ def decode_all(manifest: Manifest, preprocessing: Preprocessing, folder: Path, t
         row = rows.iloc[position]
         return preprocessing.shrink(read_ingested(manifest.root, row["path"], row["sha256"]))
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool, (folder / "colour.bin").open("wb") as colour:
-        planes = ticking(pool.map(decode, positions), len(positions), "decode", tick)
+    with (folder / "colour.bin").open("wb") as colour:
+        planes = ticking(in_order(decode, positions.tolist()), len(positions), "decode", tick)
         for position, plane in zip(positions, planes, strict=True):
             grey[position] = plane[0]
             if (plane != plane[0]).any():

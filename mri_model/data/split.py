@@ -1,12 +1,19 @@
 """Train, validation and test: 70/15/15 under two protocols."""
 
 import hashlib
+from collections import Counter, defaultdict
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 SHARES = {"train": 0.70, "val": 0.15, "test": 0.15}
 PROTOCOLS = ("random", "grouped")
+
+SIDES = tuple(SHARES)
+TRAIN, VAL, TEST = range(3)
+NEEDED = {1: (TRAIN,), 2: (TRAIN, TEST)}
+"""The sides on which a class of so few groups should have some; with more, on all."""
 
 
 def split(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
@@ -47,31 +54,97 @@ def apportion(sizes: pd.Series, share: float) -> pd.Series:
 
 
 def grouped_split(rows: pd.DataFrame, seed: int) -> pd.Series:
-    """Whole groups, largest first, each to the side that lacks most of the group's classes.
+    """Whole groups, largest first, each to the side that lacks most of it; then, smallest first, each to a better one.
 
-    A class whose last groups are just enough for the sides that have none of it yet gives them to those sides.
+    ``rows`` has ``path``, ``label`` and ``group``; no group stands on two sides. A class with three groups or more that
+    hold no other class has images on all three sides. Where no group of a class holds another one, two groups give it
+    train and test, and one train. A class that shares its groups gets as far as the others let it. Shares follow
+    unless a class has so few groups, or so large ones, that they cannot. The answer depends on the groups' members and
+    ``seed``, not on the order of rows or the groups' numbers.
     """
-    counts = pd.crosstab(rows["group"], rows["label"])
-    sizes = counts.sum().to_numpy(float)
-    shares = np.array(list(SHARES.values()))
-    wanted = np.outer(shares, sizes)
-    filled = np.zeros(wanted.shape, dtype=bool)
-    left = (counts > 0).sum().to_numpy(copy=True)
-    order = counts.assign(size=counts.sum(axis=1), tie=[seeded(str(group), seed) for group in counts.index])
-    chosen = {}
-    for group in order.sort_values(["size", "tie"], ascending=[False, True]).index:
-        members = counts.loc[group].to_numpy(float)
-        present = members > 0
-        empty = ~filled[:, present]
-        last = left[present] <= empty.sum(axis=0)
-        allowed = empty[:, last].any(axis=1) if last.any() else np.ones(len(shares), dtype=bool)
-        lack = ((wanted - members / 2) / sizes)[:, present] @ members[present] / np.sqrt(shares)
-        side = int(np.argmax(np.where(allowed, lack, -np.inf)))
-        wanted[side] -= members
-        filled[side] |= present
-        left[present] -= 1
-        chosen[group] = list(SHARES)[side]
-    return rows["group"].map(chosen).astype(object)
+    groups = listed_groups(rows, seed)
+    balance = Balance([group.members for group in groups])
+    side = {group.number: balance.place(group) for group in groups}
+    for group in reversed(groups):
+        side[group.number] = balance.move(group, side[group.number])
+    return rows["group"].map({number: SIDES[chosen] for number, chosen in side.items()}).astype(object)
+
+
+@dataclass(frozen=True)
+class Group:
+    """``members`` counts images by label, all of them under None; ``tie`` is a seeded digest of the smallest path."""
+
+    number: int
+    members: dict[str | None, int]
+    tie: str
+
+    @property
+    def preference(self) -> tuple[int, int, int]:
+        """Which side comes first where all is equal: train, then validation for one half of the groups."""
+        return (TRAIN, VAL, TEST) if int(self.tie, 16) % 2 else (TRAIN, TEST, VAL)
+
+
+def listed_groups(rows: pd.DataFrame, seed: int) -> list[Group]:
+    """All groups, largest first."""
+    members: dict[int, dict[str | None, int]] = defaultdict(dict)
+    counts = rows.groupby(["group", "label"], as_index=False).size()
+    for number, label, size in zip(counts["group"], counts["label"], counts["size"], strict=True):
+        members[number][label] = int(size)
+    first_paths = rows.groupby("group")["path"].min()
+    groups = [Group(n, {**of, None: sum(of.values())}, seeded(first_paths[n], seed)) for n, of in members.items()]
+    return sorted(groups, key=lambda group: (-group.members[None], group.tie))
+
+
+class Balance:
+    """What each side has of each class, and of all images (None), as groups come and move."""
+
+    def __init__(self, groups: list[dict[str | None, int]]) -> None:
+        self.left = Counter(label for members in groups for label in members)  # groups that have no side yet
+        self.size: Counter[str | None] = Counter()
+        for members in groups:
+            self.size.update(members)
+        self.needed = {label: NEEDED.get(n, (TRAIN, VAL, TEST)) if label else () for label, n in self.left.items()}
+        self.n_groups = {label: [0, 0, 0] for label in self.left}
+        self.n_images = {label: [0, 0, 0] for label in self.left}
+
+    def place(self, group: Group) -> int:
+        """Give a new group its side: one its classes must not miss, where they have no groups to spare."""
+        urgent = [label for label in group.members if self.left[label] <= len(self.missing(label))]
+        side = self.best(group, urgent, group.preference)
+        self.left.subtract(group.members.keys())
+        self.add(group, side, 1)
+        return side
+
+    def move(self, group: Group, side: int) -> int:
+        """Take a group to a better side if there is one and none of its classes loses a side it needs."""
+        self.add(group, side, -1)
+        if not any(side in self.missing(label) for label in group.members):
+            side = self.best(group, list(group.members), (side, *group.preference))
+        self.add(group, side, 1)
+        return side
+
+    def best(self, group: Group, labels: list[str | None], sides: tuple[int, ...]) -> int:
+        """The side that most of ``labels`` need and have nothing on; then the cheapest; then the first."""
+        missing = [self.missing(label) for label in labels]
+        return min(sides, key=lambda side: (-sum(side in among for among in missing), self.cost(group, side)))
+
+    def missing(self, label: str | None) -> list[int]:
+        return [side for side in self.needed[label] if not self.n_groups[label][side]]
+
+    def cost(self, group: Group, side: int) -> float:
+        """What the group adds there to χ² = Σ (has − wanted)² / wanted, summed over its classes and all images.
+
+        The same for all sides, and left out: −2 for each image.
+        """
+        share = SHARES[SIDES[side]]
+        return sum(
+            n * (2 * self.n_images[label][side] + n) / (share * self.size[label]) for label, n in group.members.items()
+        )
+
+    def add(self, group: Group, side: int, sign: int) -> None:
+        for label, n in group.members.items():
+            self.n_groups[label][side] += sign
+            self.n_images[label][side] += sign * n
 
 
 def shuffled(rows: pd.DataFrame, column: str, seed: int) -> pd.DataFrame:

@@ -1,76 +1,328 @@
 """Which images are copies of which: the groups a split must not tear apart."""
 
+import hashlib
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from mri_model.data.phash import hash_links, perceptual_hashes
 from mri_model.progress import Tick, silent
 
 TWIN_CORRELATION = 0.95
 """Pearson correlation of 64×64 grey thumbnails from which two images count as twins."""
 
+SAME_PICTURE = 0.999
+"""Correlation from which two files hold one picture, encoded twice.
+
+Measured on the published set: different bytes under two labels reach 0.9914 at most, re-encoded copies exceed 0.999.
+"""
+
+MIN_CONTRAST = 4
+"""Standard deviation, in grey values, below which a picture's perceptual hash is noise and links nothing."""
+
 RUN_SECONDS = 60
 """Time-stamped files of one tumour at most this far apart belong to one series."""
 
+MAX_KEPT = 8_000_000
+"""How many pairs are kept at most, 12 bytes each."""
+
+TILE = 1024
+SAMPLE, DIRECTIONS = 512, 128
+SLACK = 1e-4  # far above what float32 rounds off the sum of 129 products of unit vectors, 1e-5 at worst
+
 TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\d \d\d_\d\d_\d\d)")
 
+Array = NDArray[Any]
 
-def find_twins(frame: pd.DataFrame, thumbnails: np.ndarray, tick: Tick = silent) -> pd.DataFrame:
-    """Add ``group``, ``n_twins`` and ``conflict`` to an inventory; null where a file was rejected.
 
-    Images of one tumour type share a group when they are linked by a chain of: the same bytes, a correlation of at
-    least ``TWIN_CORRELATION``, or file-name times of one run. ``n_twins`` counts the images of any type that reach the
-    correlation. ``conflict`` marks the same bytes, or the same thumbnail, under two labels.
+@dataclass(frozen=True)
+class Twins:
+    """All pairs that reach ``TWIN_CORRELATION``.
+
+    ``first`` < ``second`` are int32 positions in the inventory's frame, ``correlation`` is float32, sorted by
+    (``first``, ``second``). ``complete`` is False where there were more pairs than are kept.
+    """
+
+    first: np.ndarray
+    second: np.ndarray
+    correlation: np.ndarray
+    complete: bool = True
+
+
+def find_twins(frame: pd.DataFrame, thumbnails: np.ndarray, tick: Tick = silent) -> tuple[pd.DataFrame, Twins]:
+    """Add ``group``, ``n_twins`` and ``conflict`` to an inventory, null where a file was rejected; and all twin pairs.
+
+    ``thumbnails`` is uint8 of shape (rows of ``frame``, 64, 64). Images of one tumour type share a group when they are
+    linked by a chain of: the same bytes, a correlation of at least ``TWIN_CORRELATION``, perceptual hashes at most two
+    bits apart, or file-name times of one run. ``n_twins`` counts the images of any type that reach the correlation.
+    ``conflict`` marks one picture under two labels: the same bytes, or a correlation of at least ``SAME_PICTURE``.
+
+    Correlations come from whole numbers and are rounded once, to float32, before they are compared: neither threads
+    nor processor change an answer. Groups and counts are exact even where not all pairs are kept.
     """
     ok = np.flatnonzero(frame["status"] == "ok")
     rows = frame.iloc[ok].reset_index(drop=True)
-    tumor = rows["tumor"].to_numpy()
-    first, second = twin_pairs(thumbnails[ok], tick)
-    same_tumor = tumor[first] == tumor[second]
+    pictures = distinct_pictures(rows, thumbnails, ok)
+    tally = Tally(pictures)
+    for pairs in twin_pairs(pictures, tick):
+        tally.add(*pairs)
+    tally.link(*look_alikes(pictures))
     runs = np.array(list(series_links(rows)), dtype=np.intp).reshape(-1, 2)
-    links = np.concatenate([np.column_stack([first, second])[same_tumor], chain(rows, ["tumor", "sha256"]), runs])
-    group = connected(links, len(rows))
-    looks = rows.assign(look=[small.tobytes() for small in thumbnails[ok]])
+    alike = rows.assign(component=tally.component[pictures.of_row])
+    links = np.concatenate([chain(alike, ["component"]), chain(rows, ["tumor", "sha256"]), runs])
     found = pd.DataFrame(
         {
-            "group": group,
-            "n_twins": np.bincount(np.concatenate([first, second]), minlength=len(rows)),
-            "conflict": labels_differ(looks, "sha256") | labels_differ(looks, "look"),
+            "group": connected(links, len(rows)),
+            "n_twins": tally.n_twins[pictures.of_row],
+            "conflict": tally.conflict[pictures.of_row] | labels_differ(rows, "sha256"),
         },
         index=frame.index[ok],
     )
-    return frame.assign(
+    done = frame.assign(
         group=found["group"].astype("Int64").reindex(frame.index),
         n_twins=found["n_twins"].astype("Int64").reindex(frame.index),
         conflict=found["conflict"].astype("boolean").reindex(frame.index),
     )
+    return done, tally.twins(ok)
 
 
-def twin_pairs(thumbnails: np.ndarray, tick: Tick = silent, block: int = 1024) -> tuple[np.ndarray, np.ndarray]:
-    """Positions (first < second) of all pairs that reach the correlation, block by block, never an n×n matrix."""
-    flat = thumbnails.reshape(len(thumbnails), math.prod(thumbnails.shape[1:])).astype(np.float32)
-    flat -= flat.mean(axis=1, keepdims=True)
-    flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
-    firsts, seconds = [np.empty(0, np.intp)], [np.empty(0, np.intp)]
-    for start in range(0, len(flat), block):
-        tick("twins", start, len(flat))
-        row, column = np.nonzero(flat[start : start + block] @ flat[start:].T >= TWIN_CORRELATION)
-        keep = row < column
-        firsts.append(row[keep] + start)
-        seconds.append(column[keep] + start)
-    tick("twins", len(flat), len(flat))
-    return np.concatenate(firsts), np.concatenate(seconds)
+def pair_kinds(frame: pd.DataFrame, twins: Twins) -> NDArray[np.str_]:
+    """What each pair is: ``same bytes``, ``same picture`` (from ``SAME_PICTURE``) or ``near copy``; shape (pairs,)."""
+    content = pd.factorize(frame["sha256"])[0]
+    same_bytes = content[twins.first] == content[twins.second]
+    return np.select([same_bytes, twins.correlation >= SAME_PICTURE], ["same bytes", "same picture"], "near copy")
+
+
+def cross_pairs(frame: pd.DataFrame, twins: Twins, column: str) -> int:
+    """How many pairs stand on two different sides of the split in ``column``; null is no side."""
+    side = pd.factorize(frame[column])[0]
+    first, second = side[twins.first], side[twins.second]
+    return int(np.count_nonzero((first >= 0) & (second >= 0) & (first != second)))
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Every distinct thumbnail of every label once, numbered in order of first appearance.
+
+    ``of_row`` numbers the picture of each row; ``size`` counts a picture's rows; ``label`` and ``tumor`` are codes.
+    ``grey`` are all thumbnails as a uint8 matrix, ``place`` each picture's row in it. ``total`` is Σx and ``spread``
+    nΣx² − (Σx)² over the n pixels x, 128 taken off each; both int64.
+    """
+
+    of_row: Array
+    size: Array
+    label: Array
+    tumor: Array
+    grey: Array
+    place: Array
+    total: Array
+    spread: Array
+
+    def __len__(self) -> int:
+        return len(self.place)
+
+    def levels(self, which: Array | slice) -> NDArray[np.float32]:
+        """Pixels of some pictures less 128, as whole float32: shape (pictures, pixels)."""
+        return self.grey[self.place[which]].astype(np.float32) - np.float32(128)
+
+
+def distinct_pictures(rows: pd.DataFrame, thumbnails: np.ndarray, ok: Array) -> Pictures:
+    """Collapse identical thumbnails under one label; ``ok`` holds each row's position in ``thumbnails``."""
+    grey = thumbnails.reshape(len(thumbnails), math.prod(thumbnails.shape[1:]))
+    looks = [hashlib.sha256(grey[position]).digest() for position in ok]
+    of_row = rows.groupby([pd.factorize(np.array(looks, dtype=object))[0], rows["label"]], sort=False).ngroup()
+    number, row, size = np.unique(of_row.to_numpy(), return_index=True, return_counts=True)
+    total, spread = np.empty(len(number), np.int64), np.empty(len(number), np.int64)
+    for part in parts(len(number)):
+        shifted = grey[ok[row[part]]].astype(np.int32) - 128
+        total[part] = shifted.sum(axis=1)
+        spread[part] = grey.shape[1] * (shifted * shifted).sum(axis=1, dtype=np.int64) - total[part] ** 2
+    label, tumor = (pd.factorize(rows[column])[0][row] for column in ("label", "tumor"))
+    return Pictures(of_row.to_numpy(), size, label, tumor, grey, ok[row], total, spread)
+
+
+def parts(n: int) -> list[slice]:
+    return [slice(start, min(start + TILE, n)) for start in range(0, n, TILE)]
+
+
+def twin_pairs(pictures: Pictures, tick: Tick = silent) -> Iterator[tuple[Array, Array, Array]]:
+    """Numbers ``first`` < ``second`` of pictures that reach the correlation, and their correlation, tile by tile."""
+    sketch = sketches(pictures)
+    tiles = [
+        (row, column) for row in parts(len(pictures)) for column in parts(len(pictures)) if row.start <= column.start
+    ]
+    tick("twins", 0, len(tiles))
+    for done, (row, column) in enumerate(tiles, start=1):
+        close = (sketch[row] @ sketch[column].T >= TWIN_CORRELATION - SLACK).ravel()
+        first, second = np.divmod(np.flatnonzero(close), column.stop - column.start)
+        first, second = first + row.start, second + column.start
+        ordered = first < second
+        first, second = first[ordered], second[ordered]
+        correlation = correlations(pictures, first, second)
+        twin = correlation >= TWIN_CORRELATION
+        yield first[twin], second[twin], correlation[twin]
+        tick("twins", done, len(tiles))
+
+
+def sketches(pictures: Pictures) -> NDArray[np.float32]:
+    """Unit vectors (pictures, directions + 1) whose inner products are no less than the pictures' correlations.
+
+    Each picture, centred and of length one, is projected on a few orthonormal directions, the principal ones of a
+    sample; the last entry is the length of what is left. By Cauchy and Schwarz ⟨x, y⟩ ≤ ⟨Px, Py⟩ + |x − Px| |y − Py|,
+    whatever the directions. A blank picture is left whole: it may be the twin of another blank one.
+    """
+    sample = np.unique(np.linspace(0, len(pictures) - 1, SAMPLE).astype(np.intp)) if len(pictures) else slice(0)
+    known = centred(pictures, sample)
+    vectors = np.linalg.eigh(known @ known.T)[1]
+    basis = np.linalg.qr(known.T @ vectors[:, : -DIRECTIONS - 1 : -1])[0]
+    sketch = np.empty((len(pictures), basis.shape[1] + 1), np.float32)
+    for part in parts(len(pictures)):
+        projected = centred(pictures, part) @ basis
+        sketch[part, :-1] = projected
+        sketch[part, -1] = np.sqrt(np.maximum(1 - (projected**2).sum(axis=1), 0))
+    return sketch
+
+
+def centred(pictures: Pictures, which: Array | slice) -> NDArray[np.float64]:
+    """Some pictures with mean 0 and length 1, a blank one all zeros."""
+    pixels = pictures.levels(which).astype(np.float64)
+    pixels -= pixels.mean(axis=1, keepdims=True)
+    return pixels / np.maximum(np.linalg.norm(pixels, axis=1, keepdims=True), 1e-9)
+
+
+def correlations(pictures: Pictures, first: Array, second: Array) -> NDArray[np.float32]:
+    """Pearson correlation of the pairs; a blank picture has 1 with its equals and 0 with all others."""
+    n_pixels = pictures.grey.shape[1]
+    covariance = n_pixels * products(pictures, first, second) - pictures.total[first] * pictures.total[second]
+    scale = np.sqrt(pictures.spread[first]) * np.sqrt(pictures.spread[second])
+    equal = (pictures.total[first] == pictures.total[second]) & (pictures.spread[first] == pictures.spread[second])
+    return np.where(scale > 0, covariance / np.where(scale > 0, scale, 1), equal).astype(np.float32)
+
+
+def products(pictures: Pictures, first: Array, second: Array) -> NDArray[np.int64]:
+    """Σxy of the pairs, exact.
+
+    A product is at most 2¹⁴, so every partial sum of 1024 of them is a whole number of at most 2²⁴, which float32
+    holds: no order of summation, hence no number of threads, changes a bit.
+    """
+    rows, row = numbered(first, len(pictures))
+    columns, column = numbered(second, len(pictures))
+    if len(rows) * len(columns) <= 24 * len(first):  # from this density on all products are cheaper than each
+        return all_products(pictures.levels(rows), pictures.levels(columns))[row, column]
+    found = [each_product(pictures.levels(first[part]), pictures.levels(second[part])) for part in parts(len(first))]
+    return np.concatenate([np.empty(0, np.int64), *found])
+
+
+def numbered(values: Array, n: int) -> tuple[Array, Array]:
+    """The distinct ones of ``values`` below ``n``, rising, and the place of each value among them."""
+    present = np.zeros(n, dtype=bool)
+    present[values] = True
+    return np.flatnonzero(present), (np.cumsum(present) - 1)[values]
+
+
+def all_products(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.int64]:
+    total = np.zeros((len(left), len(right)), np.int64)
+    for start in range(0, left.shape[1], 1024):
+        total += (left[:, start : start + 1024] @ right[:, start : start + 1024].T).astype(np.int64)
+    return total
+
+
+def each_product(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.int64]:
+    total = np.zeros(len(left), np.int64)
+    for start in range(0, left.shape[1], 1024):
+        total += np.vecdot(left[:, start : start + 1024], right[:, start : start + 1024]).astype(np.int64)
+    return total
+
+
+class Tally:
+    """What the twin pairs of pictures add up to, taken in tile by tile so that their number does not matter."""
+
+    def __init__(self, pictures: Pictures) -> None:
+        size = pictures.size
+        self.pictures = pictures
+        self.n_twins = size - 1
+        self.conflict = np.zeros(len(pictures), dtype=bool)
+        self.component = np.arange(len(pictures))
+        self.n_pairs = int((size * (size - 1) // 2).sum())
+        self.kept: list[tuple[Array, Array, Array]] = []
+        self.room = MAX_KEPT
+        self.rows = np.argsort(pictures.of_row, kind="stable")  # picture by picture
+        self.start = np.cumsum(size) - size
+        rank = np.arange(len(self.rows)) - np.repeat(self.start, size)
+        copy, further = ragged(np.repeat(size, size) - rank - 1, self.room)
+        self.keep(copy, copy + 1 + further, np.ones(len(copy), np.float32))
+
+    def add(self, first: Array, second: Array, correlation: Array) -> None:
+        """Take in twin pairs of pictures, each pair once."""
+        size, label, tumor = self.pictures.size, self.pictures.label, self.pictures.tumor
+        np.add.at(self.n_twins, first, size[second])
+        np.add.at(self.n_twins, second, size[first])
+        self.n_pairs += int((size[first] * size[second]).sum())
+        differ = (correlation >= SAME_PICTURE) & (label[first] != label[second])
+        self.conflict[first[differ]] = self.conflict[second[differ]] = True
+        same = tumor[first] == tumor[second]
+        self.link(first[same], second[same])
+        pair, place = ragged(size[first] * size[second], self.room)
+        first, second = first[pair], second[pair]
+        copies, others = self.start[first] + place // size[second], self.start[second] + place % size[second]
+        self.keep(copies, others, correlation[pair])
+
+    def link(self, first: Array, second: Array) -> None:
+        """Join the components of pairs of pictures."""
+        left, right = self.component[first], self.component[second]
+        apart = left != right
+        if apart.any():
+            joined = connected(np.column_stack([left[apart], right[apart]]), len(self.component))
+            self.component = joined[self.component]
+
+    def keep(self, left: Array, right: Array, correlation: Array) -> None:
+        """Keep pairs of rows, given by their places in ``rows``."""
+        one, other = self.rows[left].astype(np.int32), self.rows[right].astype(np.int32)
+        self.kept.append((np.minimum(one, other), np.maximum(one, other), correlation))
+        self.room -= len(correlation)
+
+    def twins(self, positions: Array) -> Twins:
+        """The pairs kept; ``positions`` says where the rows stand in the frame, in rising order."""
+        first, second, correlation = (np.concatenate(column) for column in zip(*self.kept, strict=True))
+        self.kept.clear()
+        order = np.argsort(first.astype(np.int64) << 32 | second)
+        first, second = positions.astype(np.int32)[first[order]], positions.astype(np.int32)[second[order]]
+        return Twins(first, second, correlation[order], self.n_pairs <= MAX_KEPT)
+
+
+def ragged(lengths: Array, room: int) -> tuple[Array, Array]:
+    """Which range, and where in it, for each element of consecutive ranges of these lengths: the first ``room``."""
+    ends = np.minimum(np.cumsum(lengths), room)
+    lengths = np.diff(ends, prepend=0)
+    which = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
+    return which, np.arange(len(which)) - np.repeat(ends - lengths, lengths)
+
+
+def look_alikes(pictures: Pictures) -> tuple[Array, Array]:
+    """Links between pictures of one tumour type whose perceptual hashes are at most two bits apart."""
+    n_pixels = pictures.grey.shape[1]
+    clear = np.flatnonzero(pictures.spread >= (MIN_CONTRAST * n_pixels) ** 2)
+    hashed = [perceptual_hashes(pictures.grey[pictures.place[clear[part]]]) for part in parts(len(clear))]
+    hashes = np.concatenate([np.empty(0, np.uint64), *hashed])
+    links = [np.empty((0, 2), np.intp)]
+    for members in pd.Series(clear).groupby(pictures.tumor[clear]).indices.values():
+        links.append(clear[members[hash_links(hashes[members])]])
+    first, second = np.concatenate(links).T
+    return first, second
 
 
 def series_links(rows: pd.DataFrame) -> Iterator[tuple[int, int]]:
     """Neighbours in time within a tumour type."""
-    times = rows["path"].str.rpartition("/")[2].map(name_time)
+    times = rows["path"].str.rsplit("/", n=1).str[-1].map(name_time)
     stamped = pd.DataFrame({"tumor": rows["tumor"], "time": times})[times.notna()]
     for _, series in stamped.sort_values("time", kind="stable").groupby("tumor"):
         positions, seconds = series.index.to_numpy(), series["time"].to_numpy(np.float64)

@@ -10,18 +10,20 @@ import pandas as pd
 
 from mri_model.data.inventory import Inventory
 from mri_model.errors import RefusedError
-from mri_model.profile import Profile
+from mri_model.labels import is_hidden
+from mri_model.profile import AUTO, Profile
 
 if TYPE_CHECKING:
+    from great_expectations.datasource.fluent.interfaces import Batch
     from great_expectations.expectations import Expectation
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One expectation, in words, over one of three tables.
+    """One expectation, in words, over one of four tables. None of them holds what is hidden.
 
-    ``images``: what is an image by its content; ``files``: what ingestion would accept; ``classes``: how many of those
-    each class has.
+    ``images``: what is an image by its content; ``readable``: those of them that could be decoded; ``files``: what
+    ingestion would accept; ``classes``: how many of the accepted each class has.
     """
 
     words: str
@@ -35,9 +37,9 @@ def validate(inventory: Inventory) -> dict[str, Any]:
     Returns ``{"success", "profile", "rules": [{"rule", "success", "offenders": [path or class, …]}, …]}``,
     JSON-serialisable; offenders are complete, never a sample.
     """
-    tables = {"images": images(inventory), "files": accepted(inventory), "classes": class_counts(inventory)}
     rules = list(build_rules(inventory.profile))
-    verdicts = [{"rule": rule.words, **outcome} for rule, outcome in zip(rules, judge(rules, tables), strict=True)]
+    outcomes = judge(rules, tabulate(inventory))
+    verdicts = [{"rule": rule.words, **outcome} for rule, outcome in zip(rules, outcomes, strict=True)]
     return {
         "success": all(verdict["success"] for verdict in verdicts),
         "profile": inventory.profile.name,
@@ -47,53 +49,64 @@ def validate(inventory: Inventory) -> dict[str, Any]:
     }
 
 
-def images(inventory: Inventory) -> pd.DataFrame:
-    found = inventory.frame[inventory.frame["format"].notna()]
-    return found.assign(name=found["path"], extension=found["extension"].str.lower())
-
-
-def accepted(inventory: Inventory) -> pd.DataFrame:
-    files = inventory.frame[inventory.frame["status"] == "ok"]
+def tabulate(inventory: Inventory) -> dict[str, pd.DataFrame]:
+    """The tables that rules speak of, with the columns they need; ``name`` is what an offender is called."""
+    frame = inventory.frame[~inventory.frame["path"].map(is_hidden).astype(bool)]
+    frame = frame.assign(name=frame["path"], extension=frame["extension"].str.lower())
+    files = frame[frame["status"] == "ok"]
     sizes = files[["height", "width", "channels"]].astype(int)
-    return files.assign(name=files["path"], **sizes)
+    return {
+        "images": frame.loc[frame["format"].notna(), ["name", "extension"]],
+        "readable": frame.loc[frame["height"].notna(), ["name", "label"]],
+        "files": files[["name", "path", "contrast"]].join(sizes),
+        "classes": class_counts(files["label"], inventory.profile),
+    }
 
 
-def class_counts(inventory: Inventory) -> pd.DataFrame:
-    wanted = pd.Series(inventory.profile.classes, name="expected")
-    found = accepted(inventory)["label"].value_counts().reindex(wanted.index, fill_value=0)
-    return pd.DataFrame({"name": wanted.index, "n": found.to_numpy(), "expected": wanted.to_numpy()})
+def class_counts(labels: pd.Series, profile: Profile) -> pd.DataFrame:
+    """One row a class of the profile: ``name``, ``n`` images found, ``expected``, and whether it is ``missing``."""
+    found = labels.value_counts()
+    rows = [(name, int(found.get(name, 0)), expected) for name, expected in profile.classes.items()]
+    table = pd.DataFrame(rows, columns=["name", "n", "expected"])
+    return table.assign(missing=(table["n"] == 0) & (table["expected"] > 0))
 
 
 def build_rules(profile: Profile) -> Iterator[Rule]:
+    """The rules of a profile. One that was learnt in the same run has nothing to say about what lies outside it."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")  # read once, when it is imported
     import great_expectations.expectations as gxe
 
-    between = gxe.ExpectColumnValuesToBeBetween
+    between, in_set = gxe.ExpectColumnValuesToBeBetween, gxe.ExpectColumnValuesToBeInSet
     (low, high), (narrow, wide) = profile.height, profile.width
+    extensions, contrasts = list(profile.extensions), list(profile.contrasts)
     yield Rule("every path is unique", "files", gxe.ExpectColumnValuesToBeUnique(column="path"))
     yield Rule(
         f"every image decodes to {profile.channels} channels",
         "files",
-        gxe.ExpectColumnValuesToBeInSet(column="channels", value_set=[profile.channels]),
+        in_set(column="channels", value_set=[profile.channels]),
     )
-    if profile.name != "auto":
+    if profile.name != AUTO:
         yield Rule(
-            f"every image's extension is one of {' '.join(profile.extensions)}",
+            f"every image's extension is one of {' '.join(extensions)}",
             "images",
-            gxe.ExpectColumnValuesToBeInSet(column="extension", value_set=list(profile.extensions)),
+            in_set(column="extension", value_set=extensions),
+        )
+        yield Rule(
+            "every readable image lies in a class folder of the profile",
+            "readable",
+            gxe.ExpectColumnValuesToNotBeNull(column="label"),
         )
     yield Rule(f"height is {low} to {high} pixels", "files", between(column="height", min_value=low, max_value=high))
     yield Rule(
-        f"width is {narrow} to {wide} pixels",
-        "files",
-        between(column="width", min_value=narrow, max_value=wide),
+        f"width is {narrow} to {wide} pixels", "files", between(column="width", min_value=narrow, max_value=wide)
     )
-    if profile.contrasts:
+    if contrasts:
         yield Rule(
-            f"every contrast is one of {' '.join(profile.contrasts)}",
+            f"every contrast is one of {' '.join(contrasts)}",
             "files",
-            gxe.ExpectColumnValuesToBeInSet(column="contrast", value_set=list(profile.contrasts)),
+            in_set(column="contrast", value_set=contrasts),
         )
+    yield Rule("every class of the profile has an image", "classes", in_set(column="missing", value_set=[False]))
     if profile.counts == "exact":
         equal = gxe.ExpectColumnPairValuesToBeEqual(column_A="n", column_B="expected")
         yield Rule("every class has exactly the published number of images", "classes", equal)
@@ -104,6 +117,18 @@ def build_rules(profile: Profile) -> Iterator[Rule]:
 
 def judge(rules: list[Rule], tables: dict[str, pd.DataFrame]) -> Iterator[dict[str, Any]]:
     """Success and the offenders' names for each rule, in order."""
+    tables = {name: table.reset_index(drop=True) for name, table in tables.items()}
+    batches = open_batches(tables)
+    for rule in rules:
+        # Row numbers, not names: Great Expectations would build a dictionary for each of 100 000 offenders.
+        outcome = batches[rule.table].validate(rule.expectation, result_format="COMPLETE")
+        if "unexpected_index_list" not in outcome.result:
+            raise RuntimeError(f"rule {rule.words!r} could not be judged: {outcome.exception_info}")
+        names = tables[rule.table]["name"].iloc[outcome.result["unexpected_index_list"]]
+        yield {"success": bool(outcome.success), "offenders": sorted(set(names))}
+
+
+def open_batches(tables: dict[str, pd.DataFrame]) -> dict[str, "Batch"]:
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
@@ -115,14 +140,7 @@ def judge(rules: list[Rule], tables: dict[str, pd.DataFrame]) -> Iterator[dict[s
     for name, table in tables.items():
         definition = source.add_dataframe_asset(name).add_batch_definition_whole_dataframe(name)
         batches[name] = definition.get_batch(batch_parameters={"dataframe": table})
-    complete = {"result_format": "COMPLETE", "unexpected_index_column_names": ["name"]}
-    for rule in rules:
-        outcome = batches[rule.table].validate(rule.expectation, result_format=complete)
-        unexpected = outcome.result.get("unexpected_index_list") or []
-        yield {
-            "success": bool(outcome.success),
-            "offenders": sorted({str(entry["name"]) for entry in unexpected}),
-        }
+    return batches
 
 
 def enforce(inventory: Inventory, on_invalid: str = "fail") -> Inventory:
@@ -146,7 +164,14 @@ def enforce(inventory: Inventory, on_invalid: str = "fail") -> Inventory:
     return replace(inventory, frame=frame)
 
 
-def summarise(rule: dict[str, Any]) -> str:
+def summarise(rule: dict[str, Any], most: int = 3) -> str:
+    """A broken rule in part of a line: its words and its first offenders."""
     offenders = rule["offenders"]
-    more = f" and {len(offenders) - 3} more" if len(offenders) > 3 else ""
-    return f"{rule['rule']} ({', '.join(offenders[:3])}{more})"
+    more = f" and {len(offenders) - most} more" if len(offenders) > most else ""
+    return f"{rule['rule']} (not so: {', '.join(map(short, offenders[:most]))}{more})"
+
+
+def short(name: str, most: int = 60) -> str:
+    """A path or class that fits in a line, whatever its characters; of a long one the middle is left out."""
+    shown = name if name.isprintable() else repr(name)
+    return shown if len(shown) <= most else f"{shown[: most // 2]}…{shown[-most // 2 + 1 :]}"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mri_model.data.inventory import display_path, is_utf8, list_files
+from mri_model.data.inventory import FoundFile, list_files, refusal
 from mri_model.data.reading import Content, decode, load_content
 from mri_model.labels import parse_label
 from mri_model.model import Model
@@ -35,16 +35,16 @@ class Entry:
     known: bool = False
 
 
-def paths_below(folder: Path) -> dict[str, Path]:
+def paths_below(folder: Path) -> dict[str, FoundFile]:
     """Every file below ``folder`` by the absolute path that names it in rows. Raises MriError where there are none."""
     base = folder.resolve()
-    return {f"{base.as_posix()}/{display_path(file, folder)}": file for file in list_files(folder)}
+    return {f"{base.as_posix()}/{found.path}": found for found in list_files(folder)}
 
 
 def score_files(
-    model: Model, files: Mapping[str, Path], known: Set[Identity]
+    model: Model, files: Mapping[str, FoundFile], known: Set[Identity]
 ) -> Iterator[tuple[list[Row], list[Identity]]]:
-    """Score files in bounded chunks; each chunk is its new rows and the identity of every file it looked at.
+    """Score files in bounded chunks; a chunk is its new rows and the identity of every file looked at.
 
     ``known`` holds the files this model has scored before: they yield no row. A row is made from the entry that carried
     its pixels, never by position.
@@ -54,7 +54,7 @@ def score_files(
         for chunk in [*chunks(list(files.items()), BATCH), []]:
             current, ahead = (
                 ahead,
-                [pool.submit(read_entry, model, path, file, known) for path, file in chunk],
+                [pool.submit(read_entry, model, path, found, known) for path, found in chunk],
             )
             entries = [future.result() for future in current]
             if entries:
@@ -62,12 +62,10 @@ def score_files(
                 yield score_entries(model, new), [(entry.path, entry.sha256) for entry in entries]
 
 
-def read_entry(model: Model, path: str, file: Path, known: Set[Identity]) -> Entry:
-    if file.is_symlink():
-        return Entry(path, "", reason="symbolic link")
-    if not is_utf8(file):
-        return Entry(path, "", reason="file name is not UTF-8")
-    content = load_content(file)
+def read_entry(model: Model, path: str, found: FoundFile, known: Set[Identity]) -> Entry:
+    if reason := refusal(found):
+        return Entry(path, "", reason=reason)
+    content = load_content(found.file)
     if (path, content.sha256) in known:
         return Entry(path, content.sha256, known=True)
     return decode_entry(model, path, content)
@@ -106,6 +104,6 @@ def as_row(model: Model, entry: Entry, name: str | None = None, probability: flo
     }
 
 
-def chunks(items: list[tuple[str, Path]], size: int) -> Iterator[list[tuple[str, Path]]]:
+def chunks(items: list[tuple[str, FoundFile]], size: int) -> Iterator[list[tuple[str, FoundFile]]]:
     for start in range(0, len(items), size):
         yield items[start : start + size]

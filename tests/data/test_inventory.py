@@ -3,7 +3,10 @@ from pathlib import Path
 
 import pytest
 
+from mri_model.data import inventory
+from mri_model.data.cache import FactsCache
 from mri_model.data.inventory import take_inventory
+from mri_model.data.reading import DAMAGED
 from mri_model.errors import MriError
 
 
@@ -37,14 +40,25 @@ def test_bad_files_become_rejected_rows_and_the_rest_goes_on(own_phantom: Path) 
     (folder / "cut.jpg").write_bytes(whole[: len(whole) // 2])
     (folder / "notes.txt").write_text("hello")
     (folder / "noext").write_bytes(whole)
+    (folder / ".hidden.jpg").write_bytes(whole)
+    (folder / ".DS_Store").write_bytes(b"\0\0\0\1Bud1")
+    (folder / "Thumbs.db").write_bytes(b"\xd0\xcf")
+    (own_phantom / "__MACOSX" / "Meningioma T2").mkdir(parents=True)
+    (own_phantom / "__MACOSX" / "Meningioma T2" / "._a.jpg").write_bytes(whole)
+    (folder / "a\nb.jpg").write_bytes(whole[: len(whole) // 2])
     (own_phantom / "stray.jpg").write_bytes(whole)
     (folder / "link.jpg").symlink_to(next(folder.glob("*.jp*g")))
     (own_phantom / "loop").symlink_to(own_phantom)
     (own_phantom / os.fsdecode(b"\xff.jpg")).write_bytes(whole)
     assert rejected(own_phantom) == {
         "Meningioma T2/zero.jpg": "empty file",
-        "Meningioma T2/noise.jpeg": "not an image, or its header is corrupt",
-        "Meningioma T2/cut.jpg": "truncated: the end of the image is missing",
+        "Meningioma T2/noise.jpeg": "not an image (JPEG, PNG, WebP, BMP or TIFF), or its header is corrupt",
+        "Meningioma T2/cut.jpg": f"{DAMAGED} (Premature end of JPEG file)",
+        "Meningioma T2/a\nb.jpg": f"{DAMAGED} (Premature end of JPEG file)",
+        "Meningioma T2/.hidden.jpg": "hidden or system file",
+        "Meningioma T2/.DS_Store": "hidden or system file",
+        "Meningioma T2/Thumbs.db": "hidden or system file",
+        "__MACOSX/Meningioma T2/._a.jpg": "hidden or system file",
         "Meningioma T2/notes.txt": "unknown extension .txt",
         "Meningioma T2/noext": "no extension",
         "Meningioma T2/link.jpg": "symbolic link",
@@ -57,7 +71,7 @@ def test_bad_files_become_rejected_rows_and_the_rest_goes_on(own_phantom: Path) 
 def test_a_folder_that_is_no_class_of_the_profile_is_named_in_the_reason(own_phantom: Path) -> None:
     (own_phantom / "Meningioma T2").rename(own_phantom / "Holiday")
     reasons = set(rejected(own_phantom, "phantom").values())
-    assert reasons == {"folder 'Holiday' is no class of profile phantom"}
+    assert reasons == {"folder 'Holiday' is no class of phantom"}
 
 
 def test_the_nearest_class_folder_above_a_file_is_its_class(own_phantom: Path) -> None:
@@ -97,3 +111,91 @@ def test_an_unknown_profile_lists_the_known_ones(phantom: Path) -> None:
 def test_images_without_a_class_folder_are_one_clear_error(phantom: Path) -> None:
     with pytest.raises(MriError, match=r"no image below .* lies in a class folder"):
         take_inventory(phantom / "Meningioma T2")
+
+
+def test_the_order_in_which_a_folder_lists_its_files_changes_nothing(
+    phantom: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    straight = take_inventory(phantom)
+    listed = list(inventory.walk(phantom))
+    monkeypatch.setattr(inventory, "walk", lambda root: reversed(listed))
+    backwards = take_inventory(phantom, threads=16)
+    assert straight.frame.equals(backwards.frame)
+    assert (straight.thumbnails == backwards.thumbnails).all()
+
+
+def test_an_empty_class_folder_is_held_to_one_image(own_phantom: Path) -> None:
+    (own_phantom / "Papiloma T3 to come").mkdir()
+    assert take_inventory(own_phantom).profile.classes["Papiloma T3 to come"] == 1
+
+
+def test_a_wrong_extension_is_accepted_because_the_content_decides(own_phantom: Path) -> None:
+    file = next(own_phantom.glob("Meningioma T2/*.jp*g"))
+    file.rename(file.with_suffix(".png"))
+    frame = take_inventory(own_phantom).frame.set_index("path")
+    row = frame.loc[f"Meningioma T2/{file.stem}.png"]
+    assert (row["status"], row["extension"], row["format"]) == ("ok", ".png", "JPEG")
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The contents that were decoded, by SHA-256."""
+    seen: list[str] = []
+    look_at = inventory.look_at
+
+    def counted(content: inventory.Content) -> inventory.Facts:
+        seen.append(content.sha256)
+        return look_at(content)
+
+    monkeypatch.setattr(inventory, "look_at", counted)
+    return seen
+
+
+def test_only_what_is_new_or_changed_is_decoded_again(own_phantom: Path, tmp_path: Path, decoded: list[str]) -> None:
+    first = take_inventory(own_phantom, cache=tmp_path / "cache")
+    assert len(decoded) == first.frame["sha256"].nunique()
+    decoded.clear()
+    victim, touched, moved, *_ = sorted(own_phantom.glob("*/*.jp*g"))
+    before = victim.stat()
+    victim.write_bytes(first_of(own_phantom).read_bytes()[:-1])
+    os.utime(victim, ns=(before.st_atime_ns, before.st_mtime_ns))  # content decides, not the time
+    touched.touch()
+    moved.rename(moved.with_name("moved.jpg"))
+    second = take_inventory(own_phantom, cache=tmp_path / "cache")
+    assert len(decoded) == 1
+    assert second.frame.loc[second.frame["status"] == "rejected", "path"].tolist() == [
+        victim.relative_to(own_phantom).as_posix()
+    ]
+    fresh = take_inventory(own_phantom)
+    assert second.frame.equals(fresh.frame)
+    assert (second.thumbnails == fresh.thumbnails).all()
+
+
+def first_of(root: Path) -> Path:
+    return sorted(root.glob("*/*.jp*g"))[-1]
+
+
+def test_a_damaged_or_unwritable_cache_is_no_cache(phantom: Path, tmp_path: Path, decoded: list[str]) -> None:
+    cache = tmp_path / "cache"
+    reference = take_inventory(phantom, cache=cache).frame
+    file = next(cache.glob("*.sqlite"))
+    for damage in (b"no database", file.read_bytes()[:5000]):
+        for left in cache.iterdir():
+            left.unlink()
+        file.write_bytes(damage)
+        decoded.clear()
+        assert take_inventory(phantom, cache=cache).frame.equals(reference)
+        assert decoded
+    assert take_inventory(phantom, cache=Path("/proc/no/such")).frame.equals(reference)
+
+
+def test_two_inventories_share_a_cache_at_once(phantom: Path, tmp_path: Path) -> None:
+    with FactsCache(tmp_path) as one, FactsCache(tmp_path) as two:
+        facts = inventory.look_at(inventory.load_content(first_of(phantom)))
+        one.put([("a" * 64, facts)])
+        two.put([("a" * 64, facts), ("b" * 64, facts)])
+        found = one.get("b" * 64)
+        assert found is not None
+        assert found.pixel_crc32 == facts.pixel_crc32
+        assert (found.thumbnail == facts.thumbnail).all()
+        assert two.get("c" * 64) is None

@@ -7,11 +7,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from mri_model.card import read_card
 from mri_model.data.inventory import take_inventory
 from mri_model.data.manifest import Manifest, write_manifest
 from mri_model.data.pixels import PixelStore, pack_pixels
 from mri_model.errors import MriError
-from mri_model.model import load_model, read_card
+from mri_model.model import load_model
 from mri_model.training.loop import batches, train
 from mri_model.training.network import Resnet18, build_network
 from mri_model.training.recipe import Recipe
