@@ -3,18 +3,17 @@
 import contextlib
 import hashlib
 import sqlite3
-from collections.abc import Iterable
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from threading import Lock
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
-DECODERS = ("opencv-python-headless", "pillow", "simplejpeg")
+from mri_model.data.reading import SIDE
 
-SIDE = 64
+DECODERS = ("opencv-python-headless", "pillow", "simplejpeg")
 
 
 @dataclass(frozen=True)
@@ -35,42 +34,53 @@ COLUMNS = tuple(field.name for field in fields(Facts))
 
 
 class FactsCache:
-    """Facts by SHA-256 in one SQLite file, safe to kill, to share between processes and to delete at any time;
-    without a folder, for this run alone.
+    """Facts by SHA-256 in one SQLite file, safe to kill, to share between processes and to delete at any time.
 
     A cache that cannot be read or written is no cache: it never fails a run. Facts belong to the code and the decoders
-    that found them; others have another file.
+    that found them; others have another file. Without a folder nothing is remembered. ``known`` holds the SHA-256 of
+    what was remembered when it was opened.
     """
 
     def __init__(self, folder: Path | None) -> None:
-        self._lock = Lock()
-        self._connection = open_or_make(folder / f"{reader_digest()}.sqlite") if folder else connect(":memory:")
+        self._connection = open_or_make(folder / f"{reader_digest()}.sqlite") if folder else None
+        self.known = frozenset(row[0] for row in self._query("SELECT sha256 FROM facts"))
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._connection.close()
+        if self._connection:
+            self._connection.close()
 
-    def get(self, sha256: str) -> Facts | None:
-        try:
-            with self._lock:
-                row = self._connection.execute("SELECT * FROM facts WHERE sha256 = ?", (sha256,)).fetchone()
-        except sqlite3.Error:
-            return None
-        if row is None:
-            return None
-        values = dict(zip(COLUMNS, row[1:], strict=True))
-        image = values.pop("thumbnail")
-        return Facts(**values, thumbnail=np.frombuffer(image, np.uint8).reshape(SIDE, SIDE) if image else None)
+    def get(self, contents: Iterable[str]) -> dict[str, Facts]:
+        """What is remembered of some contents, a few hundred at most."""
+        wanted = list(set(contents))
+        rows = self._query(f"SELECT * FROM facts WHERE sha256 IN ({', '.join('?' * len(wanted))})", wanted)
+        return {row[0]: from_row(row[1:]) for row in rows}
 
     def put(self, found: Iterable[tuple[str, Facts]]) -> None:
-        rows = [
-            (sha256, *astuple(facts)[:-1], None if facts.thumbnail is None else facts.thumbnail.tobytes())
-            for sha256, facts in found
-        ]
-        with contextlib.suppress(sqlite3.Error), self._lock, self._connection:
-            self._connection.executemany("INSERT OR IGNORE INTO facts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        if self._connection:
+            rows = [(sha256, *as_row(facts)) for sha256, facts in found]
+            with contextlib.suppress(sqlite3.Error), self._connection:
+                self._connection.executemany("INSERT OR IGNORE INTO facts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+
+    def _query(self, sql: str, values: Sequence[str] = ()) -> list[Any]:
+        try:
+            return self._connection.execute(sql, values).fetchall() if self._connection else []
+        except sqlite3.Error:
+            return []
+
+
+def from_row(values: tuple[Any, ...]) -> Facts:
+    fields = dict(zip(COLUMNS, values, strict=True))
+    image = fields.pop("thumbnail")
+    return Facts(**fields, thumbnail=np.frombuffer(image, np.uint8).reshape(SIDE, SIDE) if image else None)
+
+
+def as_row(facts: Facts) -> Iterator[object]:
+    for column in COLUMNS:
+        value = getattr(facts, column)
+        yield value.tobytes() if isinstance(value, np.ndarray) else value
 
 
 def open_or_make(file: Path) -> sqlite3.Connection:
@@ -84,7 +94,7 @@ def open_or_make(file: Path) -> sqlite3.Connection:
 
 
 def connect(file: Path | str) -> sqlite3.Connection:
-    connection = sqlite3.connect(file, timeout=30, check_same_thread=False)
+    connection = sqlite3.connect(file, timeout=30)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute(
@@ -97,7 +107,7 @@ def connect(file: Path | str) -> sqlite3.Connection:
 
 def reader_digest() -> str:
     """Changes with the code that reads images and with the decoders' versions."""
-    code = b"".join((Path(__file__).parent / name).read_bytes() for name in ("reading.py", "cache.py"))
+    code = b"".join((Path(__file__).parent / name).read_bytes() for name in ("reading.py", "inventory.py", "cache.py"))
     return hashlib.sha256(code + repr([installed(name) for name in DECODERS]).encode()).hexdigest()[:16]
 
 

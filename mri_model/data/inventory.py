@@ -3,7 +3,7 @@
 import os
 import posixpath
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,12 +12,15 @@ import numpy as np
 import pandas as pd
 
 from mri_model.data.cache import Facts, FactsCache
-from mri_model.data.parallel import in_order
-from mri_model.data.reading import Content, decode, grey, load_content, thumbnail
+from mri_model.data.parallel import handfuls, in_order
+from mri_model.data.reading import Content, cell_sums, decode, load_content, means
 from mri_model.errors import MriError
 from mri_model.labels import is_hidden, parse_label
 from mri_model.profile import AUTO, IMAGE_EXTENSIONS, Profile, learn_profile, load_profile
 from mri_model.progress import Tick, silent, ticking
+
+CHANNELS = 3
+"""What every accepted image decodes to, for training and for scoring."""
 
 REMEMBERED_AT_ONCE = 256
 
@@ -49,11 +52,12 @@ class FoundFile(NamedTuple):
 
 @dataclass(frozen=True)
 class Entry:
-    """One listed file: its row, its thumbnail where it was accepted, and the facts if they are new."""
+    """One file that was read: its identity, and what it is, None where that is remembered."""
 
-    row: dict[str, object]
-    thumbnail: np.ndarray | None
-    discovered: tuple[str, Facts] | None
+    found: FoundFile
+    sha256: str
+    n_bytes: int
+    facts: Facts | None
 
 
 def take_inventory(
@@ -83,20 +87,16 @@ def read_files(
 ) -> tuple[pd.DataFrame, np.ndarray]:
     """A row for every file below ``root``, not yet labelled, and the thumbnails: uint8 (rows, 64, 64)."""
     files = list_files(root)
-    rows, thumbnails = [], np.zeros((len(files), 64, 64), np.uint8)
-    discovered: list[tuple[str, Facts]] = []
-    with FactsCache(cache) as facts:
-        entries = in_order(lambda found: read_entry(found, extensions, facts), files, threads)
-        for index, entry in enumerate(ticking(entries, len(files), "read", tick)):
-            rows.append(entry.row)
-            if entry.thumbnail is not None:
-                thumbnails[index] = entry.thumbnail
-            if entry.discovered:
-                discovered.append(entry.discovered)
-            if len(discovered) == REMEMBERED_AT_ONCE:
-                facts.put(discovered)
-                discovered = []
-        facts.put(discovered)
+    rows: list[dict[str, object]] = []
+    thumbnails = np.zeros((len(files), 64, 64), np.uint8)
+    with FactsCache(cache) as memory:
+        entries = in_order(lambda found: read_entry(found, memory.known), files, threads)
+        for some in handfuls(ticking(entries, len(files), "read", tick), REMEMBERED_AT_ONCE):
+            for entry, facts in recall(some, memory):
+                row = as_row(entry, facts, extensions)
+                if row["status"] == "ok" and facts.thumbnail is not None:
+                    thumbnails[len(rows)] = facts.thumbnail
+                rows.append(row)
     return pd.DataFrame(rows), thumbnails
 
 
@@ -134,15 +134,30 @@ def empty_folders(root: Path) -> list[str]:
     return sorted(folder.relative_to(root).as_posix() for folder in empty if folder != root and is_utf8(bytes(folder)))
 
 
-def read_entry(found: FoundFile, extensions: tuple[str, ...], cache: FactsCache) -> Entry:
-    """The row of one listed file."""
+def read_entry(found: FoundFile, known: Set[str]) -> Entry:
+    """Read one listed file and, if its content is not ``known``, look at it."""
     content = Content() if found.is_link else load_content(found.file)
-    facts, is_new = find_facts(content, cache)
+    if content.sha256 in known:
+        return Entry(found, content.sha256, content.n_bytes, None)
+    return Entry(found, content.sha256, content.n_bytes, look_at(content))
+
+
+def recall(entries: list[Entry], memory: FactsCache) -> Iterator[tuple[Entry, Facts]]:
+    """Each entry with its facts; what is new is remembered."""
+    remembered = memory.get(entry.sha256 for entry in entries if not entry.facts)
+    memory.put((entry.sha256, entry.facts) for entry in entries if entry.facts and entry.sha256)
+    for entry in entries:
+        yield entry, entry.facts or remembered.get(entry.sha256) or look_at(load_content(entry.found.file))
+
+
+def as_row(entry: Entry, facts: Facts, extensions: tuple[str, ...]) -> dict[str, object]:
+    """The row of one file, not yet labelled."""
+    found = entry.found
     reason = refusal(found) or unknown_extension(found.path, extensions) or facts.reason
-    row = {
+    return {
         "path": found.path,
-        "sha256": content.sha256,
-        "n_bytes": content.n_bytes,
+        "sha256": entry.sha256,
+        "n_bytes": entry.n_bytes,
         "extension": posixpath.splitext(found.path)[1],
         "format": facts.format,
         "height": facts.height,
@@ -153,25 +168,18 @@ def read_entry(found: FoundFile, extensions: tuple[str, ...], cache: FactsCache)
         "status": "rejected" if reason else "ok",
         "reason": reason,
     }
-    return Entry(row, None if reason else facts.thumbnail, (content.sha256, facts) if is_new else None)
-
-
-def find_facts(content: Content, cache: FactsCache) -> tuple[Facts, bool]:
-    """What a content is, and whether that is news: remembered where it can be, decoded where not."""
-    if not content.data:
-        return Facts(None, None, None, None, None, None, content.reason, None), False
-    remembered = cache.get(content.sha256)
-    return (remembered, False) if remembered else (look_at(content), True)
 
 
 def look_at(content: Content) -> Facts:
-    reading = decode(content)
+    reading = decode(content, grey=True)
     if reading.pixels is None:
         return Facts(reading.format, None, None, None, reading.stored_channels, None, reading.reason, None)
-    plane = grey(reading)
-    height, width, channels = reading.pixels.shape
-    crc = f"{zlib.crc32(plane.data):08x}"
-    return Facts(reading.format, height, width, channels, reading.stored_channels, crc, None, thumbnail(plane))
+    plane = np.ascontiguousarray(reading.pixels)
+    height, width = plane.shape
+    sums = cell_sums(plane)
+    crc = f"{zlib.crc32(sums.astype('<i8').tobytes()):08x}"
+    small = means(sums, plane.size)
+    return Facts(reading.format, height, width, CHANNELS, reading.stored_channels, crc, None, small)
 
 
 def refusal(found: FoundFile) -> str | None:

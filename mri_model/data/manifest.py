@@ -35,7 +35,7 @@ SCHEMA = pa.schema(
         pa.field("width", pa.int32()),
         pa.field("channels", pa.int8()),  # as decoded: 3
         pa.field("stored_channels", pa.int8()),
-        pa.field("pixel_crc32", pa.string()),  # of the decoded image in grey: equal pixels under different bytes
+        pa.field("pixel_crc32", pa.string()),  # of reading.cell_sums: equal where grey pixels are, whatever the bytes
         pa.field("label", pa.string()),
         pa.field("tumor", pa.string()),
         pa.field("contrast", pa.string()),

@@ -10,7 +10,7 @@ from typing import TypeVar
 In = TypeVar("In")
 Out = TypeVar("Out")
 
-AT_ONCE = 8
+AT_ONCE = 32
 """Items a thread takes at a time: handing over a single one costs more than a short call itself."""
 
 AHEAD = 3
@@ -20,11 +20,10 @@ AHEAD = 3
 def in_order(function: Callable[[In], Out], items: Iterable[In], threads: int | None = None) -> Iterator[Out]:
     """``map(function, items)`` by ``threads`` threads (default: one a core), never far ahead of who reads it."""
     threads = threads or os.cpu_count() or 1
-    rest = iter(items)
     pending: deque[Future[list[Out]]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         try:
-            while handful := list(islice(rest, AT_ONCE)):
+            for handful in handfuls(items, AT_ONCE):
                 pending.append(pool.submit(lambda taken: [function(item) for item in taken], handful))
                 if len(pending) >= AHEAD * threads:
                     yield from pending.popleft().result()
@@ -32,3 +31,10 @@ def in_order(function: Callable[[In], Out], items: Iterable[In], threads: int | 
                 yield from pending.popleft().result()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def handfuls(items: Iterable[In], size: int) -> Iterator[list[In]]:
+    """Lists of ``size`` items; the last one may be shorter."""
+    rest = iter(items)
+    while handful := list(islice(rest, size)):
+        yield handful

@@ -7,8 +7,10 @@ TIFF for the same reason, OpenCV the rest.
 
 import hashlib
 import io
+import math
 import os
 import stat
+import threading
 import warnings
 import zlib
 from dataclasses import dataclass, replace
@@ -36,6 +38,9 @@ MAX_SCANS = 100
 
 CHANNELS = {"1": 1, "L": 1, "P": 1, "I": 1, "F": 1, "I;16": 1, "I;16B": 1, "LA": 2, "PA": 2, "RGB": 3, "YCbCr": 3}
 
+SIDE = 64
+"""Pixels of a thumbnail's side."""
+
 DAMAGED = "truncated or damaged: the decoder had to repair it"
 
 cv2.setNumThreads(1)  # files are read in threads of ours; OpenCV's own would only get in their way
@@ -47,7 +52,8 @@ warnings.filterwarnings("ignore", module="PIL")  # damage becomes a reason in a 
 class Reading:
     """What one file turned out to be.
 
-    ``pixels`` is uint8 BGR of shape (height, width, 3), None where the file was rejected; then ``reason`` says why.
+    ``pixels`` is uint8 BGR of shape (height, width, 3), or (height, width) where grey was asked for; None where the
+    file was rejected: then ``reason`` says why.
     ``sha256`` is empty only where the bytes could not be read at all.
     """
 
@@ -81,6 +87,16 @@ class Header:
     transparent: bool
     frames: int
     orientation: int
+
+
+class Local(threading.local):
+    """Memory a thread uses again for each file: fresh megabytes from the system would cost as much as the sums."""
+
+    def __init__(self) -> None:
+        self.sums = np.empty(0, np.int32)
+
+
+LOCAL = Local()
 
 
 class UndecodableError(ValueError):
@@ -122,8 +138,8 @@ def read_image(path: Path) -> Reading:
     return decode(load_content(path))
 
 
-def decode(content: Content, max_pixels: int = MAX_PIXELS) -> Reading:
-    """Identify and decode loaded bytes. Never raises for what they hold."""
+def decode(content: Content, max_pixels: int = MAX_PIXELS, grey: bool = False) -> Reading:
+    """Identify and decode loaded bytes, to colour or to ``grey``. Never raises for what they hold."""
     reading = Reading(content.sha256, content.n_bytes, reason=content.reason)
     if content.reason:
         return reading
@@ -134,7 +150,7 @@ def decode(content: Content, max_pixels: int = MAX_PIXELS) -> Reading:
     reading = replace(reading, format=header.format, stored_channels=CHANNELS.get(header.mode, 4))
     try:
         refuse(header, content.data, max_pixels)
-        pixels = decode_pixels(header, content.data)
+        pixels = decode_grey(header, content.data) if grey else decode_pixels(header, content.data)
     except UndecodableError as error:
         return replace(reading, reason=str(error))
     return replace(reading, pixels=upright(pixels, header.orientation))
@@ -258,8 +274,18 @@ def decode_pixels(header: Header, data: bytes) -> np.ndarray:
     return decode_by_opencv(header, data)
 
 
-def decode_jpeg(header: Header, data: bytes) -> np.ndarray:
-    space = {"L": "GRAY", "CMYK": "CMYK"}.get(header.mode, "BGR")
+def decode_grey(header: Header, data: bytes) -> np.ndarray:
+    """uint8 (height, width) as stored; a JPEG's own brightness channel, where it has one, else ITU-R BT.601 luma."""
+    if header.format == "JPEG" and header.mode in ("L", "RGB") and simplejpeg:
+        return decode_jpeg(header, data, "GRAY")[:, :, 0]
+    pixels = decode_pixels(header, data)
+    if pixels.strides[2] == 0:  # one stored channel, shown three times
+        return np.ascontiguousarray(pixels[:, :, 0])
+    return cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_BGR2GRAY)
+
+
+def decode_jpeg(header: Header, data: bytes, space: str = "") -> np.ndarray:
+    space = space or {"L": "GRAY", "CMYK": "CMYK"}.get(header.mode, "BGR")
     try:
         pixels = simplejpeg.decode_jpeg(data, colorspace=space, strict=True)
     except ValueError as error:
@@ -301,7 +327,7 @@ def decode_by_opencv(header: Header, data: bytes) -> np.ndarray:
 def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
     """Turned as EXIF's orientation tag asks (Exif 2.32, 4.6.4 A), the way every viewer shows it."""
     if orientation >= 5:
-        pixels = pixels.transpose(1, 0, 2)
+        pixels = pixels.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):
         pixels = pixels[::-1]
     if orientation in (2, 3, 6, 7):
@@ -309,29 +335,33 @@ def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
     return pixels
 
 
-def grey(reading: Reading) -> np.ndarray:
-    """uint8 grey (height, width) of an accepted reading."""
-    assert reading.pixels is not None
-    if reading.pixels.strides[2] == 0:  # one stored channel, shown three times
-        return np.ascontiguousarray(reading.pixels[:, :, 0])
-    return cv2.cvtColor(np.ascontiguousarray(reading.pixels), cv2.COLOR_BGR2GRAY)
+def thumbnail(plane: np.ndarray) -> np.ndarray:
+    """uint8 (64, 64) of a grey plane: the mean of each cell."""
+    return means(cell_sums(plane), plane.size)
 
 
-def thumbnail(plane: np.ndarray, side: int = 64) -> np.ndarray:
-    """uint8 (side, side) of a grey plane: the mean of each cell, cells cutting pixels where they must (INTER_AREA).
+def means(sums: np.ndarray, n_pixels: int) -> np.ndarray:
+    """uint8 means from ``cell_sums`` of a plane of ``n_pixels``, rounded half up."""
+    return ((sums + n_pixels // 2) // n_pixels).astype(np.uint8)
 
-    From the integral image (Crow 1984), whose linear interpolation is exact for pixels of constant value; in integers,
-    so that every machine finds the same bytes.
+
+def cell_sums(plane: np.ndarray) -> np.ndarray:
+    """int64 (64, 64): sums of a grey plane's values in equal cells, which cut pixels where they must, times 64².
+
+    From the integral image (Crow 1984), whose linear interpolation is exact for pixels of constant value; in whole
+    numbers, so that every machine finds the same.
     """
-    if min(plane.shape) < side:
-        plane = cv2.resize(plane, (side, side), interpolation=cv2.INTER_NEAREST_EXACT)
-    sums = cv2.integral(plane, sdepth=cv2.CV_32S if plane.size < 1 << 23 else cv2.CV_64F)
-    cells = np.diff(np.diff(at_edges(at_edges(sums, side).T, side).T, axis=0), axis=1)  # sums × side²
-    return ((cells + plane.size // 2) // plane.size).astype(np.uint8)
+    depth, dtype = (cv2.CV_32S, np.int32) if plane.size < 1 << 23 else (cv2.CV_64F, np.float64)
+    shape = (plane.shape[0] + 1, plane.shape[1] + 1)
+    size = math.prod(shape)
+    if LOCAL.sums.size < size or LOCAL.sums.dtype != dtype:
+        LOCAL.sums = np.empty(size, dtype)
+    sums = cv2.integral(plane, sum=LOCAL.sums[:size].reshape(shape), sdepth=depth)
+    return np.diff(np.diff(at_edges(at_edges(sums).T).T, axis=0), axis=1)
 
 
-def at_edges(sums: np.ndarray, side: int) -> np.ndarray:
-    """Rows of cumulative sums at ``side`` + 1 evenly spread edges, times ``side``; int64."""
-    whole, part = np.divmod(np.arange(side + 1) * (len(sums) - 1), side)
+def at_edges(sums: np.ndarray) -> np.ndarray:
+    """Rows of cumulative sums at 65 evenly spread edges, times 64; int64."""
+    whole, part = np.divmod(np.arange(SIDE + 1) * (len(sums) - 1), SIDE)
     after = np.minimum(whole + 1, len(sums) - 1)
-    return sums[whole].astype(np.int64) * (side - part)[:, None] + sums[after].astype(np.int64) * part[:, None]
+    return sums[whole].astype(np.int64) * (SIDE - part)[:, None] + sums[after].astype(np.int64) * part[:, None]

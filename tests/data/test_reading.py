@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from mri_model.data import reading as module
-from mri_model.data.reading import Content, content_of, decode, grey, read_image, thumbnail
+from mri_model.data.reading import Content, content_of, decode, read_image, thumbnail
 
 SUFFIXES = (".jpg", ".png", ".webp")
 
@@ -243,7 +243,9 @@ def test_without_simplejpeg_opencv_gives_the_same_pixels(monkeypatch: pytest.Mon
     assert "truncated" in str(decode(content_of(contents[-1].data[:-200])).reason)
 
 
-@pytest.mark.parametrize("shape", [(64, 64), (65, 64), (630, 630), (347, 305), (100, 1000), (20, 30), (1, 1)])
+@pytest.mark.parametrize(
+    "shape", [(64, 64), (65, 64), (630, 630), (347, 305), (346, 304), (100, 1000), (20, 30), (1, 1)]
+)
 def test_a_thumbnail_is_the_mean_of_each_cell(shape: tuple[int, int]) -> None:
     plane = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     small = thumbnail(plane)
@@ -254,7 +256,11 @@ def test_a_thumbnail_is_the_mean_of_each_cell(shape: tuple[int, int]) -> None:
     assert (thumbnail(np.full(shape, 200, np.uint8)) == 200).all()
 
 
-def test_grey_is_one_plane_whatever_was_stored() -> None:
-    for mode in ("L", "RGB"):
-        reading = decode(content_of(saved(smooth().convert(mode), "PNG")))
-        assert grey(reading).shape == (80, 64)
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+@pytest.mark.parametrize("image_format", ["JPEG", "TIFF"])
+def test_grey_is_the_brightness_of_the_colours(mode: str, image_format: str) -> None:
+    content = content_of(saved(smooth().convert(mode), image_format))
+    plane, colours = decode(content, grey=True).pixels, decode(content).pixels
+    assert plane is not None and colours is not None
+    assert plane.shape == (80, 64)
+    assert np.abs(plane.astype(int) - cv2.cvtColor(np.ascontiguousarray(colours), cv2.COLOR_BGR2GRAY)).max() <= 3
