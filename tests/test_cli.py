@@ -140,3 +140,19 @@ def test_the_library_trains_without_prefect_great_expectations_and_sqlalchemy() 
     )
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.usefixtures("settings")
+def test_a_profile_is_learnt_saved_and_held_to(own_phantom: Path, tmp_path: Path) -> None:
+    done = mri("profile", own_phantom)
+    assert done.returncode == 0
+    assert 'name = "own"' in done.stdout
+    file = tmp_path / "mine.toml"
+    assert mri("profile", own_phantom, "--out", file).stdout.strip() == str(file)
+    assert file.read_text(encoding="utf-8").rstrip() == done.stdout.rstrip()
+    assert mri("ingest", own_phantom, "--profile", file).returncode == 0
+    next(own_phantom.glob("Meningioma T2/*")).unlink()
+    refused = mri("ingest", own_phantom, "--profile", file)
+    assert refused.returncode == 3
+    assert "Meningioma T2" in refused.stderr
+    assert "Traceback" not in refused.stderr

@@ -40,7 +40,14 @@ def test_reproduce_gives_the_six_tables_as_result_and_as_artifacts(
     assert [len(table) for table in tables.values()] == [3, 15, 2, 3, 44, 3]
     keys = {artifact["key"] for artifact in ask(running, "artifacts")}
     assert {f"report-table-{number}" for number in range(1, 7)} <= keys
-    assert {"validation", "learning-curve", "training-progress", "evaluation-classes"} <= keys
+    assert {
+        "validation",
+        "trust",
+        "trust-findings",
+        "learning-curve",
+        "training-progress",
+        "evaluation-classes",
+    } <= keys
     names = {run["name"].rsplit("-", 1)[0] for run in ask(running, "task_runs")}
     assert {"take inventory", "validate", "train network", "assess model", "record evaluation"} <= names
 

@@ -1,0 +1,82 @@
+"""Ingesting again: unchanged, changed, refused, killed."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from mri_model import api
+from mri_model.data.inventory import take_inventory
+from mri_model.data.manifest import read_trust, read_twins, write_manifest
+from mri_model.data.twins import cross_pairs
+from mri_model.errors import RefusedError
+from mri_model.settings import Settings
+from tests.faults.test_kills import run_and_kill
+
+
+def test_an_unchanged_folder_finds_its_manifest_and_makes_it_the_latest(
+    settings: Settings, phantom: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = api.ingest(settings, phantom)
+    api.ingest(settings, phantom, seed=1)
+    monkeypatch.setattr(api, "validate", lambda inventory: pytest.fail("it was judged again"))
+    again = api.ingest(settings, phantom)
+    assert again.digest == first.digest == api.find_manifest(settings.manifests).digest
+
+
+def test_a_folder_that_moved_keeps_its_manifest_and_says_where_it_lies_now(
+    settings: Settings, own_phantom: Path, tmp_path: Path
+) -> None:
+    first = api.ingest(settings, own_phantom)
+    moved = Path(shutil.move(own_phantom, tmp_path / "elsewhere"))
+    again = api.ingest(settings, moved)
+    assert (again.digest, again.root) == (first.digest, moved.resolve())
+    assert api.find_manifest(settings.manifests).root == moved.resolve()
+
+
+def test_what_broke_a_rule_is_judged_again_even_after_it_was_quarantined(settings: Settings, own_phantom: Path) -> None:
+    (own_phantom / "Papiloma T1" / "sub").mkdir()
+    shutil.rmtree(own_phantom / "Meningioma T2")
+    (own_phantom / "Meningioma T2").mkdir()
+    assert len(api.ingest(settings, own_phantom, on_invalid="quarantine").classes) == 43
+    with pytest.raises(RefusedError, match="Meningioma T2"):
+        api.ingest(settings, own_phantom)
+
+
+def test_an_ingestion_killed_while_it_reads_goes_on_from_what_was_read(
+    settings: Settings, phantom: Path, tmp_path: Path
+) -> None:
+    good = api.ingest(settings, phantom)
+    shutil.rmtree(settings.readings)
+
+    def reading() -> bool:
+        return any(settings.readings.glob("*.sqlite"))
+
+    run_and_kill(["ingest", str(phantom), "--seed", "1"], reading)
+    assert api.find_manifest(settings.manifests).digest == good.digest
+    finished = api.ingest(settings, phantom, seed=1)
+    undisturbed = write_manifest(take_inventory(phantom), tmp_path / "undisturbed", seed=1)
+    names = ("manifest.parquet", "trust.json", "twins.parquet", "profile.toml")
+    assert [(finished.folder / name).read_bytes() for name in names] == [
+        (undisturbed.folder / name).read_bytes() for name in names
+    ]
+
+
+def test_the_trust_report_tells_of_copies_on_two_sides_and_of_contradictions(
+    settings: Settings, own_phantom: Path
+) -> None:
+    for file in sorted(own_phantom.glob("Meningioma T1/*")):
+        shutil.copy(file, own_phantom / "Meningioma T2" / f"copy of {file.name}")
+    manifest = api.ingest(settings, own_phantom)
+    trust, twins = read_trust(manifest.folder), read_twins(manifest)
+    assert trust["conflicts"]["n_sets"] == 4
+    assert trust["copies"]["same_bytes_pairs"] == 4
+    assert manifest.frame.loc[manifest.frame["conflict"].fillna(False), "split_grouped"].isna().all()
+    assert cross_pairs(manifest.frame, twins, "split_grouped") == 0
+    pairs = pd.read_parquet(manifest.folder / "twins.parquet")
+    assert (pairs["kind"] == "same bytes").sum() == 4
+    page = api.trust_page(settings, manifest).read_text(encoding="utf-8")
+    assert "two classes at once" in page
+    assert json.loads((manifest.folder / "trust.json").read_text(encoding="utf-8")) == trust
