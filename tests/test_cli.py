@@ -85,7 +85,11 @@ def test_what_a_user_can_cause_is_a_line_why_a_line_what_to_do_and_a_code(
 def test_ctrl_c_says_how_to_go_on(settings: Settings, phantom: Path) -> None:
     assert mri("ingest", phantom).returncode == 0
     command = [sys.executable, "-m", "mri_model.cli", "train", *QUICK, "--epochs", "500"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+
+    def heed_ctrl_c() -> None:  # a shell starts its background jobs, tests among them, deaf to it
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c) as process:
         assert process.stderr
         while "epoch 1:" not in process.stderr.readline():
             assert process.poll() is None
