@@ -27,6 +27,9 @@ FORMATS = {
 IMAGE_EXTENSIONS = tuple(extension for extensions in FORMATS.values() for extension in extensions)
 MAX_SIDE = 1 << 16
 MAX_NUMBER = (1 << 31) - 1
+LINK = "symbolic link"
+"""The reason for which links are rejected."""
+
 AUTO = "auto"
 """The name of a profile learnt from the very folder that it then judges; a profile in a file has another."""
 
@@ -76,13 +79,17 @@ def learn_profile(frame: "pd.DataFrame", empty_folders: Sequence[str] = (), name
     """A profile of a data set as it was found.
 
     ``frame`` is an inventory before labelling: one row a file with ``path`` (POSIX, relative), ``extension``,
-    ``height`` and ``width`` in pixels, and ``status``. A class is a folder with a file named like an image, readable
-    or not, or one of ``empty_folders`` (POSIX, relative): a class whose images are all broken or missing is held to
-    one image, so that validation names it. Without any image, sizes and extensions are left open.
+    ``height`` and ``width`` in pixels, ``status`` and ``reason``. A class is a folder with a file named like an image,
+    readable or not, one of ``empty_folders`` (POSIX, relative), or any whose name carries a contrast, a link among
+    them: a class whose images are all broken, missing or of another kind is held to one image, so that validation
+    names it. Without any image, sizes and extensions are left open.
     """
     named_as_images = frame.loc[frame["extension"].str.lower().isin(IMAGE_EXTENSIONS), "path"]
     places = [*named_as_images, *(f"{folder}/image" for folder in empty_folders)]
-    classes = sorted({found for found in map(class_folder, places) if found})
+    links = frame.loc[frame["reason"] == LINK, "path"]
+    found = map(class_folder, [*frame["path"], *(f"{link}/image" for link in links)])
+    with_contrast = [folder for folder in found if folder and parse_label(folder).contrast]
+    classes = sorted({folder for folder in [*map(class_folder, places), *with_contrast] if folder})
     profile = Profile(
         name=name,
         counts="minimum",

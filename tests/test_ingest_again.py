@@ -11,7 +11,7 @@ from mri_model import api
 from mri_model.data.inventory import take_inventory
 from mri_model.data.manifest import read_trust, read_twins, write_manifest
 from mri_model.data.twins import cross_pairs
-from mri_model.errors import RefusedError
+from mri_model.errors import MriError, RefusedError
 from mri_model.settings import Settings
 from tests.faults.test_kills import run_and_kill
 
@@ -80,3 +80,23 @@ def test_the_trust_report_tells_of_copies_on_two_sides_and_of_contradictions(
     page = api.trust_page(settings, manifest).read_text(encoding="utf-8")
     assert "two classes at once" in page
     assert json.loads((manifest.folder / "trust.json").read_text(encoding="utf-8")) == trust
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "other"])
+@pytest.mark.parametrize("name", ["trust.json", "twins.parquet", "manifest.parquet", "source.json"])
+def test_a_damaged_file_of_a_manifest_is_written_anew(
+    settings: Settings, phantom: Path, name: str, damage: str
+) -> None:
+    file = api.ingest(settings, phantom).folder / name
+    before = file.read_bytes()
+    file.unlink() if damage == "missing" else file.write_bytes(before[:50] if damage == "cut" else b"{}")
+    again = api.ingest(settings, phantom)
+    assert name == "source.json" or (again.folder / name).read_bytes() == before
+
+
+def test_a_home_inside_the_data_is_refused_because_it_would_be_read_as_data(
+    own_phantom: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MRI_HOME", str(own_phantom / "mri-home"))
+    with pytest.raises(MriError, match="would be read as data"):
+        api.ingest(Settings(), own_phantom)

@@ -56,7 +56,11 @@ class FactsCache:
         """What is remembered of some contents, a few hundred at most."""
         wanted = list(set(contents))
         rows = self._query(f"SELECT * FROM facts WHERE sha256 IN ({', '.join('?' * len(wanted))})", wanted)
-        return {row[0]: from_row(row[1:]) for row in rows}
+        found = {}
+        for row in rows:
+            with contextlib.suppress(ValueError, TypeError):  # what does not fit is not remembered
+                found[row[0]] = from_row(row[1:])
+        return found
 
     def put(self, found: Iterable[tuple[str, Facts]]) -> None:
         if self._connection:

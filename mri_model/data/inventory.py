@@ -13,10 +13,10 @@ import pandas as pd
 
 from mri_model.data.cache import Facts, FactsCache
 from mri_model.data.parallel import handfuls, in_order
-from mri_model.data.reading import Content, cell_sums, decode, load_content, means
+from mri_model.data.reading import CONVERTIBLE, Content, cell_sums, decode, load_content, means
 from mri_model.errors import MriError
 from mri_model.labels import is_hidden, parse_label
-from mri_model.profile import AUTO, IMAGE_EXTENSIONS, Profile, learn_profile, load_profile
+from mri_model.profile import AUTO, IMAGE_EXTENSIONS, LINK, Profile, learn_profile, load_profile
 from mri_model.progress import Tick, silent, ticking
 
 CHANNELS = 3
@@ -68,6 +68,8 @@ def take_inventory(
     ``profile`` is ``auto`` (learnt from the folder), a shipped profile's name or a TOML file. Raises MriError where the
     folder is missing, empty or holds no image at all.
     """
+    if cache and cache.resolve().is_relative_to(root.resolve()):
+        raise MriError(f"{cache.parent} lies inside {root} and would be read as data", "set MRI_HOME to another place")
     known = None if profile == "auto" else load_profile(profile)
     frame, thumbnails = read_files(root, known.extensions if known else IMAGE_EXTENSIONS, threads, tick, cache)
     if not (frame["status"] == "ok").any():
@@ -104,6 +106,8 @@ def list_files(root: Path) -> list[FoundFile]:
     """Every file below ``root``, sorted by path; links to folders are listed, not followed. Raises MriError if none."""
     if not root.is_dir():
         raise MriError(f"there is no folder {root}", "give the folder that holds the class folders")
+    if not is_utf8(bytes(root.resolve())):
+        raise MriError(f"the name of folder {bytes(root)!r} is not UTF-8", "rename it")
     try:
         files = sorted(walk(root))
     except OSError as error:
@@ -129,8 +133,9 @@ def walk(root: Path) -> Iterator[FoundFile]:
 
 
 def empty_folders(root: Path) -> list[str]:
-    """Folders below ``root`` that hold nothing at all, by POSIX path relative to it, sorted."""
-    empty = (Path(folder) for folder, subfolders, names in os.walk(root) if not subfolders and not names)
+    """Folders below ``root`` that hold nothing, or only what is hidden, by POSIX path relative to it, sorted."""
+    walked = ((Path(folder), [*subfolders, *names]) for folder, subfolders, names in os.walk(root))
+    empty = (folder for folder, held in walked if all(map(is_hidden, held)))
     return sorted(folder.relative_to(root).as_posix() for folder in empty if folder != root and is_utf8(bytes(folder)))
 
 
@@ -153,7 +158,8 @@ def recall(entries: list[Entry], memory: FactsCache) -> Iterator[tuple[Entry, Fa
 def as_row(entry: Entry, facts: Facts, extensions: tuple[str, ...]) -> dict[str, object]:
     """The row of one file, not yet labelled."""
     found = entry.found
-    reason = refusal(found) or unknown_extension(found.path, extensions) or facts.reason
+    convertible = facts.reason if facts.reason and facts.reason.startswith(CONVERTIBLE) else None
+    reason = refusal(found) or convertible or unknown_extension(found.path, extensions) or facts.reason
     return {
         "path": found.path,
         "sha256": entry.sha256,
@@ -187,7 +193,7 @@ def refusal(found: FoundFile) -> str | None:
     if not is_utf8(found.file):
         return "file name is not UTF-8"
     if found.is_link:
-        return "symbolic link"
+        return LINK
     return "hidden or system file" if is_hidden(found.path) else None
 
 

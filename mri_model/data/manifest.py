@@ -133,7 +133,10 @@ def write_twins(folder: Path, frame: pd.DataFrame, twins: Twins) -> None:
 
 def read_twins(manifest: "Manifest") -> Twins:
     """The pairs kept beside a manifest, as positions in its frame."""
-    pairs = pq.read_table(manifest.folder / "twins.parquet")
+    try:
+        pairs = pq.read_table(manifest.folder / "twins.parquet", columns=["first", "second", "correlation"])
+    except (pa.ArrowException, OSError, ValueError):
+        raise MriError(f"{manifest.folder / 'twins.parquet'} is missing or damaged", "run: mri ingest DATA") from None
     accepted = manifest.frame[manifest.frame["status"] == "ok"]
     positions = pd.Series(accepted.index, accepted["path"])
     first, second = (positions[pairs[side].to_pylist()].to_numpy(np.int32) for side in ("first", "second"))
@@ -166,11 +169,21 @@ def find_ingested(inventory: Inventory, manifests: Path, seed: int = 0) -> Manif
         try:
             if read_json(file).get("inputs") == inputs:
                 manifest = read_manifest(file.parent)
+                check_complete(manifest)
                 write_source(file.parent, inventory, seed)
                 return replace(manifest, root=inventory.root.resolve())
-        except (MriError, OSError, ValueError, AttributeError):
+        except (MriError, OSError, ValueError, AttributeError):  # damaged: it is written anew
             continue
     return None
+
+
+def check_complete(manifest: Manifest) -> None:
+    """Raise MriError where a file beside the manifest is missing or damaged."""
+    read_trust(manifest.folder)
+    read_twins(manifest)
+    for name in ("validation.json", "profile.toml"):
+        if not (manifest.folder / name).is_file():
+            raise MriError(f"{manifest.folder / name} is missing", "run: mri ingest DATA")
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -206,8 +219,14 @@ def read_validation(folder: Path) -> dict[str, Any] | None:
 
 
 def read_trust(folder: Path) -> dict[str, Any]:
-    """The trust report kept beside a manifest (see ``trust.trust_report``)."""
-    return read_json(folder / "trust.json")
+    """The trust report kept beside a manifest (see ``trust.trust_report``). Raises MriError where it is damaged."""
+    try:
+        trust = read_json(folder / "trust.json")
+        if isinstance(trust, dict) and {"findings", "protocols", "copies", "conflicts"} <= trust.keys():
+            return trust
+    except (OSError, ValueError):
+        pass
+    raise MriError(f"{folder / 'trust.json'} is missing or damaged", "run: mri ingest DATA")
 
 
 def find_manifest(manifests: Path, name: str = "latest") -> Manifest:

@@ -41,6 +41,9 @@ CHANNELS = {"1": 1, "L": 1, "P": 1, "I": 1, "F": 1, "I;16": 1, "I;16B": 1, "LA":
 SIDE = 64
 """Pixels of a thumbnail's side."""
 
+CONVERTIBLE = ("a DICOM file", "a GIF")
+"""How the reasons begin that say what to do, whatever the extension is."""
+
 DAMAGED = "truncated or damaged: the decoder had to repair it"
 
 cv2.setNumThreads(1)  # files are read in threads of ours; OpenCV's own would only get in their way
@@ -179,9 +182,9 @@ def describe_stranger(data: bytes, error: Exception) -> str:
     if isinstance(error, Image.DecompressionBombError):
         return "too large: a decompression bomb"
     if data[128:132] == b"DICM":
-        return "a DICOM file: export it as an 8-bit PNG or JPEG"
+        return f"{CONVERTIBLE[0]}: export it as an 8-bit PNG or JPEG"
     if data[:4] == b"GIF8":
-        return "a GIF is not read: convert it to PNG"
+        return f"{CONVERTIBLE[1]}: convert it to PNG"
     if isinstance(error, UnidentifiedImageError):
         return "not an image (JPEG, PNG, WebP, BMP or TIFF), or its header is corrupt"
     return "its header is corrupt"
@@ -317,6 +320,8 @@ def decode_by_opencv(header: Header, data: bytes) -> np.ndarray:
         pixels = None
     if pixels is None:
         raise UndecodableError(f"corrupt: cannot be decoded as {header.format}")
+    if header.transparent and (pixels.ndim == 2 or pixels.shape[2] == 3):  # a transparent grey that OpenCV overlooks
+        return decode_by_pillow(header, data)
     if pixels.ndim == 2:
         return np.broadcast_to(pixels[:, :, None], (*pixels.shape, 3))
     if pixels.shape[2] == 4 and int(pixels[:, :, 3].min()) < 255:

@@ -39,7 +39,7 @@ def trust_report(frame: pd.DataFrame, thumbnails: np.ndarray, twins: Twins) -> d
 def file_facts(frame: pd.DataFrame, ok: np.ndarray) -> dict[str, Any]:
     misfits = [
         f"{extension.lower() or 'no extension'} holds {content}"
-        for extension, content in zip(frame["extension"], frame["format"], strict=True)
+        for extension, content in zip(frame.loc[ok, "extension"], frame.loc[ok, "format"], strict=True)
         if isinstance(content, str) and extension.lower() not in FORMATS.get(content, (extension.lower(),))
     ]
     return {

@@ -1,4 +1,5 @@
 import os
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -198,3 +199,38 @@ def test_two_inventories_share_a_cache_at_once(phantom: Path, tmp_path: Path) ->
         assert found.pixel_crc32 == facts.pixel_crc32
         assert (found.thumbnail == facts.thumbnail).all()
         assert two.get(["c" * 64]) == {}
+
+
+@pytest.mark.parametrize("holds", ["nothing", ".DS_Store", "scan.dcm", "notes.txt", "link"])
+def test_a_class_without_an_image_does_not_vanish_from_the_learnt_profile(own_phantom: Path, holds: str) -> None:
+    folder = own_phantom / "Pituitary T1"
+    if holds == "link":
+        folder.symlink_to(own_phantom / "Meningioma T2")
+    else:
+        folder.mkdir()
+        if holds != "nothing":
+            (folder / holds).write_bytes(bytes(128) + b"DICM")
+    found = take_inventory(own_phantom)
+    assert found.profile.classes["Pituitary T1"] == 1
+    assert "Pituitary T1" not in set(found.frame["label"].dropna()[found.frame["status"] == "ok"])
+
+
+def test_dicom_and_gif_say_what_to_convert_them_to_whatever_they_are_called(own_phantom: Path) -> None:
+    (own_phantom / "Meningioma T2" / "a.dcm").write_bytes(bytes(128) + b"DICM")
+    (own_phantom / "Meningioma T2" / "b.gif").write_bytes(b"GIF89a" + bytes(90))
+    assert {reason.partition(":")[0] for reason in rejected(own_phantom).values()} == {"a DICOM file", "a GIF"}
+
+
+def test_a_row_of_the_cache_that_does_not_fit_is_not_remembered(phantom: Path, tmp_path: Path) -> None:
+    reference = take_inventory(phantom, cache=tmp_path)
+    with sqlite3.connect(next(tmp_path.glob("*.sqlite"))) as database:
+        database.execute("UPDATE facts SET thumbnail = x'00' WHERE rowid = 3")
+    again = take_inventory(phantom, cache=tmp_path)
+    assert (again.thumbnails == reference.thumbnails).all()
+
+
+def test_a_root_whose_own_name_is_not_utf8_is_one_clear_error(tmp_path: Path) -> None:
+    root = tmp_path / os.fsdecode(b"\xff")
+    (root / "A").mkdir(parents=True)
+    with pytest.raises(MriError, match="not UTF-8"):
+        take_inventory(root)

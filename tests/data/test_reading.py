@@ -146,6 +146,8 @@ def test_a_palette_with_a_transparent_colour_is_refused() -> None:
     assert decode(content_of(data)).reason in (None, "it has transparent parts: flatten it")
     black = saved(Image.new("P", (80, 80)), "PNG", transparency=0)
     assert "transparent" in str(decode(content_of(black)).reason)
+    grey = saved(Image.new("L", (80, 80), 7), "PNG", transparency=7)
+    assert "transparent" in str(decode(content_of(grey)).reason)
 
 
 @pytest.mark.parametrize("image_format", ["PNG", "TIFF"])
