@@ -43,6 +43,7 @@ def reproduce_report(
     folders = [
         train_mri(
             manifest=manifest,
+            recipe="report",
             image_size=size,
             batch_size=batch_size,
             epochs=epochs,

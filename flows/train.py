@@ -14,31 +14,35 @@ from tasks.states import plainly
 @plainly
 def train_mri(
     manifest: str = "latest",
-    image_size: Annotated[int, Field(ge=32, le=2048)] = 100,
-    batch_size: Annotated[int, Field(ge=0)] = 0,
-    epochs: Annotated[int, Field(ge=1)] = 10,
-    learning_rate: Annotated[float, Field(gt=0)] = 0.01,
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0,
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0,
-    resize: Literal["linear", "area"] = "linear",
+    recipe: Literal["modern", "report"] = "modern",
+    image_size: Annotated[int | None, Field(ge=32, le=2048)] = None,
+    batch_size: Annotated[int | None, Field(ge=0)] = None,
+    epochs: Annotated[int | None, Field(ge=1)] = None,
+    learning_rate: Annotated[float | None, Field(gt=0)] = None,
+    momentum: Annotated[float | None, Field(ge=0, lt=1)] = None,
+    weight_decay: Annotated[float | None, Field(ge=0)] = None,
+    resize: Literal["linear", "area"] | None = None,
+    precision: Literal["auto", "fp32", "bf16"] | None = None,
     weights: str = "",
     protocol: Literal["random", "grouped"] = "random",
     seed: Annotated[int, Field(ge=0)] = 0,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     sweep: str = "",
 ) -> Path:
-    """Train ResNet-18; the defaults are the report's recipe. Returns the model folder.
+    """Train ResNet-18 by a recipe; what is left empty is as the recipe has it. Returns the model folder.
 
     Args:
         manifest: latest, a digest, or a manifest folder.
+        recipe: modern, or report (exactly the report's).
         image_size: Images are resized to this many pixels square.
-        batch_size: 0 takes the report's for the image size.
+        batch_size: 0 has it found (modern), or takes the report's for the image size.
         weights: imagenet, none, or a torchvision state dict's path; empty takes MRI_WEIGHTS or imagenet.
         protocol: random (the report's) or grouped (near copies kept on one side).
         sweep: Models of one comparison share it; empty for a training on its own.
     """
     opened = tasks.open_manifest(manifest)
-    recipe = tasks.make_recipe(
+    chosen = tasks.make_recipe(
+        recipe,
         weights,
         image_size=image_size,
         batch_size=batch_size,
@@ -47,10 +51,11 @@ def train_mri(
         momentum=momentum,
         weight_decay=weight_decay,
         resize=resize,
+        precision=precision,
         protocol=protocol,
         seed=seed,
     )
-    folder = tasks.fit(recipe, opened, device)
+    folder = tasks.fit(chosen, opened, device)
     tasks.record_model(folder, sweep)
     tasks.show_training(folder)
     return folder

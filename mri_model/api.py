@@ -168,6 +168,35 @@ def fit(
     return train_network(manifest, pixels, recipe, settings.models, chosen, on_epoch, on_step)
 
 
+def cross_validate(
+    settings: Settings,
+    recipe: "Recipe",
+    folds: int,
+    manifest_name: str = "latest",
+    device: str = "auto",
+    on_epoch: "OnEpoch" = lambda row: None,
+    tick: Tick = silent,
+) -> tuple[str, "Evaluation"]:
+    """Grouped cross-validation: one model a fold, each tested on the images that it and its validation never saw.
+
+    Returns the id that the fold's models share as their sweep, and the evaluation of all folds' predictions together.
+    Each fold's own evaluation is recorded with its model.
+    """
+    from mri_model.evaluation.evaluate import pool
+
+    manifest = find_manifest(settings.manifests, manifest_name)
+    sweep = run_id("folds")
+    parts = []
+    for fold in range(1, folds + 1):
+        of_fold = replace(recipe, protocol="grouped", folds=folds, fold=fold)
+        folder = train(settings, of_fold, manifest.digest, device, sweep, on_epoch, tick)
+        started = time.monotonic()
+        outcome = assess(settings, folder, manifest, "test", device, tick)
+        record_evaluation(settings, folder, manifest, "test", outcome, time.monotonic() - started)
+        parts.append(outcome)
+    return sweep, pool([part.answers for part in parts], manifest)
+
+
 def record_model(settings: Settings, folder: Path, sweep: str = "") -> None:
     """Write a model's row and its epochs; the data set is null where this database does not know it."""
     card = read_card(folder)

@@ -9,8 +9,9 @@ import pandas as pd
 from mri_model.errors import MriError
 from mri_model.files import read_json
 
-FORMAT = 1
-CARD_KEYS = {"id", "classes", "preprocessing", "protocol", "recipe", "manifest", "metrics", "sha256", "temperature"}
+FORMAT = 2
+CARD_KEYS = {"id", "classes", "preprocessing", "protocol", "recipe", "manifest", "metrics", "sha256"}
+CARD_KEYS |= {"temperature", "flip_average"}
 
 
 def read_card(folder: Path) -> dict[str, Any]:

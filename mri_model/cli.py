@@ -34,11 +34,21 @@ OnInvalid = Annotated[str, typer.Option(help="What to do when a rule is broken: 
 Seed = Annotated[int, typer.Option(min=0, help="Decides splits, initial weights and shuffling.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Epochs = Annotated[int, typer.Option(min=1)]
-BatchSize = Annotated[int, typer.Option(min=0, help="0 takes the report's: 50 at 100 pixels, 25 at 256, 15 at 630.")]
 LearningRate = Annotated[float, typer.Option()]
 Momentum = Annotated[float, typer.Option()]
-WeightDecay = Annotated[float, typer.Option()]
-Resize = Annotated[str, typer.Option(help="linear (the report's) or area.")]
+OwnEpochs = Annotated[int | None, typer.Option(min=1, help="Default: the recipe's.")]
+OwnSize = Annotated[int | None, typer.Option(help="Pixels square. Default: the recipe's (report 100, modern 128).")]
+OwnBatchSize = Annotated[
+    int | None,
+    typer.Option(min=0, help="0 has it found (modern), or takes the report's 50, 25, 15 at 100, 256, 630 pixels."),
+]
+OwnRate = Annotated[float | None, typer.Option(help="Default: the recipe's.")]
+OwnMomentum = Annotated[float | None, typer.Option(help="Default: the recipe's.")]
+OwnDecay = Annotated[float | None, typer.Option(help="Default: the recipe's.")]
+OwnResize = Annotated[str | None, typer.Option(help="linear or area. Default: the recipe's.")]
+Precision = Annotated[str | None, typer.Option(help="auto, fp32 or bf16. Default: the recipe's.")]
+RecipeName = Annotated[str, typer.Option("--recipe", help="modern, or report: exactly the report's.")]
+Folds = Annotated[int, typer.Option(min=0, help="Grouped cross-validation: train and test this many times.")]
 Protocol = Annotated[str, typer.Option(help="random (the report's) or grouped (near copies kept on one side).")]
 Weights = Annotated[str, typer.Option(help="imagenet, none, or a state dict's path. Default: MRI_WEIGHTS or imagenet.")]
 ManifestName = Annotated[str, typer.Option("--manifest", help="latest, a digest, or a manifest folder.")]
@@ -104,26 +114,31 @@ def profile(
 @app.command()
 def train(
     manifest: ManifestName = "latest",
-    image_size: Annotated[int, typer.Option(help="Images are resized to this many pixels square.")] = 100,
-    batch_size: BatchSize = 0,
-    epochs: Epochs = 10,
-    learning_rate: LearningRate = 0.01,
-    momentum: Momentum = 0.0,
-    weight_decay: WeightDecay = 0.0,
-    resize: Resize = "linear",
+    recipe: RecipeName = "modern",
+    image_size: OwnSize = None,
+    batch_size: OwnBatchSize = None,
+    epochs: OwnEpochs = None,
+    learning_rate: OwnRate = None,
+    momentum: OwnMomentum = None,
+    weight_decay: OwnDecay = None,
+    resize: OwnResize = None,
+    precision: Precision = None,
     weights: Weights = "",
     protocol: Protocol = "random",
+    folds: Folds = 0,
     seed: Seed = 0,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
-    """Train ResNet-18 on a manifest; the defaults are the report's recipe. Run again, it goes on where it stopped."""
+    """Train ResNet-18 on a manifest by a recipe, or by one with changes. Run again, it goes on where it stopped."""
     from mri_model import api
     from mri_model.card import read_card
     from mri_model.meter import metered
-    from mri_model.summary import ALREADY_TRAINED, describe_epoch, describe_model
+    from mri_model.summary import ALREADY_TRAINED, describe_epoch, describe_evaluation, describe_model
 
-    recipe = make_recipe(
+    chosen = make_recipe(
+        weights,
+        recipe,
         image_size=image_size,
         batch_size=batch_size,
         epochs=epochs,
@@ -131,8 +146,8 @@ def train(
         momentum=momentum,
         weight_decay=weight_decay,
         resize=resize,
-        weights=weights,
-        protocol=protocol,
+        precision=precision,
+        protocol="grouped" if folds else protocol,
         seed=seed,
     )
     n_epochs = 0
@@ -142,8 +157,14 @@ def train(
         n_epochs += 1
         say(describe_epoch(row), as_json)
 
+    if folds:
+        with metered(as_json) as tick:
+            sweep, evaluation = api.cross_validate(settings(), chosen, folds, manifest, device, on_epoch, tick)
+        facts = {"sweep": sweep, **evaluation.overall, "classes": records(evaluation.classes)}
+        answer(as_json, facts, describe_evaluation(sweep, evaluation))
+        return
     with metered(as_json) as tick:
-        folder = api.train(settings(), recipe, manifest, device, on_epoch=on_epoch, tick=tick)
+        folder = api.train(settings(), chosen, manifest, device, on_epoch=on_epoch, tick=tick)
     if not n_epochs:
         say(ALREADY_TRAINED, as_json)
     card = read_card(folder)
@@ -221,8 +242,8 @@ def reproduce(
     from mri_model.summary import describe_epoch, report_tables
 
     common: dict[str, Any] = {"epochs": epochs, "learning_rate": learning_rate, "momentum": momentum}
-    common |= {"weights": weights, "protocol": protocol, "seed": seed}
-    recipes = [make_recipe(image_size=size, **common) for size in parse_sizes(sizes)]
+    common |= {"protocol": protocol, "seed": seed}
+    recipes = [make_recipe(weights, "report", image_size=size, **common) for size in parse_sizes(sizes)]
     with metered(as_json) as tick:
         evaluation_id = api.reproduce(
             settings(),
@@ -303,10 +324,10 @@ def settings() -> "Settings":
     return Settings()
 
 
-def make_recipe(weights: str, **fields: Any) -> "Recipe":
-    from mri_model.training.recipe import Recipe
+def make_recipe(weights: str, name: str, **changes: Any) -> "Recipe":
+    from mri_model.training import recipe
 
-    return Recipe(weights=weights or settings().weights, **fields)
+    return recipe.make_recipe(name, weights=weights or settings().weights, **changes)
 
 
 def parse_sizes(text: str) -> list[int]:

@@ -38,9 +38,14 @@ class Model:
     card: dict[str, Any]
     device: torch.device
 
+    @property
+    def flip_average(self) -> bool:
+        """Whether it answers with the mean over an image and its mirror image, as it was chosen to on validation."""
+        return bool(self.card["flip_average"])
+
     def probabilities(self, batch: torch.Tensor) -> torch.Tensor:
         """uint8 RGB (n, 3, size, size) → float32 probabilities (n, classes), summing to 1, on the CPU."""
-        logits = forward(self.network, self.preprocessing, batch, self.device)
+        logits = forward(self.network, self.preprocessing, batch, self.device, self.flip_average)
         return torch.softmax(logits / self.card["temperature"], dim=1)
 
 
@@ -53,8 +58,10 @@ def write_model(
     best: dict[str, Any],
     history: list[dict[str, Any]],
     device: str,
+    choices: dict[str, Any],
 ) -> None:
-    """Write weights first and the card last: a folder with a ``model.json`` is complete."""
+    """Write weights first and the card last: a folder with a ``model.json`` is complete. ``choices``: what
+    the recipe left to the device, such as the batch size."""
     with atomic(folder / "model.safetensors") as temporary:
         save_file({name: value.contiguous() for name, value in weights.items()}, temporary)
     card = {
@@ -64,8 +71,9 @@ def write_model(
         "classes": list(manifest.classes),
         "preprocessing": asdict(recipe.preprocessing),
         "temperature": 1.0,
+        "flip_average": recipe.flip_average,
         "protocol": recipe.protocol,
-        "recipe": recipe.as_dict(),
+        "recipe": recipe.as_dict() | choices,
         "manifest": manifest.digest,
         "data": {"profile": manifest.profile, "digest": manifest.data_digest},
         "metrics": {name: value for name, value in best.items() if name not in ("seconds", "learning_rate")},

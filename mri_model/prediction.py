@@ -13,10 +13,21 @@ BATCH = 64
 
 @torch.inference_mode()
 def forward(
-    network: nn.Module, preprocessing: Preprocessing, batch: torch.Tensor, device: torch.device
+    network: nn.Module,
+    preprocessing: Preprocessing,
+    batch: torch.Tensor,
+    device: torch.device,
+    flip_average: bool = False,
 ) -> torch.Tensor:
-    """uint8 RGB (n, 3, size, size) → float32 logits (n, classes) on the CPU. The network must be in eval mode."""
-    return network(preprocessing.normalise(batch.to(device))).float().cpu()
+    """uint8 RGB (n, 3, size, size) → float32 logits (n, classes) on the CPU. The network must be in eval mode.
+
+    ``flip_average`` gives the mean of the logits of each image and of its mirror image.
+    """
+    images = preprocessing.normalise(batch.to(device))
+    logits = network(images).float()
+    if flip_average:
+        logits = (logits + network(images.flip(3)).float()) / 2
+    return logits.cpu()
 
 
 def predict(
@@ -26,12 +37,13 @@ def predict(
     positions: np.ndarray,
     device: torch.device,
     tick: Tick = silent,
+    flip_average: bool = False,
 ) -> torch.Tensor:
     """Logits, float32 (n, classes), for rows of a pixel store."""
     parts = []
     tick("predict", 0, len(positions))
     for start in range(0, len(positions), BATCH):
         chosen = positions[start : start + BATCH]
-        parts.append(forward(network, preprocessing, pixels.batch(chosen), device))
+        parts.append(forward(network, preprocessing, pixels.batch(chosen), device, flip_average))
         tick("predict", start + len(chosen), len(positions))
     return torch.cat(parts)

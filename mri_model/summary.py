@@ -88,7 +88,9 @@ def describe_model(card: Mapping[str, Any], folder: Path) -> str:
 def describe_evaluation(evaluation_id: str, evaluation: "Evaluation") -> str:
     overall = evaluation.overall
     lines = [
-        f"accuracy {overall['accuracy']:.3f}, macro-F1 {overall['macro_f1']:.3f} on {overall['n']} images",
+        f"{with_interval('accuracy', 'accuracy', overall)}, {with_interval('macro-F1', 'macro_f1', overall)} "
+        f"on {overall['n']} images",
+        *parts_line(overall),
         twin_free_line(overall),
         *(
             f"  {row.contrast:<5} {row.n:>5} images, accuracy {row.accuracy:.3f}, macro-F1 {row.macro_f1:.3f}"
@@ -97,6 +99,16 @@ def describe_evaluation(evaluation_id: str, evaluation: "Evaluation") -> str:
         f"evaluation  {evaluation_id}    (per class: mri query report-table-5)",
     ]
     return "\n".join(lines)
+
+
+def with_interval(name: str, key: str, overall: Mapping[str, Any]) -> str:
+    return f"{name} {overall[key]:.3f} ({overall[key + '_low']:.3f} to {overall[key + '_high']:.3f})"
+
+
+def parts_line(overall: Mapping[str, Any]) -> list[str]:
+    if overall["contrast_accuracy"] is None:
+        return []
+    return [f"  tumor alone {overall['tumor_accuracy']:.3f}, contrast alone {overall['contrast_accuracy']:.3f}"]
 
 
 def twin_free_line(overall: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from mri_model.card import read_card, read_history
 from mri_model.data.manifest import Manifest, find_manifest
 from mri_model.settings import Settings
 from mri_model.summary import ALREADY_TRAINED, describe_epoch, describe_model
+from mri_model.training import recipe as recipes
 from mri_model.training.recipe import Recipe
 from tasks.artifacts import show_table, shown_progress
 from tasks.states import worth_a_retry
@@ -25,13 +26,13 @@ def open_manifest(name: str) -> Manifest:
 
 
 @task(name="make recipe", cache_policy=NO_CACHE)
-def make_recipe(weights: str, **fields: Any) -> Recipe:
-    return Recipe(weights=weights or Settings().weights, **fields)
+def make_recipe(name: str, weights: str, **changes: Any) -> Recipe:
+    return recipes.make_recipe(name, weights=weights or Settings().weights, **changes)
 
 
 @task(name="train network", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=10, retry_condition_fn=worth_a_retry)
 def fit(recipe: Recipe, manifest: Manifest, device: str) -> Path:
-    """A retry goes on after the last finished epoch. The ``gpu`` slot stands for the machine's one accelerator."""
+    """A retry goes on from the last checkpoint. The ``gpu`` slot stands for the machine's one accelerator."""
     logger = get_run_logger()
     n_epochs = 0
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mri_model.data.inventory import Inventory
-from mri_model.data.split import PROTOCOLS, split
+from mri_model.data.split import PROTOCOLS, fold_sides, split
 from mri_model.data.trust import trust_report
 from mri_model.data.twins import Twins, find_twins, pair_kinds
 from mri_model.errors import MriError
@@ -72,6 +72,13 @@ class Manifest:
         if protocol not in PROTOCOLS:
             raise MriError(f"there is no protocol {protocol!r}", f"use one of {', '.join(PROTOCOLS)}")
         return self.frame[self.frame[f"split_{protocol}"] == side]
+
+    def of_fold(self, folds: int, fold: int) -> "Manifest":
+        """The same manifest with its grouped split replaced by one fold (from 1) of cross-validation: that fold is the
+        test side, the next one validation. As it is where ``folds`` is 0."""
+        if not folds:
+            return self
+        return replace(self, frame=self.frame.assign(split_grouped=fold_sides(self.frame, folds, fold, self.seed)))
 
     def twin_free(self, protocol: str, side: str) -> pd.Series:
         """For each row of ``side``: whether no image of its group is trained on."""

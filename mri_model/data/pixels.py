@@ -35,6 +35,37 @@ class PixelStore:
         planes[at >= 0] = self.colour[at[at >= 0]]
         return torch.from_numpy(planes)
 
+    @property
+    def n_bytes(self) -> int:
+        return self.grey.nbytes + self.colour.nbytes
+
+
+class ResidentPixels:
+    """A pixel store in the memory of a device, where its batches are put together."""
+
+    def __init__(self, pixels: PixelStore, device: torch.device) -> None:
+        self.grey = torch.from_numpy(np.array(pixels.grey)).to(device)
+        self.colour = torch.from_numpy(np.array(pixels.colour)).to(device)
+        self.colour_at = torch.from_numpy(pixels.colour_at.astype(np.int64)).to(device)
+
+    def batch(self, positions: np.ndarray) -> torch.Tensor:
+        """uint8 RGB (n, 3, size, size) of the rows at ``positions``, on the device."""
+        rows = torch.from_numpy(positions).to(self.grey.device)
+        at = self.colour_at[rows]
+        planes = self.grey[rows][:, None].repeat(1, 3, 1, 1)
+        return (
+            torch.where((at >= 0).view(-1, 1, 1, 1), self.colour[at.clamp_min(0)], planes)
+            if len(self.colour)
+            else planes
+        )
+
+
+def nearest_pixels(pixels: PixelStore, device: torch.device, share: float = 0.5) -> PixelStore | ResidentPixels:
+    """The store in the device's memory where it takes at most ``share`` of what is free there, else as it is."""
+    if device.type != "cuda" or pixels.n_bytes > share * torch.cuda.mem_get_info(device)[0]:
+        return pixels
+    return ResidentPixels(pixels, device)
+
 
 def pack_pixels(manifest: Manifest, preprocessing: Preprocessing, pixels: Path, tick: Tick = silent) -> PixelStore:
     """The pixel store of a manifest at a size, made if it is not there yet.

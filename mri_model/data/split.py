@@ -1,11 +1,14 @@
 """Train, validation and test: 70/15/15 under two protocols."""
 
 import hashlib
+import warnings
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+
+from mri_model.errors import MriError
 
 SHARES = {"train": 0.70, "val": 0.15, "test": 0.15}
 PROTOCOLS = ("random", "grouped")
@@ -154,3 +157,26 @@ def shuffled(rows: pd.DataFrame, column: str, seed: int) -> pd.DataFrame:
 
 def seeded(value: str, seed: int) -> str:
     return hashlib.sha256(f"{seed}:{value}".encode()).hexdigest()
+
+
+def fold_sides(frame: pd.DataFrame, folds: int, fold: int, seed: int) -> pd.Series:
+    """Sides of one fold (from 1) of cross-validation that keeps each group in one fold: ``test`` is that fold, ``val``
+    the next, ``train`` the rest; null where rejected or conflicting.
+
+    Raises MriError where there are fewer groups than folds.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold  # ingestion does without its import time
+
+    rows = frame[(frame["status"] == "ok") & ~frame["conflict"].fillna(False).astype(bool)]
+    if rows["group"].nunique() < folds:
+        raise MriError(f"{rows['group'].nunique()} groups of images cannot make {folds} folds", "use fewer folds")
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    numbers = pd.Series(0, rows.index)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a class of fewer images than folds
+        for number, (_, held_out) in enumerate(splitter.split(rows, rows["label"], rows["group"])):
+            numbers.iloc[held_out] = number
+    sides = pd.Series("train", rows.index, dtype=object)
+    sides[numbers == fold % folds] = "val"
+    sides[numbers == fold - 1] = "test"
+    return sides.reindex(frame.index)

@@ -1,6 +1,10 @@
 """A model and a manifest in, an evaluation out."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 
 from mri_model.data.manifest import Manifest
 from mri_model.data.pixels import PixelStore
@@ -20,15 +24,32 @@ def evaluate_model(
     """
     check_classes(model, manifest)
     protocol = model.card["protocol"]
+    manifest = manifest.of_fold(model.card["recipe"]["folds"], model.card["recipe"]["fold"])
     rows = manifest.side(protocol, side)
     if rows.empty:
         raise MriError(f"the {side} split has no images", "use train, val or test, or ingest more images")
     positions = rows.index.to_numpy()
     order = {label: index for index, label in enumerate(model.classes)}
     targets = rows["label"].map(order).to_numpy(np.int64, copy=True)
-    logits = predict(model.network, model.preprocessing, pixels, positions, model.device, tick)
-    predicted = logits.argmax(1).numpy()
-    return evaluate_predictions(targets, predicted, manifest.labels, manifest.twin_free(protocol, side).to_numpy())
+    logits = predict(model.network, model.preprocessing, pixels, positions, model.device, tick, model.flip_average)
+    answers = pd.DataFrame(
+        {
+            "target": targets,
+            "predicted": logits.argmax(1).numpy(),
+            "twin_free": manifest.twin_free(protocol, side).to_numpy(bool),
+            "group": rows["group"].to_numpy(),
+        }
+    )
+    return pool([answers], manifest)
+
+
+def pool(parts: Sequence[pd.DataFrame], manifest: Manifest) -> Evaluation:
+    """One evaluation of the answers (see ``Evaluation``) of one model, or of the folds of a cross-validation."""
+    answers = pd.concat(parts, ignore_index=True)
+    columns = (answers[name].to_numpy() for name in ("target", "predicted", "twin_free", "group"))
+    targets, predicted, twin_free, groups = columns
+    evaluation = evaluate_predictions(targets, predicted, manifest.labels, twin_free, groups)
+    return replace(evaluation, answers=answers)
 
 
 def check_classes(model: Model, manifest: Manifest) -> None:

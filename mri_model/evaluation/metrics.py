@@ -3,7 +3,7 @@
 Undefined ratios (a class never predicted, or without images) count as 0, as in the report's Table 5.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,9 @@ from mri_model.labels import Label
 class Evaluation:
     """What a model does on one side of a split.
 
-    ``overall``: n, accuracy, macro_* and weighted_* averages, twin_free_n, twin_free_accuracy, twin_free_macro_f1.
+    ``overall``: n, accuracy, macro_* and weighted_* averages, twin_free_n, twin_free_accuracy, twin_free_macro_f1;
+    tumor_* and contrast_*, accuracy and macro_f1 of that part of the class alone; accuracy_low … macro_f1_high, the
+    95 % intervals of ``bootstrap``.
     ``classes``: position, label, tumor, contrast, precision, recall, f1, support; one row a class of the model.
     ``contrasts``: contrast, n, accuracy, macro_f1. ``confusion``: true_label, predicted_label, n; non-zero cells only.
     """
@@ -26,12 +28,18 @@ class Evaluation:
     classes: pd.DataFrame
     contrasts: pd.DataFrame
     confusion: pd.DataFrame
+    answers: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """One row an image: target, predicted (class numbers), twin_free, group."""
 
 
 def evaluate_predictions(
-    targets: np.ndarray, predicted: np.ndarray, labels: tuple[Label, ...], twin_free: np.ndarray
+    targets: np.ndarray,
+    predicted: np.ndarray,
+    labels: tuple[Label, ...],
+    twin_free: np.ndarray,
+    groups: np.ndarray | None = None,
 ) -> Evaluation:
-    """Compare class numbers, int (n,) each; ``twin_free`` is bool (n,)."""
+    """Compare class numbers, int (n,) each; ``twin_free`` is bool (n,), ``groups`` names each image's group, or null."""
     apart = summarise(targets[twin_free], predicted[twin_free]) if twin_free.any() else {}
     overall = {
         "n": len(targets),
@@ -39,6 +47,9 @@ def evaluate_predictions(
         "twin_free_n": int(twin_free.sum()),
         "twin_free_accuracy": apart.get("accuracy"),
         "twin_free_macro_f1": apart.get("macro_f1"),
+        **alone("tumor", [label.tumor for label in labels], targets, predicted),
+        **alone("contrast", [label.contrast for label in labels], targets, predicted),
+        **bootstrap(targets, predicted, groups),
     }
     classes = per_class(targets, predicted, labels)
     contrasts = per_contrast(targets, predicted, classes)
@@ -58,6 +69,55 @@ def summarise(targets: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
         named = zip(("precision", "recall", "f1"), scores[:3], strict=True)
         averages |= {f"{average}_{name}": float(value) for name, value in named}
     return averages
+
+
+def alone(part: str, names: list[Any], targets: np.ndarray, predicted: np.ndarray) -> dict[str, float | None]:
+    """Accuracy and macro-F1 where only one part of the class counts; None where classes do not have it."""
+    if None in names:
+        return {f"{part}_accuracy": None, f"{part}_macro_f1": None}
+    _, number = np.unique(np.array(names, dtype=str), return_inverse=True)
+    averages = summarise(number[targets], number[predicted])
+    return {f"{part}_accuracy": averages["accuracy"], f"{part}_macro_f1": averages["macro_f1"]}
+
+
+def bootstrap(
+    targets: np.ndarray, predicted: np.ndarray, groups: np.ndarray | None = None, resamples: int = 1000, seed: int = 0
+) -> dict[str, float]:
+    """95 % percentile intervals of accuracy and macro-F1 (Efron and Tibshirani, 1993, chapter 13).
+
+    Whole groups are drawn, with replacement, where ``groups`` is given: images of one group are right or wrong
+    together, and drawing them singly would make the interval too narrow. An image without a group stands for itself.
+    """
+    classes, numbers = np.unique(np.concatenate([targets, predicted]), return_inverse=True)
+    true, answered = np.split(numbers, 2)
+    unit = units(groups, len(targets))
+    draws = np.random.default_rng(seed).multinomial(
+        unit.max() + 1, np.full(unit.max() + 1, 1 / (unit.max() + 1)), resamples
+    )
+    weights = draws[:, unit].astype(np.float64)  # how often each image is in each resample
+    one_hot = np.eye(len(classes))
+    supports, answers = weights @ one_hot[true], weights @ one_hot[answered]
+    hits = weights @ (one_hot[true] * (true == answered)[:, None])
+    f1 = np.divide(2 * hits, supports + answers, out=np.zeros_like(hits), where=supports + answers > 0)
+    present = supports > 0
+    scores = {
+        "accuracy": hits.sum(1) / weights.sum(1),
+        "macro_f1": (f1 * present).sum(1) / present.sum(1),
+    }
+    ends = {"low": 2.5, "high": 97.5}
+    return {
+        f"{name}_{end}": float(np.percentile(values, percent))
+        for name, values in scores.items()
+        for end, percent in ends.items()
+    }
+
+
+def units(groups: np.ndarray | None, n: int) -> np.ndarray:
+    """The number of the group that each of ``n`` images is drawn with."""
+    if groups is None:
+        return np.arange(n)
+    names = [f"image {at}" if pd.isna(name) else f"group {name}" for at, name in enumerate(groups)]
+    return np.unique(names, return_inverse=True)[1]
 
 
 def per_class(targets: np.ndarray, predicted: np.ndarray, labels: tuple[Label, ...]) -> pd.DataFrame:

@@ -11,22 +11,28 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import nn
-from torch.optim import SGD
+from torch.optim import Optimizer
 
 from mri_model.data.manifest import Manifest
-from mri_model.data.pixels import PixelStore
+from mri_model.data.pixels import PixelStore, ResidentPixels, nearest_pixels
 from mri_model.errors import MriError
 from mri_model.evaluation.metrics import summarise
 from mri_model.files import atomic
 from mri_model.model import write_model
 from mri_model.prediction import predict
+from mri_model.training.augment import augment, draw
+from mri_model.training.batch import base_batch_size, choose_precision, first_batch_size
 from mri_model.training.checkpoint import NAME, Progress, load_checkpoint, save_checkpoint
 from mri_model.training.network import build_network
+from mri_model.training.optimizer import Loss, build_optimizer, learning_rate, scale_to_batch
 from mri_model.training.recipe import Recipe
 
 OnEpoch = Callable[[dict[str, Any]], None]
 OnStep = Callable[[int, int, int], None]
 """Called as ``on_step(epoch, images done, images in an epoch)``."""
+
+CHECKPOINT_SECONDS = 60.0
+"""At most so much work is lost to a kill; writing a checkpoint takes well under a second."""
 
 
 @dataclass(frozen=True)
@@ -57,72 +63,136 @@ def train(
     device: torch.device,
     on_epoch: OnEpoch = lambda row: None,
     on_step: OnStep = lambda epoch, done, total: None,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> Path:
     """Train by the recipe; keep the epoch with the best validation macro-F1; return the model folder.
 
-    A folder that is already complete is returned as it is; one with a checkpoint is gone on with after its last epoch,
-    to the same weights as without the interruption (on a CPU, to the bit).
+    A folder that is already complete is returned as it is; one with a checkpoint is gone on with at the step where it
+    was written, to the same weights as without the interruption (on a CPU, to the bit). A batch size left to the device
+    is halved, and the training begun anew, where it does not fit into the device's memory.
     """
     model_id = recipe.model_id(manifest.digest)
     folder = models / model_id
     if (folder / "model.json").is_file():
         return folder
+    manifest = manifest.of_fold(recipe.folds, recipe.fold)
     sides = {name: take_side(manifest, recipe.protocol, name) for name in ("train", "val")}
-    network = build_network(len(manifest.classes), recipe.weights, recipe.seed)
-    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
-    optimizer = SGD(
-        network.parameters(), recipe.learning_rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay
-    )
-    progress = load_checkpoint(folder, network, optimizer)
-    for epoch in range(len(progress.history) + 1, recipe.epochs + 1):
-        started = time.monotonic()
-        learnt = train_epoch(network, optimizer, pixels, sides["train"], recipe, epoch, device, on_step)
-        judged = judge(network, pixels, sides["val"], recipe, device)
-        row = {"epoch": epoch, "learning_rate": recipe.learning_rate, **learnt, **judged}
-        row["seconds"] = round(time.monotonic() - started, 3)
-        progress.history.append(row)
-        if progress.best_row["epoch"] == epoch:
-            progress.best = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
-        save_checkpoint(folder, network, optimizer, progress)
-        write_history(folder, progress)
-        on_epoch(row)
+    batch_size = first_batch_size(recipe, device, len(sides["train"]))
+    while True:
+        try:
+            training = Training(manifest, pixels, recipe, folder, device, sides, batch_size, checkpoint_seconds)
+            training.run(on_epoch, on_step)
+            break
+        except torch.OutOfMemoryError:
+            (folder / NAME).unlink(missing_ok=True)
+            if recipe.batch_size or batch_size <= 2:
+                hint = "use a smaller --batch-size, or 0 to have it found"
+                raise MriError(f"a batch of {batch_size} does not fit into the device's memory", hint) from None
+            batch_size //= 2
+    progress = training.progress
+    choices = {"batch_size": progress.batch_size, "precision": progress.precision}
     write_history(folder, progress)
-    write_model(folder, model_id, manifest, recipe, progress.best, progress.best_row, progress.history, str(device))
+    write_model(
+        folder, model_id, manifest, recipe, progress.best, progress.best_row, progress.history, str(device), choices
+    )
     (folder / NAME).unlink(missing_ok=True)
     return folder
 
 
-def train_epoch(
-    network: nn.Module,
-    optimizer: SGD,
-    pixels: PixelStore,
-    side: Side,
-    recipe: Recipe,
-    epoch: int,
-    device: torch.device,
-    on_step: OnStep,
-) -> dict[str, float]:
-    """One pass in an order drawn from (seed, epoch). Loss and accuracy are running means over the pass."""
-    network.train()
-    loss_sum = correct = done = 0.0
-    for step, chosen in enumerate(batches(len(side), recipe.batch_size, np.random.default_rng([recipe.seed, epoch]))):
-        images = recipe.preprocessing.normalise(pixels.batch(side.positions[chosen]).to(device))
-        targets = torch.from_numpy(side.targets[chosen]).to(device)
-        logits = network(images)
-        loss = nn.functional.cross_entropy(logits, targets)
-        optimizer.zero_grad(set_to_none=True)
+class Training:
+    """One training under way: network, optimizer and where it stands."""
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        pixels: PixelStore,
+        recipe: Recipe,
+        folder: Path,
+        device: torch.device,
+        sides: dict[str, Side],
+        batch_size: int,
+        checkpoint_seconds: float,
+    ) -> None:
+        self.recipe, self.folder, self.device, self.sides = recipe, folder, device, sides
+        self.checkpoint_seconds = checkpoint_seconds
+        self.pixels = pixels
+        self.near: PixelStore | ResidentPixels = nearest_pixels(pixels, device)
+        network = build_network(len(manifest.classes), recipe.weights, recipe.seed)
+        self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
+        self.loss = Loss(manifest.labels, recipe)
+        self.optimizer: Optimizer = build_optimizer(self.network, recipe)
+        fresh = Progress(batch_size, choose_precision(recipe, device))
+        self.progress = load_checkpoint(folder, self.network, self.optimizer) or fresh
+        self.rate_factor = scale_to_batch(recipe, self.progress.batch_size, base_batch_size(recipe))
+
+    def run(self, on_epoch: OnEpoch, on_step: OnStep) -> None:
+        progress = self.progress
+        while progress.epoch <= self.recipe.epochs:
+            before = progress.seconds
+            started = time.monotonic()
+            self.train_epoch(started - before, on_step)
+            judged = judge(self.network, self.pixels, self.sides["val"], self.recipe, self.device)
+            row = {
+                "epoch": progress.epoch,
+                "learning_rate": self.optimizer.param_groups[0]["lr"],
+                "train_loss": progress.loss / progress.images,
+                "train_accuracy": progress.correct / progress.images,
+                **judged,
+                "seconds": round(before + time.monotonic() - started, 3),
+            }
+            progress.next_epoch(row)
+            if progress.best_row is row:
+                progress.best = {
+                    name: value.detach().cpu().clone() for name, value in self.network.state_dict().items()
+                }
+            save_checkpoint(self.folder, self.network, self.optimizer, progress)
+            write_history(self.folder, progress)
+            on_epoch(row)
+
+    def train_epoch(self, started: float, on_step: OnStep) -> None:
+        """The rest of the epoch under way, in an order drawn from (seed, epoch). Loss and accuracy are running means
+        over the pass."""
+        progress, side, recipe = self.progress, self.sides["train"], self.recipe
+        self.network.train()
+        parts = batches(len(side), progress.batch_size, np.random.default_rng([recipe.seed, progress.epoch]))
+        saved = time.monotonic()
+        for step in range(progress.steps, len(parts)):
+            rate = learning_rate(recipe, (progress.epoch - 1) * len(parts) + step, recipe.epochs * len(parts))
+            self.take_step(parts[step], rate * self.rate_factor)
+            progress.steps = step + 1
+            if not math.isfinite(progress.loss):
+                raise MriError(
+                    f"the loss is no longer finite at epoch {progress.epoch}, step {step + 1}",
+                    "try a smaller --learning-rate",
+                )
+            on_step(progress.epoch, progress.images, len(side))
+            if time.monotonic() - saved >= self.checkpoint_seconds and progress.steps < len(parts):
+                progress.seconds = time.monotonic() - started
+                save_checkpoint(self.folder, self.network, self.optimizer, progress)
+                saved = time.monotonic()
+
+    def take_step(self, chosen: np.ndarray, rate: float) -> None:
+        progress, side = self.progress, self.sides["train"]
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        images = self.near.batch(side.positions[chosen]).to(self.device)
+        if self.recipe.augment:
+            images = augment(images, draw(len(chosen), self.generator()))
+        targets = torch.from_numpy(side.targets[chosen]).to(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=progress.precision == "bf16"):
+            logits = self.network(self.recipe.preprocessing.normalise(images))
+        loss = self.loss(logits, targets).mean()
+        self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        optimizer.step()
-        loss_sum += loss.item() * len(chosen)
-        if not math.isfinite(loss_sum):
-            raise MriError(
-                f"the loss is no longer finite at epoch {epoch}, step {step + 1}",
-                "try a smaller --learning-rate",
-            )
-        correct += int((logits.argmax(1) == targets).sum())
-        done += len(chosen)
-        on_step(epoch, int(done), len(side))
-    return {"train_loss": loss_sum / done, "train_accuracy": correct / done}
+        self.optimizer.step()
+        progress.loss += loss.item() * len(chosen)
+        progress.correct += int((logits.argmax(1) == targets).sum())
+        progress.images += len(chosen)
+
+    def generator(self) -> torch.Generator:
+        """Drawn anew for each step from (seed, epoch, step), so that a resumed training augments alike."""
+        seeds = np.random.SeedSequence([self.recipe.seed, self.progress.epoch, self.progress.steps])
+        return torch.Generator().manual_seed(int(seeds.generate_state(1, np.uint64)[0] >> 1))
 
 
 def batches(n: int, size: int, order: np.random.Generator) -> list[np.ndarray]:
@@ -137,7 +207,8 @@ def batches(n: int, size: int, order: np.random.Generator) -> list[np.ndarray]:
 def judge(network: nn.Module, pixels: PixelStore, side: Side, recipe: Recipe, device: torch.device) -> dict[str, float]:
     """Loss, accuracy and macro averages on one side."""
     network.eval()
-    logits = predict(network, recipe.preprocessing, pixels, side.positions, device)
+    positions = side.positions
+    logits = predict(network, recipe.preprocessing, pixels, positions, device, flip_average=recipe.flip_average)
     loss = nn.functional.cross_entropy(logits, torch.from_numpy(side.targets))
     averages = summarise(side.targets, logits.argmax(1).numpy())
     return {

@@ -1,0 +1,41 @@
+"""What a device decides: how large a batch, in which precision."""
+
+import torch
+
+from mri_model.training.recipe import Recipe
+
+BASE = 32
+"""The batch size that the learning rates of ``modern`` were chosen for."""
+LARGEST = 256
+FEWEST_STEPS = 24
+"""An epoch keeps at least this many steps: larger batches would leave a small data set too few of them."""
+
+
+def first_batch_size(recipe: Recipe, device: torch.device, n_images: int) -> int:
+    """The recipe's, or where it says 0: ``BASE`` on a CPU, which gains nothing from more; on a GPU the largest power of
+    two that leaves ``FEWEST_STEPS``, to be halved while it does not fit (see ``loop.train``)."""
+    if recipe.batch_size:
+        return recipe.batch_size
+    if device.type == "cpu":
+        return BASE
+    size = BASE
+    while size * 2 <= LARGEST and n_images >= FEWEST_STEPS * size * 2:
+        size *= 2
+    return size
+
+
+def base_batch_size(recipe: Recipe) -> int:
+    """The batch size that the recipe's learning rate belongs to: a given one, or ``BASE``."""
+    return recipe.batch_size or BASE
+
+
+def choose_precision(recipe: Recipe, device: torch.device) -> str:
+    """``bf16`` where the device computes in it natively (it doubles the rate on AVX512-BF16 and is 5 to 10 times slower
+    on a CPU without), else ``fp32``; the recipe's where it names one."""
+    if recipe.precision != "auto":
+        return recipe.precision
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "bf16" if native else "fp32"
