@@ -165,7 +165,9 @@ def fit(
     def on_step(epoch: int, done: int, total: int) -> None:
         tick(f"epoch {epoch}/{recipe.epochs}", done, total)
 
-    return train_network(manifest, pixels, recipe, settings.models, chosen, on_epoch, on_step)
+    return train_network(
+        manifest, pixels, recipe, settings.models, chosen, on_epoch, on_step, settings.checkpoint_seconds
+    )
 
 
 def cross_validate(

@@ -1,5 +1,6 @@
 """Writing so that a reader never sees half a file."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -10,6 +11,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from mri_model.errors import MriError
+
+LOCK = ".lock"
 
 
 @contextmanager
@@ -27,6 +32,25 @@ def atomic(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def sole_writer(folder: Path, busy: MriError) -> Iterator[None]:
+    """Hold ``folder`` for this process, till its end or death; raise ``busy`` where another one does.
+
+    What a killed writer left half-written in it is removed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise busy from None
+        for left in folder.glob(".*"):
+            if left.name != LOCK:
+                left.unlink()
+        yield
+        (folder / LOCK).unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

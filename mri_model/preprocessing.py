@@ -42,7 +42,7 @@ class Preprocessing:
         return cv2.resize(contiguous, (self.size, self.size), interpolation=INTERPOLATION[self.resize])
 
     def normalise(self, batch: torch.Tensor) -> torch.Tensor:
-        """uint8 or float (n, 3, size, size) of 0–255 → float32 of the same shape, channels last in memory, on the same device."""
+        """uint8 or float (n, 3, size, size) of 0–255 → float32 of that shape, channels last, on the same device."""
         mean = torch.tensor(self.mean, device=batch.device).view(3, 1, 1) * 255
         std = torch.tensor(self.std, device=batch.device).view(3, 1, 1) * 255
         return ((batch.float() - mean) / std).contiguous(memory_format=torch.channels_last)

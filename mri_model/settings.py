@@ -11,7 +11,8 @@ class Settings(BaseSettings):
     """Settings from ``MRI_HOME``, ``MRI_DATABASE_URL`` and ``MRI_WEIGHTS``.
 
     ``weights`` is what training starts from when nothing else is said: ``imagenet``, ``none``, or the
-    path of a torchvision ResNet-18 state dict.
+    path of a torchvision ResNet-18 state dict. ``checkpoint_seconds`` (``MRI_CHECKPOINT_SECONDS``): a killed training
+    loses at most so much work.
     """
 
     model_config = SettingsConfigDict(env_prefix="MRI_", extra="ignore", frozen=True)
@@ -19,6 +20,7 @@ class Settings(BaseSettings):
     home: Path = Field(default=Path("mri-home"))
     database_url: str = ""
     weights: str = "imagenet"
+    checkpoint_seconds: float = Field(default=60.0, ge=0)
 
     @cached_property
     def root(self) -> Path:

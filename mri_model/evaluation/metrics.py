@@ -39,7 +39,7 @@ def evaluate_predictions(
     twin_free: np.ndarray,
     groups: np.ndarray | None = None,
 ) -> Evaluation:
-    """Compare class numbers, int (n,) each; ``twin_free`` is bool (n,), ``groups`` names each image's group, or null."""
+    """Compare class numbers, int (n,) each; ``twin_free`` is bool (n,), ``groups`` each one's group or null."""
     apart = summarise(targets[twin_free], predicted[twin_free]) if twin_free.any() else {}
     overall = {
         "n": len(targets),

@@ -207,13 +207,17 @@ def _rebuild(connection: Connection) -> None:
         for name in connection.scalars(select(view_digest.c.name)).all():
             connection.exec_driver_sql(f"DROP VIEW IF EXISTS {name}")
         connection.execute(view_digest.delete())
-    config = Config(attributes={"connection": connection})
-    config.set_main_option("script_location", str(SQL / "migrations").replace("%", "%%"))
-    command.upgrade(config, "head")
+    migrate(connection)
     for name, sql in views.items():
         # without parameters "%" is a plain character: some columns are called so
         connection.exec_driver_sql(f"CREATE VIEW {name} AS\n{sql}", execution_options={"no_parameters": True})
         connection.execute(view_digest.insert().values(name=name, digest=_digest(sql)))
+
+
+def migrate(connection: Connection, revision: str = "head") -> None:
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(SQL / "migrations").replace("%", "%%"))
+    command.upgrade(config, revision)
 
 
 def _stored_views(connection: Connection) -> dict[str, str]:

@@ -17,7 +17,7 @@ from mri_model.data.manifest import Manifest
 from mri_model.data.pixels import PixelStore, ResidentPixels, nearest_pixels
 from mri_model.errors import MriError
 from mri_model.evaluation.metrics import summarise
-from mri_model.files import atomic
+from mri_model.files import atomic, sole_writer
 from mri_model.model import write_model
 from mri_model.prediction import predict
 from mri_model.training.augment import augment, draw
@@ -30,9 +30,6 @@ from mri_model.training.recipe import Recipe
 OnEpoch = Callable[[dict[str, Any]], None]
 OnStep = Callable[[int, int, int], None]
 """Called as ``on_step(epoch, images done, images in an epoch)``."""
-
-CHECKPOINT_SECONDS = 60.0
-"""At most so much work is lost to a kill; writing a checkpoint takes well under a second."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +60,7 @@ def train(
     device: torch.device,
     on_epoch: OnEpoch = lambda row: None,
     on_step: OnStep = lambda epoch, done, total: None,
-    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    checkpoint_seconds: float = 60.0,
 ) -> Path:
     """Train by the recipe; keep the epoch with the best validation macro-F1; return the model folder.
 
@@ -75,6 +72,23 @@ def train(
     folder = models / model_id
     if (folder / "model.json").is_file():
         return folder
+    busy = MriError(f"another process is training {model_id}", "wait for it, or change --seed or the recipe")
+    with sole_writer(folder, busy):
+        if not (folder / "model.json").is_file():
+            train_alone(manifest, pixels, recipe, folder, device, on_epoch, on_step, checkpoint_seconds)
+    return folder
+
+
+def train_alone(
+    manifest: Manifest,
+    pixels: PixelStore,
+    recipe: Recipe,
+    folder: Path,
+    device: torch.device,
+    on_epoch: OnEpoch,
+    on_step: OnStep,
+    checkpoint_seconds: float,
+) -> None:
     manifest = manifest.of_fold(recipe.folds, recipe.fold)
     sides = {name: take_side(manifest, recipe.protocol, name) for name in ("train", "val")}
     batch_size = first_batch_size(recipe, device, len(sides["train"]))
@@ -93,10 +107,9 @@ def train(
     choices = {"batch_size": progress.batch_size, "precision": progress.precision}
     write_history(folder, progress)
     write_model(
-        folder, model_id, manifest, recipe, progress.best, progress.best_row, progress.history, str(device), choices
+        folder, folder.name, manifest, recipe, progress.best, progress.best_row, progress.history, str(device), choices
     )
     (folder / NAME).unlink(missing_ok=True)
-    return folder
 
 
 class Training:

@@ -100,7 +100,6 @@ MODERN: dict[str, Any] = {
     "weight_decay": 0.05,
     "schedule": "one-cycle",
     "label_smoothing": 0.1,
-    "structure": 0.3,
     "augment": True,
     "flip_average": True,
     "precision": "auto",

@@ -6,7 +6,13 @@ SELECT
     split,
     n,
     accuracy,
+    accuracy_low,
+    accuracy_high,
     macro_f1,
+    macro_f1_low,
+    macro_f1_high,
+    tumor_accuracy,
+    contrast_accuracy,
     twin_free_n,
     twin_free_accuracy,
     twin_free_macro_f1

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import classification_report
 
-from mri_model.evaluation.metrics import evaluate_predictions, summarise
+from mri_model.evaluation.metrics import bootstrap, evaluate_predictions, summarise
 from mri_model.labels import parse_label
 
 NAMES = ["A T1", "A T2", "B T1", "B T1C+", "never"]
@@ -82,3 +82,36 @@ def test_the_twin_free_part_is_measured_apart(answers: tuple[np.ndarray, np.ndar
     assert overall["twin_free_accuracy"] == pytest.approx((targets == predicted)[:50].mean())
     none = evaluate_predictions(targets, predicted, LABELS, np.zeros(200, bool)).overall
     assert (none["twin_free_n"], none["twin_free_accuracy"]) == (0, None)
+
+
+def test_the_interval_is_that_of_explicit_resamples() -> None:
+    rng = np.random.default_rng(3)
+    targets = rng.integers(0, 5, 80)
+    predicted = np.where(rng.random(80) < 0.7, targets, rng.integers(0, 5, 80))
+    found = bootstrap(targets, predicted, resamples=200)
+    draws = np.random.default_rng(0).multinomial(80, np.full(80, 1 / 80), 200)
+    scores = [summarise(np.repeat(targets, draw), np.repeat(predicted, draw)) for draw in draws]
+    for name in ("accuracy", "macro_f1"):
+        low, high = np.percentile([score[name] for score in scores], [2.5, 97.5])
+        assert (found[f"{name}_low"], found[f"{name}_high"]) == pytest.approx((low, high))
+
+
+def test_images_right_or_wrong_together_make_the_interval_wider() -> None:
+    targets = np.tile([0, 1], 100)
+    groups = np.repeat(np.arange(20), 10)
+    predicted = np.where(groups % 3 == 0, 1 - targets, targets)
+    singly, together = bootstrap(targets, predicted), bootstrap(targets, predicted, groups)
+    assert together["accuracy_high"] - together["accuracy_low"] > 2 * (singly["accuracy_high"] - singly["accuracy_low"])
+
+
+def test_a_missing_group_is_an_image_of_its_own() -> None:
+    targets = np.array([0, 1, 0, 1])
+    nameless = np.array([None] * 4, dtype=object)
+    assert bootstrap(targets, targets[::-1], nameless) == bootstrap(targets, targets[::-1])
+
+
+def test_tumor_and_contrast_are_also_judged_alone() -> None:
+    labels = tuple(parse_label(name) for name in ("A T1", "A T2", "B T1", "B T2"))
+    targets, predicted = np.array([0, 1, 2, 3]), np.array([1, 1, 0, 3])
+    overall = evaluate_predictions(targets, predicted, labels, np.ones(4, bool)).overall
+    assert (overall["accuracy"], overall["tumor_accuracy"], overall["contrast_accuracy"]) == (0.5, 0.75, 0.75)

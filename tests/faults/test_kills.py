@@ -48,6 +48,36 @@ def test_a_killed_training_goes_on_to_the_same_weights(
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+@pytest.mark.parametrize("moment", ["within an epoch", "while a checkpoint is written"])
+def test_a_training_killed_twice_at_any_moment_ends_with_the_same_weights(
+    settings: Settings, phantom: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """With a checkpoint after every step, of two epochs of twenty steps."""
+    monkeypatch.setenv("MRI_CHECKPOINT_SECONDS", "0")
+    command = ["train", "--image-size", "32", "--epochs", "2", "--batch-size", "5", "--weights", "none"]
+    api.ingest(settings, phantom)
+    for _ in range(2):
+        checkpoints = {file.stat().st_mtime_ns for file in settings.models.glob(f"*/{NAME}")}
+
+        def written() -> bool:
+            found = [file.stat().st_mtime_ns for file in settings.models.glob(f"*/{NAME}")]
+            half = moment == "within an epoch" or any(settings.models.glob(f"*/.{NAME}.*"))
+            return bool(found) and not checkpoints & set(found) and half  # noqa: B023  # called within the loop
+
+        run_and_kill(command, written)
+        assert not list(settings.models.glob("*/model.json"))
+    monkeypatch.setenv("MRI_CHECKPOINT_SECONDS", "60")
+    subprocess.run([sys.executable, "-m", "mri_model.cli", *command], check=True, capture_output=True)
+    resumed = next(settings.models.glob("*/model.safetensors"))
+    assert [file.name for file in resumed.parent.iterdir() if file.name.startswith(".")] == []
+
+    monkeypatch.setenv("MRI_HOME", str(tmp_path / "undisturbed"))
+    api.ingest(Settings(), phantom)
+    subprocess.run([sys.executable, "-m", "mri_model.cli", *command], check=True, capture_output=True)
+    first, second = load_file(resumed), load_file(next(Settings().models.glob("*/model.safetensors")))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
 def test_a_killed_scoring_run_is_finished_by_the_next_with_every_file_once(settings: Settings, phantom: Path) -> None:
     api.ingest(settings, phantom)
     api.train(settings, QUICK)

@@ -170,6 +170,13 @@ def evaluation(**changes: Any) -> dict[str, Any]:
     return row | changes
 
 
+NOT_SAID_BEFORE = (
+    *("tumor_accuracy", "tumor_macro_f1", "contrast_accuracy", "contrast_macro_f1"),
+    *("accuracy_low", "accuracy_high", "macro_f1_low", "macro_f1_high"),
+)
+"""Columns of ``evaluation`` that its first schema lacked."""
+
+
 def class_metrics(rows: list[tuple[str, float, float, float, int]] = TABLE_5_ROWS) -> pd.DataFrame:
     """The report's Table 5, in the order of the classes."""
     frame = pd.DataFrame(sorted(rows), columns=["label", "precision", "recall", "f1", "support"])

@@ -98,10 +98,29 @@ def test_views_follow_their_files(url: str, tmp_path: Path, monkeypatch: pytest.
         assert set(inspect(store._engine).get_view_names()) == set(ours)
 
 
+def test_an_evaluation_of_the_first_schema_survives_the_upgrade(url: str) -> None:
+    parsed = database.parse(url)
+    database._make_room(parsed)
+    engine = create_engine(parsed)
+    with engine.begin() as connection:
+        database.migrate(connection, "0001")
+        for table, row in (
+            ("dataset", samples.dataset()),
+            ("model", samples.model()),
+            ("evaluation", samples.evaluation()),
+        ):
+            connection.execute(schema.metadata.tables[table].insert().values(row))
+    engine.dispose()
+    with Store.open(url) as store, store._engine.connect() as connection:
+        kept = connection.execute(schema.evaluation.select()).one()._asdict()
+        assert kept == samples.evaluation() | dict.fromkeys(samples.NOT_SAID_BEFORE)
+        assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []
+
+
 def test_a_newer_schema_is_refused(url: str) -> None:
     with Store.open(url) as store:
         execute(store, "UPDATE alembic_version SET version_num = '9999'")
-    with pytest.raises(MriError, match="schema 9999; this version knows none newer than 0001") as caught:
+    with pytest.raises(MriError, match="schema 9999; this version knows none newer than 0002") as caught:
         Store.open(url)
     assert "newer version" in caught.value.hint
 

@@ -1,0 +1,259 @@
+"""The modern recipe: what it adds to the report's, and that it can be cut off anywhere."""
+
+import math
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from mri_model import api
+from mri_model.card import read_card
+from mri_model.data.inventory import take_inventory
+from mri_model.data.manifest import Manifest, write_manifest
+from mri_model.data.pixels import PixelStore, ResidentPixels, pack_pixels
+from mri_model.errors import MriError
+from mri_model.labels import parse_label
+from mri_model.settings import Settings
+from mri_model.training import loop
+from mri_model.training.augment import augment, draw
+from mri_model.training.batch import first_batch_size
+from mri_model.training.checkpoint import NAME
+from mri_model.training.loop import train
+from mri_model.training.optimizer import Loss, build_optimizer, learning_rate, scale_to_batch
+from mri_model.training.recipe import Recipe, make_recipe
+
+CPU = torch.device("cpu")
+QUICK_MODERN = make_recipe("modern", image_size=32, epochs=2, weights="none", precision="fp32", structure=0.3)
+
+
+@pytest.fixture(scope="module")
+def manifest(phantom: Path, tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    return write_manifest(take_inventory(phantom), tmp_path_factory.mktemp("manifests"))
+
+
+@pytest.fixture(scope="module")
+def pixels(manifest: Manifest, tmp_path_factory: pytest.TempPathFactory) -> PixelStore:
+    return pack_pixels(manifest, QUICK_MODERN.preprocessing, tmp_path_factory.mktemp("pixels"))
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "model.safetensors")
+
+
+def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def cut_at(manifest: Manifest, pixels: PixelStore, recipe: Recipe, models: Path, step: int) -> None:
+    """Train with a checkpoint after each step, and die after step ``step`` of the whole training."""
+    taken = 0
+
+    def die(epoch: int, done: int, total: int) -> None:
+        nonlocal taken
+        taken += 1
+        if taken == step:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(manifest, pixels, recipe, models, CPU, on_step=die, checkpoint_seconds=0)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_cut_off_twice_within_epochs_it_ends_with_the_same_bits(
+    manifest: Manifest, pixels: PixelStore, tmp_path: Path, precision: str
+) -> None:
+    recipe = replace(QUICK_MODERN, precision=precision)
+    whole = train(manifest, pixels, recipe, tmp_path / "whole", CPU)
+    cut_at(manifest, pixels, recipe, tmp_path / "cut", 3)
+    cut_at(manifest, pixels, recipe, tmp_path / "cut", 3)
+    steps: list[int] = []
+    resumed = train(manifest, pixels, recipe, tmp_path / "cut", CPU, on_step=lambda *step: steps.append(step[0]))
+    assert len(steps) < 2 * math.ceil(88 / 32)
+    assert same(weights(whole), weights(resumed))
+    columns = [(folder / "history.csv").read_text().splitlines() for folder in (whole, resumed)]
+    assert [line.rsplit(",", 1)[0] for line in columns[0]] == [line.rsplit(",", 1)[0] for line in columns[1]]
+
+
+FULL_DISK = """
+import resource, sys
+from mri_model import cli
+limit = int(sys.argv.pop(1))
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+cli.main()
+"""
+
+
+def test_a_checkpoint_that_finds_no_room_leaves_the_last_good_one(settings: Settings, phantom: Path) -> None:
+    api.ingest(settings, phantom)
+    common = ["train", "--image-size", "32", "--weights", "none", "--epochs", "1", "--batch-size", "32"]
+    common += ["--precision", "fp32"]
+    # 60 MB hold the pixels, and not the weights with AdamW's two moments
+    command = [sys.executable, "-c", FULL_DISK, "60000000", *common]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert "checkpoint cannot be written" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not list(settings.models.glob(f"*/.{NAME}*"))
+    again = subprocess.run(
+        [sys.executable, "-m", "mri_model.cli", *common], capture_output=True, text=True, check=False
+    )
+    assert again.returncode == 0, again.stderr
+
+
+def test_a_failed_save_keeps_the_checkpoint_before_it(
+    manifest: Manifest, pixels: PixelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut_at(manifest, pixels, QUICK_MODERN, tmp_path, 2)
+    kept = next(tmp_path.glob(f"*/{NAME}"))
+    before = kept.read_bytes()
+
+    def no_room(tensors: object, file: Path, metadata: object) -> None:
+        Path(file).write_bytes(b"half of it")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("mri_model.training.checkpoint.save_file", no_room)
+    with pytest.raises(MriError, match="No space left"):
+        train(manifest, pixels, QUICK_MODERN, tmp_path, CPU)
+    assert kept.read_bytes() == before
+    assert [file.name for file in kept.parent.iterdir() if file.name.startswith(".")] == []
+
+
+def test_two_processes_do_not_train_one_model_at_once(manifest: Manifest, pixels: PixelStore, tmp_path: Path) -> None:
+    def second(row: dict[str, object]) -> None:
+        with pytest.raises(MriError, match="another process is training"):
+            train(manifest, pixels, QUICK_MODERN, tmp_path, CPU)
+
+    folder = train(manifest, pixels, QUICK_MODERN, tmp_path, CPU, on_epoch=second)
+    assert sorted(file.name for file in folder.iterdir()) == ["history.csv", "model.json", "model.safetensors"]
+
+
+def test_a_batch_left_to_the_device_is_halved_until_it_fits(
+    manifest: Manifest, pixels: PixelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_step = loop.Training.take_step
+
+    def small_memory(self: loop.Training, chosen: np.ndarray, rate: float) -> None:
+        if len(chosen) > 8:
+            raise torch.OutOfMemoryError("no room")
+        take_step(self, chosen, rate)
+
+    monkeypatch.setattr(loop.Training, "take_step", small_memory)
+    card = read_card(train(manifest, pixels, replace(QUICK_MODERN, epochs=1), tmp_path, CPU))
+    assert card["recipe"]["batch_size"] == 8
+    with pytest.raises(MriError, match="batch of 16 does not fit"):
+        train(manifest, pixels, replace(QUICK_MODERN, batch_size=16), tmp_path, CPU)
+
+
+def test_a_batch_size_is_found_by_device_and_size_of_the_set() -> None:
+    recipe = make_recipe("modern")
+    assert first_batch_size(recipe, CPU, 100_000) == 32
+    assert first_batch_size(recipe, torch.device("cuda"), 3135) == 128
+    assert first_batch_size(recipe, torch.device("cuda"), 100_000) == 256
+    assert first_batch_size(replace(recipe, batch_size=7), torch.device("cuda"), 3135) == 7
+
+
+def test_the_rate_follows_the_batch() -> None:
+    assert scale_to_batch(make_recipe("report"), 100, 50) == 2
+    assert scale_to_batch(make_recipe("modern"), 128, 32) == 2
+
+
+def test_one_cycle_rises_to_the_peak_and_falls_to_nothing() -> None:
+    rates = [learning_rate(make_recipe("modern"), step, 100) for step in range(101)]
+    assert max(rates) == rates[25] == pytest.approx(5e-4)
+    assert rates[0] == pytest.approx(0.04 * 5e-4)
+    assert rates[100] == pytest.approx(0)
+    assert rates[:26] == sorted(rates[:26])
+    assert rates[25:] == sorted(rates[25:], reverse=True)
+
+
+def test_weight_decay_leaves_normalisation_and_biases_alone() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+    decayed, spared = build_optimizer(network, make_recipe("modern")).param_groups
+    assert [tuple(p.shape) for p in decayed["params"]] == [(4, 3, 3, 3)]
+    assert decayed["weight_decay"] == 0.05
+    assert len(spared["params"]) == 3
+    assert spared["weight_decay"] == 0
+
+
+def test_the_loss_of_tumor_and_contrast_alone_is_what_its_marginals_say() -> None:
+    labels = tuple(parse_label(name) for name in ("A T1", "A T2", "B T1", "B T2"))
+    logits = torch.tensor([[2.0, 1.0, 0.5, -1.0]])
+    p = logits.softmax(1)[0]
+    plain = Loss(labels, make_recipe("modern", structure=0.0))(logits, torch.tensor([1]))
+    structured = Loss(labels, make_recipe("modern", structure=0.5))(logits, torch.tensor([1]))
+    expected = -0.5 * ((p[0] + p[1]).log() + (p[1] + p[3]).log())
+    assert (structured - plain).item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_classes_without_contrast_have_no_structure_to_learn() -> None:
+    labels = tuple(parse_label(name) for name in ("glioma", "healthy", "pituitary"))
+    logits, targets = torch.randn(5, 3, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 1, 2, 0, 1])
+    plain = Loss(labels, make_recipe("modern", structure=0.0))(logits, targets)
+    assert torch.equal(plain, Loss(labels, make_recipe("modern", structure=0.5))(logits, targets))
+
+
+def test_augmentation_is_drawn_from_its_generator_and_keeps_the_range() -> None:
+    images = torch.randint(0, 256, (8, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    first, again = (augment(images, draw(8, torch.Generator().manual_seed(1))) for _ in range(2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, augment(images, draw(8, torch.Generator().manual_seed(2))))
+    assert first.min() >= 0
+    assert first.max() <= 255
+
+
+def test_augmentation_without_variation_is_the_image_or_its_mirror() -> None:
+    images = torch.randint(0, 256, (2, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    draws = torch.full((2, 5), 0.5)
+    draws[0, 0] = 0.0
+    moved = augment(images, draws)
+    assert torch.allclose(moved[0], images[0].flip(2).float(), atol=1e-2)
+    assert torch.allclose(moved[1], images[1].float(), atol=1e-2)
+
+
+def test_pixels_in_a_devices_memory_are_those_of_the_store(pixels: PixelStore) -> None:
+    colour = np.arange(2 * 3 * 32 * 32, dtype=np.uint8).reshape(2, 3, 32, 32)
+    at = np.full(len(pixels.grey), -1, np.int32)
+    at[[3, 5]] = [0, 1]
+    for store in (pixels, PixelStore(pixels.grey, colour, at)):
+        positions = np.array([5, 1, 3, 0])
+        assert torch.equal(ResidentPixels(store, CPU).batch(positions), store.batch(positions))
+
+
+def test_every_agreed_image_is_tested_in_one_fold_with_its_group(manifest: Manifest) -> None:
+    seen = []
+    for fold in range(1, 4):
+        of_fold = manifest.of_fold(3, fold)
+        test = of_fold.side("grouped", "test")
+        others = {side: set(of_fold.side("grouped", side)["group"]) for side in ("train", "val")}
+        assert not set(test["group"]) & (others["train"] | others["val"])
+        assert not others["train"] & others["val"]
+        seen += test["path"].tolist()
+    usable = manifest.frame[(manifest.frame["status"] == "ok") & ~manifest.frame["conflict"].astype(bool)]
+    assert sorted(seen) == sorted(usable["path"])
+
+
+def test_cross_validation_tests_every_image_once(settings: Settings, phantom: Path) -> None:
+    manifest = api.ingest(settings, phantom)
+    recipe = replace(QUICK_MODERN, epochs=1, protocol="grouped")
+    sweep, pooled = api.cross_validate(settings, recipe, 3)
+    usable = manifest.frame[(manifest.frame["status"] == "ok") & ~manifest.frame["conflict"].astype(bool)]
+    assert pooled.overall["n"] == len(usable)
+    with api.open_store(settings) as store:
+        models = store.query("models")
+    assert len(models) == 3
+    assert sweep
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"name": "x"}, {"folds": 2}, {"folds": 3}, {"folds": 3, "fold": 4, "protocol": "grouped"}, {"optimizer": "x"}],
+)
+def test_a_modern_recipe_that_cannot_be_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(MriError):
+        make_recipe(**wrong)  # type: ignore[arg-type]
