@@ -85,7 +85,8 @@ def bootstrap(
 ) -> dict[str, float]:
     """95 % percentile intervals of accuracy and macro-F1 (Efron and Tibshirani, 1993, chapter 13).
 
-    Whole groups are drawn, with replacement, where ``groups`` is given: images of one group are right or wrong
+    Class numbers are int (n,) each. Whole groups are drawn, with replacement, where ``groups`` (n,) is given (the
+    cluster bootstrap; Field and Welsh, 2007, J. R. Stat. Soc. B 69, 369–390): images of one group are right or wrong
     together, and drawing them singly would make the interval too narrow. An image without a group stands for itself.
     """
     classes, numbers = np.unique(np.concatenate([targets, predicted]), return_inverse=True)

@@ -115,3 +115,17 @@ def test_tumor_and_contrast_are_also_judged_alone() -> None:
     targets, predicted = np.array([0, 1, 2, 3]), np.array([1, 1, 0, 3])
     overall = evaluate_predictions(targets, predicted, labels, np.ones(4, bool)).overall
     assert (overall["accuracy"], overall["tumor_accuracy"], overall["contrast_accuracy"]) == (0.5, 0.75, 0.75)
+
+
+def test_contrast_alone_says_nothing_where_classes_have_none() -> None:
+    labels = (parse_label("glioma"), parse_label("healthy"))
+    overall = evaluate_predictions(np.array([0, 1]), np.array([0, 0]), labels, np.ones(2, bool)).overall
+    assert (overall["tumor_accuracy"], overall["contrast_accuracy"], overall["contrast_macro_f1"]) == (0.5, None, None)
+
+
+def test_intervals_hold_the_value_and_come_out_the_same_again(answers: tuple[np.ndarray, np.ndarray]) -> None:
+    groups = np.where(np.arange(200) < 50, np.nan, np.arange(200) // 4)
+    first, again = (evaluate_predictions(*answers, LABELS, np.ones(200, bool), groups).overall for _ in range(2))
+    assert first == again
+    for name in ("accuracy", "macro_f1"):
+        assert first[f"{name}_low"] < first[name] < first[f"{name}_high"]
