@@ -121,7 +121,7 @@ def test_a_failed_save_keeps_the_checkpoint_before_it(
     with pytest.raises(MriError, match="No space left"):
         train(manifest, pixels, QUICK_MODERN, tmp_path, CPU)
     assert kept.read_bytes() == before
-    assert [file.name for file in kept.parent.iterdir() if file.name.startswith(".")] == []
+    assert [file.name for file in kept.parent.iterdir() if file.name.startswith(".c")] == []
 
 
 def test_two_processes_do_not_train_one_model_at_once(manifest: Manifest, pixels: PixelStore, tmp_path: Path) -> None:
