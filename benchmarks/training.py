@@ -367,7 +367,7 @@ def our_batch(
     if generator is not None:
         from mri_model.training.augment import augment, draw
 
-        images = augment(images, draw(len(positions), generator))
+        images = augment(images, draw(len(positions), generator), images.shape[-1])
     return preprocessing.normalise(images)
 
 

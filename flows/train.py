@@ -23,6 +23,7 @@ def train_mri(
     weight_decay: Annotated[float | None, Field(ge=0)] = None,
     resize: Literal["linear", "area"] | None = None,
     precision: Literal["auto", "fp32", "bf16"] | None = None,
+    deterministic: bool = False,
     weights: str = "",
     protocol: Literal["random", "grouped"] = "random",
     seed: Annotated[int, Field(ge=0)] = 0,
@@ -36,6 +37,7 @@ def train_mri(
         recipe: modern, or report (exactly the report's).
         image_size: Images are resized to this many pixels square.
         batch_size: 0 has it found (modern), or takes the report's for the image size.
+        deterministic: A GPU repeats to the bit, more slowly; a CPU always does.
         weights: imagenet, none, or a torchvision state dict's path; empty takes MRI_WEIGHTS or imagenet.
         protocol: random (the report's) or grouped (near copies kept on one side).
         sweep: Models of one comparison share it; empty for a training on its own.
@@ -52,6 +54,7 @@ def train_mri(
         weight_decay=weight_decay,
         resize=resize,
         precision=precision,
+        deterministic=deterministic,
         protocol=protocol,
         seed=seed,
     )

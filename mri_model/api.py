@@ -3,6 +3,7 @@
 The command line calls these; the Prefect flows call their parts as tasks.
 """
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,7 +24,7 @@ from mri_model.data.manifest import (
     write_manifest,
 )
 from mri_model.data.validation import enforce, validate
-from mri_model.errors import MriError
+from mri_model.errors import MriError, UsageError
 from mri_model.files import run_id, write_json
 from mri_model.profile import Profile
 from mri_model.progress import Tick, silent
@@ -137,11 +138,14 @@ def train(
     on_epoch: "OnEpoch" = lambda row: None,
     tick: Tick = silent,
 ) -> Path:
-    """Manifest and recipe → model folder."""
+    """Manifest and recipe → model folder. Under ``torchrun`` every process calls this; the first one records."""
+    from mri_model.training.distributed import join_world
+
     open_store(settings).close()
     manifest = find_manifest(settings.manifests, manifest_name)
     folder = fit(settings, recipe, manifest, device, on_epoch, tick)
-    record_model(settings, folder, sweep)
+    if join_world().is_first:
+        record_model(settings, folder, sweep)
     return folder
 
 
@@ -154,19 +158,29 @@ def fit(
     tick: Tick = silent,
 ) -> Path:
     """Decode once, then train; goes on where an interrupted training of the same recipe stopped."""
+    import torch
+
     from mri_model.data.pixels import pack_pixels
+    from mri_model.training.distributed import join_world, own_device
     from mri_model.training.loop import train as train_network
     from mri_model.training.network import choose_device
 
-    chosen = choose_device(device)
+    world = join_world()
+    if recipe.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS cannot repeat itself
+    torch.use_deterministic_algorithms(recipe.deterministic)
+    chosen = own_device(choose_device(device))
     recipe.model_id(manifest.digest)  # a missing weights file is said before the decoding
-    pixels = pack_pixels(manifest, recipe.preprocessing, settings.pixels, tick)
+    if world.is_first:
+        pack_pixels(manifest, recipe.preprocessing, settings.pixels, tick)
+    world.wait()
+    pixels = pack_pixels(manifest, recipe.preprocessing, settings.pixels)
 
     def on_step(epoch: int, done: int, total: int) -> None:
         tick(f"epoch {epoch}/{recipe.epochs}", done, total)
 
     return train_network(
-        manifest, pixels, recipe, settings.models, chosen, on_epoch, on_step, settings.checkpoint_seconds
+        manifest, pixels, recipe, settings.models, chosen, on_epoch, on_step, settings.checkpoint_seconds, world
     )
 
 
@@ -185,7 +199,10 @@ def cross_validate(
     Each fold's own evaluation is recorded with its model.
     """
     from mri_model.evaluation.evaluate import pool
+    from mri_model.training.distributed import is_distributed
 
+    if is_distributed():
+        raise UsageError("a cross-validation runs in one process", "start it without torchrun")
     manifest = find_manifest(settings.manifests, manifest_name)
     sweep = run_id("folds")
     parts = []

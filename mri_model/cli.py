@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from mri_model.errors import MriError
+from mri_model.progress import is_first_process
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,6 +48,7 @@ OwnMomentum = Annotated[float | None, typer.Option(help="Default: the recipe's."
 OwnDecay = Annotated[float | None, typer.Option(help="Default: the recipe's.")]
 OwnResize = Annotated[str | None, typer.Option(help="linear or area. Default: the recipe's.")]
 Precision = Annotated[str | None, typer.Option(help="auto, fp32 or bf16. Default: the recipe's.")]
+Deterministic = Annotated[bool, typer.Option("--deterministic", help="A GPU repeats to the bit, more slowly.")]
 RecipeName = Annotated[str, typer.Option("--recipe", help="modern, or report: exactly the report's.")]
 Folds = Annotated[int, typer.Option(min=0, help="Grouped cross-validation: train and test this many times.")]
 Protocol = Annotated[str, typer.Option(help="random (the report's) or grouped (near copies kept on one side).")]
@@ -123,6 +125,7 @@ def train(
     weight_decay: OwnDecay = None,
     resize: OwnResize = None,
     precision: Precision = None,
+    deterministic: Deterministic = False,
     weights: Weights = "",
     protocol: Protocol = "random",
     folds: Folds = 0,
@@ -147,6 +150,7 @@ def train(
         weight_decay=weight_decay,
         resize=resize,
         precision=precision,
+        deterministic=deterministic,
         protocol="grouped" if folds else protocol,
         seed=seed,
     )
@@ -348,12 +352,13 @@ def records(table: "pd.DataFrame") -> list[dict[str, Any]]:
 
 
 def say(line: str, quiet: bool = False) -> None:
-    if not quiet:
+    if not quiet and is_first_process():
         print(line, file=sys.stderr, flush=True)
 
 
 def answer(as_json: bool, facts: dict[str, Any], text: str) -> None:
-    print(json.dumps(facts, ensure_ascii=False, default=str) if as_json else text)
+    if is_first_process():
+        print(json.dumps(facts, ensure_ascii=False, default=str) if as_json else text)
 
 
 def fail(error: MriError) -> NoReturn:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from mri_model.progress import Tick, silent
+from mri_model.progress import Tick, is_first_process, silent
 
 
 @dataclass
@@ -45,7 +45,7 @@ def duration(seconds: float) -> str:
 @contextmanager
 def metered(quiet: bool = False) -> Iterator[Tick]:
     """A tick that shows itself on stderr for the length of a ``with``."""
-    if quiet:
+    if quiet or not is_first_process():
         yield silent
     elif sys.stderr.isatty():
         with bars() as tick:

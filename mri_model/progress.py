@@ -1,5 +1,6 @@
 """How long work tells where it stands."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
@@ -7,6 +8,11 @@ Tick = Callable[[str, int, int], None]
 """Called as ``tick(stage, done, total)``; ``done`` rises from 0 to ``total`` within a stage."""
 
 T = TypeVar("T")
+
+
+def is_first_process() -> bool:
+    """Of those that ``torchrun`` started: the one that speaks."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def silent(stage: str, done: int, total: int) -> None:

@@ -20,8 +20,8 @@ def draw(n: int, generator: torch.Generator) -> torch.Tensor:
     return torch.rand(n, DRAWS, generator=generator)
 
 
-def augment(images: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
-    """uint8 (n, 3, size, size) and ``draws`` (n, DRAWS) → float32 of the images' shape, 0–255, on their device.
+def augment(images: torch.Tensor, draws: torch.Tensor, size: int) -> torch.Tensor:
+    """uint8 (n, 3, height, width) and ``draws`` (n, DRAWS) → float32 (n, 3, size, size), 0–255, on the images' device.
 
     One resampling of all variations together; what comes in from outside is black.
     """
@@ -32,5 +32,5 @@ def augment(images: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
     across, down = (either_way[:, 3:5] * 2 * SHIFT).unbind(1)
     cos, sin = angle.cos() * scale, angle.sin() * scale
     affine = torch.stack([cos * flip, -sin, across, sin * flip, cos, down], 1).view(-1, 2, 3)
-    grid = F.affine_grid(affine, list(images.shape), align_corners=False)
+    grid = F.affine_grid(affine, [*images.shape[:2], size, size], align_corners=False)
     return F.grid_sample(images.float(), grid, align_corners=False)

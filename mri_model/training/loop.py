@@ -23,6 +23,7 @@ from mri_model.prediction import predict
 from mri_model.training.augment import augment, draw
 from mri_model.training.batch import base_batch_size, choose_precision, first_batch_size
 from mri_model.training.checkpoint import NAME, Progress, load_checkpoint, save_checkpoint
+from mri_model.training.distributed import World, share_statistics
 from mri_model.training.network import build_network
 from mri_model.training.optimizer import Loss, build_optimizer, learning_rate, scale_to_batch
 from mri_model.training.recipe import Recipe
@@ -61,21 +62,30 @@ def train(
     on_epoch: OnEpoch = lambda row: None,
     on_step: OnStep = lambda epoch, done, total: None,
     checkpoint_seconds: float = 60.0,
+    world: World = World(),  # noqa: B008  # frozen
 ) -> Path:
     """Train by the recipe; keep the epoch with the best validation macro-F1; return the model folder.
 
     A folder that is already complete is returned as it is; one with a checkpoint is gone on with at the step where it
     was written, to the same weights as without the interruption (on a CPU, to the bit). A batch size left to the device
-    is halved, and the training begun anew, where it does not fit into the device's memory.
+    is halved, and the training begun anew, where it does not fit into the device's memory. In a ``world`` of several
+    processes each calls this; the first writes.
     """
     model_id = recipe.model_id(manifest.digest)
     folder = models / model_id
-    if (folder / "model.json").is_file():
+    if world.from_first((folder / "model.json").is_file()):
+        return folder
+    if not world.is_first:
+        world.wait()  # till the first holds the folder
+        train_alone(manifest, pixels, recipe, folder, device, on_epoch, on_step, checkpoint_seconds, world)
+        world.wait()
         return folder
     busy = MriError(f"another process is training {model_id}", "wait for it, or change --seed or the recipe")
     with sole_writer(folder, busy):
-        if not (folder / "model.json").is_file():
-            train_alone(manifest, pixels, recipe, folder, device, on_epoch, on_step, checkpoint_seconds)
+        world.wait()
+        if world.size > 1 or not (folder / "model.json").is_file():
+            train_alone(manifest, pixels, recipe, folder, device, on_epoch, on_step, checkpoint_seconds, world)
+        world.wait()
     return folder
 
 
@@ -88,21 +98,24 @@ def train_alone(
     on_epoch: OnEpoch,
     on_step: OnStep,
     checkpoint_seconds: float,
+    world: World,
 ) -> None:
     manifest = manifest.of_fold(recipe.folds, recipe.fold)
     sides = {name: take_side(manifest, recipe.protocol, name) for name in ("train", "val")}
     batch_size = first_batch_size(recipe, device, len(sides["train"]))
     while True:
         try:
-            training = Training(manifest, pixels, recipe, folder, device, sides, batch_size, checkpoint_seconds)
+            training = Training(manifest, pixels, recipe, folder, device, sides, batch_size, checkpoint_seconds, world)
             training.run(on_epoch, on_step)
             break
         except torch.OutOfMemoryError:
             (folder / NAME).unlink(missing_ok=True)
-            if recipe.batch_size or batch_size <= 2:
-                hint = "use a smaller --batch-size, or 0 to have it found"
+            if recipe.batch_size or batch_size <= 2 or world.size > 1:
+                hint = "use a smaller --batch-size, or 0 in a single process to have it found"
                 raise MriError(f"a batch of {batch_size} does not fit into the device's memory", hint) from None
             batch_size //= 2
+    if not world.is_first:
+        return
     progress = training.progress
     choices = {"batch_size": progress.batch_size, "precision": progress.precision}
     write_history(folder, progress)
@@ -125,13 +138,18 @@ class Training:
         sides: dict[str, Side],
         batch_size: int,
         checkpoint_seconds: float,
+        world: World,
     ) -> None:
+        self.world = world
         self.recipe, self.folder, self.device, self.sides = recipe, folder, device, sides
         self.checkpoint_seconds = checkpoint_seconds
         self.pixels = pixels
         self.near: PixelStore | ResidentPixels = nearest_pixels(pixels, device)
         network = build_network(len(manifest.classes), recipe.weights, recipe.seed)
+        if world.size > 1:
+            share_statistics(network, device)
         self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
+        self.spread = world.spread(self.network, device)
         self.loss = Loss(manifest.labels, recipe)
         self.optimizer: Optimizer = build_optimizer(self.network, recipe)
         fresh = Progress(batch_size, choose_precision(recipe, device))
@@ -144,7 +162,7 @@ class Training:
             before = progress.seconds
             started = time.monotonic()
             self.train_epoch(started - before, on_step)
-            judged = judge(self.network, self.pixels, self.sides["val"], self.recipe, self.device)
+            judged = self.judge()
             row = {
                 "epoch": progress.epoch,
                 "learning_rate": self.optimizer.param_groups[0]["lr"],
@@ -158,16 +176,23 @@ class Training:
                 progress.best = {
                     name: value.detach().cpu().clone() for name, value in self.network.state_dict().items()
                 }
-            save_checkpoint(self.folder, self.network, self.optimizer, progress)
-            write_history(self.folder, progress)
-            on_epoch(row)
+            if self.world.is_first:
+                save_checkpoint(self.folder, self.network, self.optimizer, progress)
+                write_history(self.folder, progress)
+                on_epoch(row)
+
+    def judge(self) -> dict[str, float]:
+        first = self.world.is_first
+        judged = judge(self.network, self.pixels, self.sides["val"], self.recipe, self.device) if first else {}
+        return self.world.from_first(judged)
 
     def train_epoch(self, started: float, on_step: OnStep) -> None:
         """The rest of the epoch under way, in an order drawn from (seed, epoch). Loss and accuracy are running means
         over the pass."""
         progress, side, recipe = self.progress, self.sides["train"], self.recipe
         self.network.train()
-        parts = batches(len(side), progress.batch_size, np.random.default_rng([recipe.seed, progress.epoch]))
+        order = np.random.default_rng([recipe.seed, progress.epoch])
+        parts = batches(len(side), progress.batch_size, order, at_least=max(2, self.world.size))
         saved = time.monotonic()
         for step in range(progress.steps, len(parts)):
             rate = learning_rate(recipe, (progress.epoch - 1) * len(parts) + step, recipe.epochs * len(parts))
@@ -179,27 +204,34 @@ class Training:
                     "try a smaller --learning-rate",
                 )
             on_step(progress.epoch, progress.images, len(side))
+            if not self.world.is_first:
+                continue
             if time.monotonic() - saved >= self.checkpoint_seconds and progress.steps < len(parts):
                 progress.seconds = time.monotonic() - started
                 save_checkpoint(self.folder, self.network, self.optimizer, progress)
                 saved = time.monotonic()
 
     def take_step(self, chosen: np.ndarray, rate: float) -> None:
-        progress, side = self.progress, self.sides["train"]
+        """One step on the images at ``chosen``, of which this process computes its share."""
+        progress, side, world = self.progress, self.sides["train"], self.world
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        images = self.near.batch(side.positions[chosen]).to(self.device)
+        own = world.share(chosen)
+        images = self.near.batch(side.positions[own]).to(self.device)
         if self.recipe.augment:
-            images = augment(images, draw(len(chosen), self.generator()))
-        targets = torch.from_numpy(side.targets[chosen]).to(self.device)
+            draws = world.share(draw(len(chosen), self.generator()))
+            images = augment(images, draws, self.recipe.size_in(progress.epoch))
+        targets = torch.from_numpy(side.targets[own]).to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=progress.precision == "bf16"):
-            logits = self.network(self.recipe.preprocessing.normalise(images))
-        loss = self.loss(logits, targets).mean()
+            logits = self.spread(self.recipe.preprocessing.normalise(images))
+        loss = self.loss(logits, targets).sum() / len(chosen)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        (loss * world.size).backward()  # the gradients' mean over the processes is then the whole batch's gradient
         self.optimizer.step()
-        progress.loss += loss.item() * len(chosen)
-        progress.correct += int((logits.argmax(1) == targets).sum())
+        right = (logits.argmax(1) == targets).sum()
+        loss_sum, n_right = world.total(loss.item() * len(chosen), float(right))
+        progress.loss += loss_sum
+        progress.correct += int(n_right)
         progress.images += len(chosen)
 
     def generator(self) -> torch.Generator:
@@ -208,11 +240,12 @@ class Training:
         return torch.Generator().manual_seed(int(seeds.generate_state(1, np.uint64)[0] >> 1))
 
 
-def batches(n: int, size: int, order: np.random.Generator) -> list[np.ndarray]:
-    """A shuffled range cut into batches; a last one of one image, which batch norm cannot take, joins its neighbour."""
+def batches(n: int, size: int, order: np.random.Generator, at_least: int = 2) -> list[np.ndarray]:
+    """A shuffled range cut into batches; a last one too small for batch norm, or for an image a process, joins its
+    neighbour."""
     shuffled = order.permutation(n)
     cuts = list(range(size, n, size))
-    if cuts and n - cuts[-1] == 1:
+    if cuts and n - cuts[-1] < at_least:
         cuts.pop()
     return np.split(shuffled, cuts)
 

@@ -200,9 +200,9 @@ def test_classes_without_contrast_have_no_structure_to_learn() -> None:
 
 def test_augmentation_is_drawn_from_its_generator_and_keeps_the_range() -> None:
     images = torch.randint(0, 256, (8, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    first, again = (augment(images, draw(8, torch.Generator().manual_seed(1))) for _ in range(2))
+    first, again = (augment(images, draw(8, torch.Generator().manual_seed(1)), 32) for _ in range(2))
     assert torch.equal(first, again)
-    assert not torch.equal(first, augment(images, draw(8, torch.Generator().manual_seed(2))))
+    assert not torch.equal(first, augment(images, draw(8, torch.Generator().manual_seed(2)), 32))
     assert first.min() >= 0
     assert first.max() <= 255
 
@@ -211,7 +211,7 @@ def test_augmentation_without_variation_is_the_image_or_its_mirror() -> None:
     images = torch.randint(0, 256, (2, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     draws = torch.full((2, 5), 0.5)
     draws[0, 0] = 0.0
-    moved = augment(images, draws)
+    moved = augment(images, draws, images.shape[-1])
     assert torch.allclose(moved[0], images[0].flip(2).float(), atol=1e-2)
     assert torch.allclose(moved[1], images[1].float(), atol=1e-2)
 

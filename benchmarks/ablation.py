@@ -1,0 +1,120 @@
+"""The modern recipe with one ingredient changed at a time, judged on validation alone, on several seeds.
+
+    MRI_HOME=… python benchmarks/ablation.py --weights resnet18.pth [--only modern,sgd] [--protocol grouped]
+
+Trains what is not trained yet (each training is a model folder below ``MRI_HOME``, so a run that was stopped goes on)
+and prints, per variant, mean and standard deviation over the seeds. Needs an ingested manifest (``mri ingest DATA``).
+"""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mri_model import api
+from mri_model.card import read_card
+from mri_model.data.manifest import find_manifest
+from mri_model.meter import metered
+from mri_model.settings import Settings
+from mri_model.summary import describe_epoch
+from mri_model.training.recipe import MODERN, make_recipe
+
+SGD = {"optimizer": "sgd", "learning_rate": 0.02, "weight_decay": 5e-4}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "modern": {},
+    "rate 1e-4": {"learning_rate": 1e-4},
+    "rate 2e-4": {"learning_rate": 2e-4},
+    "rate 1e-3": {"learning_rate": 1e-3},
+    "sgd": SGD,
+    "no decay": {"weight_decay": 0.0},
+    "no smoothing": {"label_smoothing": 0.0},
+    "no augmentation": {"augment": False, "start_size": 0},
+    "no flip averaging": {"flip_average": False},
+    "structure 0.3": {"structure": 0.3},
+    "no growth": {"start_size": 0},
+    "constant rate": {"schedule": "constant", "learning_rate": MODERN["learning_rate"] / 5},
+    "half the epochs": {"epochs": MODERN["epochs"] // 2},
+    "twice the epochs": {"epochs": MODERN["epochs"] * 2},
+    "96 px": {"image_size": 96},
+    "160 px": {"image_size": 160},
+    "report": {"name": "report"},
+}
+FIGURES = ("accuracy", "macro_f1", "tumor_accuracy", "contrast_accuracy")
+
+
+def main() -> None:
+    options = read_options()
+    torch.set_num_threads(options.threads)
+    settings = Settings()
+    manifest = find_manifest(settings.manifests, options.manifest)
+    table = []
+    for name in options.only:
+        figures, seconds = [], 0.0
+        for seed in options.seeds:
+            changes = dict(VARIANTS[name])
+            recipe = changes.pop("name", "modern")
+            if recipe == "modern":
+                changes = {"image_size": options.size, "epochs": options.epochs} | changes
+            changes |= {"weights": options.weights, "protocol": options.protocol, "seed": seed}
+            print(f"{name}, seed {seed}", file=sys.stderr)
+            with metered(options.json) as tick:
+                folder = api.fit(
+                    settings, make_recipe(recipe, **changes), manifest, options.device, on_epoch=say, tick=tick
+                )
+                figures.append(api.assess(settings, folder, manifest, options.side, options.device, tick).overall)
+            seconds += read_card(folder)["seconds"]
+        table.append(row(name, figures, seconds / len(options.seeds)))
+    print(json.dumps(table) if options.json else show(table))
+
+
+def read_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--weights", default="imagenet", help="imagenet, none, or a state dict's path")
+    parser.add_argument("--manifest", default="latest")
+    parser.add_argument("--protocol", default="grouped", choices=("random", "grouped"))
+    parser.add_argument("--side", default="val", choices=("val", "test"), help="choose on val; test once, at the end")
+    parser.add_argument("--size", type=int, default=None, help="pixels of all variants that do not say otherwise")
+    parser.add_argument("--epochs", type=int, default=None, help="epochs of all variants that do not say otherwise")
+    parser.add_argument("--seeds", type=lambda text: [int(part) for part in text.split(",")], default=[0, 1])
+    parser.add_argument("--only", type=lambda text: text.split(","), default=list(VARIANTS), help="variants by name")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    unknown = sorted(set(options.only) - VARIANTS.keys())
+    if unknown:
+        parser.error(f"there is no variant {', '.join(unknown)}; there is {', '.join(VARIANTS)}")
+    if options.weights not in ("imagenet", "none"):
+        options.weights = str(Path(options.weights).resolve())
+    return options
+
+
+def say(epoch: dict[str, Any]) -> None:
+    print(describe_epoch(epoch), file=sys.stderr)
+
+
+def row(name: str, figures: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
+    columns = {key: np.array([figure[key] for figure in figures], float) for key in FIGURES}
+    means = {key: round(float(values.mean()), 4) for key, values in columns.items()}
+    spread = {f"{key}_sd": round(float(values.std(ddof=1)), 4) for key, values in columns.items() if len(values) > 1}
+    return {"variant": name, "seeds": len(figures), **means, **spread, "seconds": round(seconds)}
+
+
+def show(table: list[dict[str, Any]]) -> str:
+    lines = [
+        "| Variant | Seeds | Accuracy | Macro-F1 | Tumor alone | Contrast alone | Seconds |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for line in table:
+        cells = [f"{line[key]:.3f}" + (f" ± {line[key + '_sd']:.3f}" if key + "_sd" in line else "") for key in FIGURES]
+        lines.append(f"| {line['variant']} | {line['seeds']} | {' | '.join(cells)} | {line['seconds']} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

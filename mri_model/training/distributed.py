@@ -1,0 +1,146 @@
+"""Several processes, one training: what ``torchrun`` starts agrees here.
+
+Every process takes its share of each batch, the gradients and the batch statistics are those of the whole batch, and
+the first process alone judges, writes and records: the result is that of one process with the same batch size.
+"""
+
+import os
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+T = TypeVar("T")
+
+PATIENCE = timedelta(hours=2)
+"""How long the others wait while the first decodes or judges."""
+
+
+@dataclass(frozen=True)
+class World:
+    """The processes of one training: this one's ``rank`` (from 0) of ``size``."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def is_first(self) -> bool:
+        return self.rank == 0
+
+    def share(self, batch: Any) -> Any:
+        """This process's part of a batch (an array or a tensor, along its first dimension)."""
+        return batch[self.rank :: self.size]
+
+    def total(self, *figures: float) -> list[float]:
+        """The sum of each figure over all processes."""
+        if self.size == 1:
+            return list(figures)
+        sums = torch.tensor(figures, dtype=torch.float64)
+        dist.all_reduce(sums, group=dist.group.WORLD)
+        return sums.tolist()
+
+    def from_first(self, value: T) -> T:
+        """What the first process holds; the others wait for it."""
+        if self.size == 1:
+            return value
+        held = [value]
+        dist.broadcast_object_list(held, src=0)
+        return held[0]
+
+    def wait(self) -> None:
+        self.from_first(None)
+
+    def spread(self, network: nn.Module, device: torch.device) -> nn.Module:
+        """The network as every process trains it: gradients are means over all of them."""
+        if self.size == 1:
+            return network
+        devices = [device.index] if device.type == "cuda" else None
+        return DistributedDataParallel(network, device_ids=devices, broadcast_buffers=False)
+
+
+def is_distributed() -> bool:
+    """Whether ``torchrun`` started this process."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def join_world() -> World:
+    """The processes that ``torchrun`` started, or this one alone. CPU tensors travel by gloo, a GPU's by NCCL."""
+    if not is_distributed():
+        return World()
+    if not dist.is_initialized():
+        backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+        dist.init_process_group(backend, timeout=PATIENCE)
+    return World(dist.get_rank(), dist.get_world_size())
+
+
+def leave_world() -> None:
+    if dist.is_available() and dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def own_device(device: torch.device) -> torch.device:
+    """Each process of a machine takes a GPU of its own."""
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if device.type == "cuda" else device
+
+
+class SumOverAll(torch.autograd.Function):
+    """The sum of a tensor over all processes; each one's gradient is the sum of all theirs."""
+
+    @staticmethod
+    def forward(_: Any, values: torch.Tensor) -> torch.Tensor:  # type: ignore[override]  # wider in torch's stub
+        return summed(values)
+
+    @staticmethod
+    def backward(_: Any, gradient: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        return summed(gradient)
+
+
+def summed(values: torch.Tensor) -> torch.Tensor:
+    held = values.clone()
+    dist.all_reduce(held)
+    return held
+
+
+def over_all(values: torch.Tensor) -> torch.Tensor:
+    return SumOverAll.apply(values)  # type: ignore[no-untyped-call]
+
+
+class SharedBatchNorm(nn.BatchNorm2d):
+    """Batch normalisation by the statistics of all processes' images, on any device; PyTorch's own SyncBatchNorm is for
+    GPUs alone. The same parameters and buffers as BatchNorm2d, the same result on the whole batch, within rounding."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        if not self.training:
+            return super().forward(input)
+        values = input.float()
+        n = torch.full((1,), values.numel() / values.shape[1], device=values.device)
+        sums = over_all(torch.cat([values.sum((0, 2, 3)), n]))
+        mean = sums[:-1] / sums[-1]
+        centred = values - mean.view(1, -1, 1, 1)
+        variance = over_all(centred.square().sum((0, 2, 3))) / sums[-1]
+        self.remember(mean.detach(), (variance * sums[-1] / (sums[-1] - 1)).detach())
+        scale = self.weight * (variance + self.eps).rsqrt()
+        return (centred * scale.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)).to(input.dtype)
+
+    @torch.no_grad()
+    def remember(self, mean: torch.Tensor, variance: torch.Tensor) -> None:
+        momentum = 0.1 if self.momentum is None else self.momentum
+        for buffer, value in ((self.running_mean, mean), (self.running_var, variance)):
+            assert buffer is not None
+            buffer.lerp_(value, momentum)
+        assert self.num_batches_tracked is not None
+        self.num_batches_tracked += 1
+
+
+def share_statistics(network: nn.Module, device: torch.device) -> None:
+    """Make ``network`` normalise its batches over all processes; its state dict keeps its names."""
+    if device.type == "cuda":
+        nn.SyncBatchNorm.convert_sync_batchnorm(network)  # in place, below the module it is given
+        return
+    for module in network.modules():
+        if type(module) is nn.BatchNorm2d:
+            module.__class__ = SharedBatchNorm

@@ -1,0 +1,92 @@
+"""Two processes under torchrun train the same network as one."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from mri_model import api
+from mri_model.settings import Settings
+from mri_model.training.distributed import SharedBatchNorm, World, share_statistics
+from mri_model.training.network import Resnet18
+
+TRAIN = "train --weights none --image-size 32 --epochs 2 --batch-size 30 --precision fp32"
+TORCHRUN = [
+    sys.executable,
+    "-m",
+    "torch.distributed.run",
+    "--standalone",
+    "--nproc-per-node",
+    "2",
+    "-m",
+    "mri_model.cli",
+]
+
+
+def command(home: Path, start: list[str], *options: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "MRI_HOME": str(home), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [*start, *TRAIN.split(), *options], capture_output=True, text=True, env=environment, timeout=300
+    )
+
+
+def only_model(home: Path) -> dict[str, torch.Tensor]:
+    (folder,) = (home / "models").iterdir()
+    assert sorted(file.name for file in folder.iterdir()) == ["history.csv", "model.json", "model.safetensors"]
+    return load_file(folder / "model.safetensors")
+
+
+@pytest.mark.parametrize("recipe", ["report", "modern"])
+def test_two_processes_end_with_the_weights_of_one(phantom: Path, tmp_path: Path, recipe: str) -> None:
+    trained = []
+    for start in ([sys.executable, "-m", "mri_model.cli"], TORCHRUN):
+        settings = Settings(home=tmp_path / str(len(start)))
+        api.ingest(settings, phantom)
+        done = command(settings.root, start, "--recipe", recipe, "--learning-rate", "0.0005")
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("best epoch") == 1
+        assert done.stderr.count("epoch 2: train loss") == 1
+        with api.open_store(settings) as store:
+            assert len(store.query("models")) == 1
+        trained.append(only_model(settings.root))
+    alone, together = trained
+    assert alone.keys() == together.keys()
+    distances = {name: float((alone[name].float() - together[name].float()).norm()) for name in alone}
+    sizes = {name: float(value.float().norm()) for name, value in alone.items()}
+    assert max(distances[name] / (sizes[name] + 1e-3) for name in alone) < 1e-2, distances
+
+
+def test_normalisation_over_one_process_is_batch_normalisation() -> None:
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(6, 3, 32, 32, generator=generator)
+    torch.manual_seed(0)
+    plain = Resnet18(5)
+    shared = Resnet18(5)
+    shared.load_state_dict(plain.state_dict())
+    share_statistics(shared, torch.device("cpu"))
+    assert any(isinstance(module, SharedBatchNorm) for module in shared.modules())
+    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    try:
+        outputs = [network.train()(images) for network in (plain, shared)]
+        for output in outputs:
+            nn.functional.cross_entropy(output, torch.arange(6) % 5).backward()
+    finally:
+        torch.distributed.destroy_process_group()
+    assert torch.allclose(outputs[0], outputs[1], rtol=1e-3, atol=1e-4)
+    for one, other in zip(plain.state_dict().values(), shared.state_dict().values(), strict=True):
+        assert torch.allclose(one.float(), other.float(), rtol=1e-4, atol=1e-5)
+    for one, other in zip(plain.parameters(), shared.parameters(), strict=True):
+        assert one.grad is not None
+        assert other.grad is not None
+        assert torch.allclose(one.grad, other.grad, rtol=1e-2, atol=1e-3 * float(one.grad.norm()))
+
+
+def test_shares_of_a_batch_are_all_of_it() -> None:
+    batch = torch.arange(7)
+    shares = [World(rank, 3).share(batch) for rank in range(3)]
+    assert torch.cat(shares).sort().values.tolist() == batch.tolist()
