@@ -3,13 +3,14 @@
 The command line calls these; the Prefect flows call their parts as tasks.
 """
 
+import logging
 import os
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mri_model.card import read_card, read_history
 from mri_model.data.inventory import Inventory, take_inventory
@@ -179,9 +180,41 @@ def fit(
     def on_step(epoch: int, done: int, total: int) -> None:
         tick(f"epoch {epoch}/{recipe.epochs}", done, total)
 
+    def after_epoch(row: dict[str, Any]) -> None:
+        record_epochs(settings, recipe, manifest, str(chosen))
+        on_epoch(row)
+
     return train_network(
-        manifest, pixels, recipe, settings.models, chosen, on_epoch, on_step, settings.checkpoint_seconds, world
+        manifest, pixels, recipe, settings.models, chosen, after_epoch, on_step, settings.checkpoint_seconds, world
     )
+
+
+def train_series(
+    settings: Settings,
+    recipes: Sequence["Recipe"],
+    manifest_name: str = "latest",
+    device: str = "auto",
+    on_epoch: "OnEpoch" = lambda row: None,
+    tick: Tick = silent,
+) -> tuple[str, list["Evaluation"]]:
+    """Train each recipe and evaluate it on its test split; every model and evaluation is recorded.
+
+    Returns the id that the models share as their sweep (``mri query repeats`` sums it up), and the evaluations.
+    """
+    from mri_model.training.distributed import is_distributed
+
+    if is_distributed():
+        raise UsageError("several trainings in a row run in one process", "start them without torchrun")
+    manifest = find_manifest(settings.manifests, manifest_name)
+    sweep = run_id("series")
+    evaluations = []
+    for recipe in recipes:
+        folder = train(settings, recipe, manifest.digest, device, sweep, on_epoch, tick)
+        started = time.monotonic()
+        evaluation = assess(settings, folder, manifest, "test", device, tick)
+        record_evaluation(settings, folder, manifest, "test", evaluation, time.monotonic() - started)
+        evaluations.append(evaluation)
+    return sweep, evaluations
 
 
 def cross_validate(
@@ -195,50 +228,66 @@ def cross_validate(
 ) -> tuple[str, "Evaluation"]:
     """Grouped cross-validation: one model a fold, each tested on the images that it and its validation never saw.
 
-    Returns the id that the fold's models share as their sweep, and the evaluation of all folds' predictions together.
-    Each fold's own evaluation is recorded with its model.
+    Returns the folds' sweep (see ``train_series``), and the evaluation of all their predictions together.
     """
     from mri_model.evaluation.evaluate import pool
-    from mri_model.training.distributed import is_distributed
 
-    if is_distributed():
-        raise UsageError("a cross-validation runs in one process", "start it without torchrun")
+    recipes = [replace(recipe, protocol="grouped", folds=folds, fold=fold) for fold in range(1, folds + 1)]
+    sweep, evaluations = train_series(settings, recipes, manifest_name, device, on_epoch, tick)
     manifest = find_manifest(settings.manifests, manifest_name)
-    sweep = run_id("folds")
-    parts = []
-    for fold in range(1, folds + 1):
-        of_fold = replace(recipe, protocol="grouped", folds=folds, fold=fold)
-        folder = train(settings, of_fold, manifest.digest, device, sweep, on_epoch, tick)
-        started = time.monotonic()
-        outcome = assess(settings, folder, manifest, "test", device, tick)
-        record_evaluation(settings, folder, manifest, "test", outcome, time.monotonic() - started)
-        parts.append(outcome)
-    return sweep, pool([part.answers for part in parts], manifest)
+    return sweep, pool([evaluation.answers for evaluation in evaluations], manifest)
 
 
 def record_model(settings: Settings, folder: Path, sweep: str = "") -> None:
-    """Write a model's row and its epochs; the data set is null where this database does not know it."""
+    """Write a trained model's row and its epochs."""
     card = read_card(folder)
-    metrics, recipe = card["metrics"], card["recipe"]
-    row = {
-        "id": card["id"],
-        "sweep_id": sweep or card["id"],
-        "protocol": card["protocol"],
-        "image_size": card["preprocessing"]["size"],
+    with open_store(settings) as store:
+        store.record_model(model_row(store, card, folder, sweep), read_history(folder))
+
+
+def record_epochs(settings: Settings, recipe: "Recipe", manifest: Manifest, device: str) -> None:
+    """Write the row of a model in training and its epochs so far. A database that is away stops no training: all of it
+    is written again when the training is done."""
+    folder = settings.models / recipe.model_id(manifest.digest)
+    history = read_history(folder)
+    facts = {
+        "id": folder.name,
+        "manifest": manifest.digest,
+        "protocol": recipe.protocol,
+        "preprocessing": asdict(recipe.preprocessing),
+        "recipe": recipe.as_dict(),
+        "metrics": history.iloc[int(history["val_f1"].argmax())].to_dict(),
+        "epochs": len(history),
+        "device": device,
+        "seconds": float(history["seconds"].sum()),
+    }
+    try:
+        with open_store(settings) as store:
+            store.record_model({**model_row(store, facts, folder), "status": "training"}, history)
+    except MriError as error:
+        logging.getLogger(__name__).warning("epoch %d is not in the database yet: %s", len(history), error)
+
+
+def model_row(store: "Store", facts: Mapping[str, Any], folder: Path, sweep: str = "") -> dict[str, Any]:
+    """A row of ``model`` from a card; the data set is null where this database does not know it."""
+    metrics, recipe = facts["metrics"], facts["recipe"]
+    return {
+        "id": facts["id"],
+        "dataset_digest": facts["manifest"] if store.knows_dataset(facts["manifest"]) else None,
+        "sweep_id": sweep or facts["id"],
+        "protocol": facts["protocol"],
+        "image_size": facts["preprocessing"]["size"],
         "batch_size": recipe["batch_size"],
-        "epochs": card["epochs"],
-        "best_epoch": metrics["epoch"],
+        "epochs": facts["epochs"],
+        "best_epoch": int(metrics["epoch"]),
         **{name: metrics[name] for name in ("train_accuracy", "val_accuracy", "val_precision", "val_recall", "val_f1")},
         "weights": recipe["weights"],
-        "device": card["device"],
-        "seconds": card["seconds"],
+        "device": facts["device"],
+        "seconds": facts["seconds"],
         "created_at": datetime.now(UTC),
         "path": str(folder),
         "recipe": recipe,
     }
-    with open_store(settings) as store:
-        digest = card["manifest"] if store.knows_dataset(card["manifest"]) else None
-        store.record_model({**row, "dataset_digest": digest}, read_history(folder))
 
 
 def find_model(settings: Settings, name: str = "latest") -> Path:

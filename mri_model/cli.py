@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -51,6 +52,7 @@ Precision = Annotated[str | None, typer.Option(help="auto, fp32 or bf16. Default
 Deterministic = Annotated[bool, typer.Option("--deterministic", help="A GPU repeats to the bit, more slowly.")]
 RecipeName = Annotated[str, typer.Option("--recipe", help="modern, or report: exactly the report's.")]
 Folds = Annotated[int, typer.Option(min=0, help="Grouped cross-validation: train and test this many times.")]
+Seeds = Annotated[int, typer.Option(min=1, help="Train and test with this many seeds, from --seed on.")]
 Protocol = Annotated[str, typer.Option(help="random (the report's) or grouped (near copies kept on one side).")]
 Weights = Annotated[str, typer.Option(help="imagenet, none, or a state dict's path. Default: MRI_WEIGHTS or imagenet.")]
 ManifestName = Annotated[str, typer.Option("--manifest", help="latest, a digest, or a manifest folder.")]
@@ -129,6 +131,7 @@ def train(
     weights: Weights = "",
     protocol: Protocol = "random",
     folds: Folds = 0,
+    seeds: Seeds = 1,
     seed: Seed = 0,
     device: Device = "auto",
     as_json: Json = False,
@@ -137,8 +140,10 @@ def train(
     from mri_model import api
     from mri_model.card import read_card
     from mri_model.meter import metered
-    from mri_model.summary import ALREADY_TRAINED, describe_epoch, describe_evaluation, describe_model
+    from mri_model.summary import ALREADY_TRAINED, describe_epoch, describe_evaluation, describe_model, describe_series
 
+    if folds and seeds > 1:
+        raise typer.BadParameter("folds with one seed, or seeds with one split: give --folds or --seeds")
     chosen = make_recipe(
         weights,
         recipe,
@@ -161,6 +166,14 @@ def train(
         n_epochs += 1
         say(describe_epoch(row), as_json)
 
+    if seeds > 1:
+        recipes = [replace(chosen, seed=seed + number) for number in range(seeds)]
+        with metered(as_json) as tick:
+            sweep, evaluations = api.train_series(settings(), recipes, manifest, device, on_epoch, tick)
+        overall = [evaluation.overall for evaluation in evaluations]
+        facts = {"sweep": sweep, "seeds": [recipe.seed for recipe in recipes], "evaluations": overall}
+        answer(as_json, facts, describe_series(sweep, overall))
+        return
     if folds:
         with metered(as_json) as tick:
             sweep, evaluation = api.cross_validate(settings(), chosen, folds, manifest, device, on_epoch, tick)

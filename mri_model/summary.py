@@ -1,7 +1,8 @@
 """What people read at the end of a command."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -99,6 +100,16 @@ def describe_evaluation(evaluation_id: str, evaluation: "Evaluation") -> str:
         f"evaluation  {evaluation_id}    (per class: mri query report-table-5)",
     ]
     return "\n".join(lines)
+
+
+def describe_series(sweep: str, overall: Sequence[Mapping[str, Any]]) -> str:
+    """Mean ± standard deviation over models that differ by their seed."""
+    lines = [
+        f"{name} {mean(values):.3f} ± {stdev(values):.3f} ({min(values):.3f} to {max(values):.3f})"
+        for name, key in (("accuracy", "accuracy"), ("macro-F1", "macro_f1"), ("tumor alone", "tumor_accuracy"))
+        if None not in (values := [row[key] for row in overall])
+    ]
+    return "\n".join([*lines, f"{len(overall)} models  {sweep}    (each of them: mri query evaluations)"])
 
 
 def with_interval(name: str, key: str, overall: Mapping[str, Any]) -> str:

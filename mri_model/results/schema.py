@@ -93,9 +93,10 @@ def _moment(name: str, *, null: bool = False) -> Column[Any]:
     return Column(name, UtcDateTime, nullable=null)
 
 
-def _one_of(name: str, *values: str) -> Column[Any]:
+def _one_of(name: str, *values: str, default: str | None = None) -> Column[Any]:
     allowed = ", ".join(f"'{value}'" for value in values)
-    return Column(name, TEXT, CheckConstraint(f"{name} IN ({allowed})", name=name), nullable=False)
+    check = CheckConstraint(f"{name} IN ({allowed})", name=name)
+    return Column(name, TEXT, check, nullable=False, default=default, server_default=default)
 
 
 dataset = Table(
@@ -151,6 +152,7 @@ model = Table(
     _number("seconds"),
     _moment("created_at"),
     _text("path"),
+    _one_of("status", "training", "trained", default="trained"),
     Column("recipe", JSON(none_as_null=True), nullable=False),
 )
 

@@ -73,16 +73,20 @@ class Store:
             _replace(connection, schema.confusion, confusion, evaluation_id=row["id"])
 
     def latest_model(self) -> str | None:
-        """Id of the most recently created model."""
+        """Id of the most recently created model, of those that are trained."""
         newest_first = schema.model.c.created_at.desc(), schema.model.c.id.desc()
         with self._reading() as connection:
-            return connection.scalar(select(schema.model.c.id).order_by(*newest_first).limit(1))
+            trained = select(schema.model.c.id).where(schema.model.c.status == "trained")
+            return connection.scalar(trained.order_by(*newest_first).limit(1))
 
     def knows_dataset(self, digest: str) -> bool:
         return self._knows(schema.dataset.c.digest, digest)
 
     def knows_model(self, model_id: str) -> bool:
-        return self._knows(schema.model.c.id, model_id)
+        """Whether the model is recorded as trained."""
+        with self._reading() as connection:
+            status = select(schema.model.c.status).where(schema.model.c.id == model_id)
+            return connection.scalar(status) == "trained"
 
     def start_scoring_run(self, row: Row) -> None:
         """Record that a scoring run began; ``finish_scoring_run`` closes it."""

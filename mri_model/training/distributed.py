@@ -91,11 +91,11 @@ class SumOverAll(torch.autograd.Function):
     """The sum of a tensor over all processes; each one's gradient is the sum of all theirs."""
 
     @staticmethod
-    def forward(_: Any, values: torch.Tensor) -> torch.Tensor:  # type: ignore[override]  # wider in torch's stub
+    def forward(_: Any, values: torch.Tensor) -> torch.Tensor:
         return summed(values)
 
     @staticmethod
-    def backward(_: Any, gradient: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+    def backward(_: Any, gradient: torch.Tensor) -> torch.Tensor:
         return summed(gradient)
 
 
@@ -106,7 +106,7 @@ def summed(values: torch.Tensor) -> torch.Tensor:
 
 
 def over_all(values: torch.Tensor) -> torch.Tensor:
-    return SumOverAll.apply(values)  # type: ignore[no-untyped-call]
+    return SumOverAll.apply(values)
 
 
 class SharedBatchNorm(nn.BatchNorm2d):

@@ -17,9 +17,10 @@ from mri_model.data.manifest import Manifest
 from mri_model.data.pixels import PixelStore, ResidentPixels, nearest_pixels
 from mri_model.errors import MriError
 from mri_model.evaluation.metrics import summarise
-from mri_model.files import atomic, sole_writer
+from mri_model.files import atomic, sole_writer, write_text
 from mri_model.model import write_model
 from mri_model.prediction import predict
+from mri_model.report.curves import learning_curves
 from mri_model.training.augment import augment, draw
 from mri_model.training.batch import base_batch_size, choose_precision, first_batch_size
 from mri_model.training.checkpoint import NAME, Progress, load_checkpoint, save_checkpoint
@@ -267,5 +268,7 @@ def judge(network: nn.Module, pixels: PixelStore, side: Side, recipe: Recipe, de
 
 
 def write_history(folder: Path, progress: Progress) -> None:
+    """``history.csv``, and its picture ``curves.svg``."""
     with atomic(folder / "history.csv") as temporary:
         pd.DataFrame(progress.history).to_csv(temporary, index=False)
+    write_text(folder / "curves.svg", learning_curves(progress.history))

@@ -2,6 +2,7 @@
 SELECT
     created_at,
     id,
+    status,
     protocol,
     image_size,
     epochs,

@@ -10,5 +10,7 @@ SELECT
     ROUND(CAST(val_recall + 1e-9 AS NUMERIC), 2) AS "avg recall",
     ROUND(CAST(val_f1 + 1e-9 AS NUMERIC), 2) AS "avg F1"
 FROM model
-WHERE sweep_id = (SELECT sweep_id FROM model ORDER BY created_at DESC, id DESC LIMIT 1)
+WHERE
+    status = 'trained'
+    AND sweep_id = (SELECT sweep_id FROM model WHERE status = 'trained' ORDER BY created_at DESC, id DESC LIMIT 1)
 ORDER BY image_size, created_at, id

@@ -126,6 +126,7 @@ def model(**changes: Any) -> dict[str, Any]:
         "device": "cpu",
         "seconds": 61.5,
         "created_at": START,
+        "status": "trained",
         "path": "models/m1",
         "recipe": {"lr": 0.01, "steps": [1, 2], "name": "report"},
     }

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, create_engine, inspect, make_url
+from sqlalchemy import Column, Engine, MetaData, Table, create_engine, inspect, make_url
 
 from mri_model.errors import MriError
 from mri_model.results import database, schema
@@ -99,31 +99,38 @@ def test_views_follow_their_files(url: str, tmp_path: Path, monkeypatch: pytest.
         assert set(inspect(store._engine).get_view_names()) == set(ours)
 
 
-def test_an_evaluation_of_the_first_schema_survives_the_upgrade(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("revision", ["0001", "0002"])
+def test_rows_of_an_earlier_schema_survive_the_upgrade(
+    url: str, monkeypatch: pytest.MonkeyPatch, revision: str
+) -> None:
     parsed = database.parse(url)
     database._make_room(parsed)
     engine = create_engine(parsed)
+    rows = {"dataset": samples.dataset(), "model": samples.model(), "evaluation": samples.evaluation()}
     with engine.begin() as connection, monkeypatch.context() as then:
-        then.setattr(database, "migrate", partial(database.migrate, revision="0001"))
-        database._rebuild(connection)  # with its views, which stand in a migration's way
-        for table, row in (
-            ("dataset", samples.dataset()),
-            ("model", samples.model()),
-            ("evaluation", samples.evaluation()),
-        ):
-            connection.execute(schema.metadata.tables[table].insert().values(row))
+        then.setattr(database, "migrate", partial(database.migrate, revision=revision))
+        # a view stands in a migration's way
+        then.setattr(database, "view_sources", lambda: {"report_table_4": "SELECT * FROM model"})
+        database._rebuild(connection)
+        for name, row in rows.items():
+            there = [column["name"] for column in inspect(connection).get_columns(name)]
+            columns = [column for column in schema.metadata.tables[name].columns if column.name in there]
+            old = Table(name, MetaData(), *(Column(column.name, column.type) for column in columns))
+            connection.execute(old.insert().values({key: value for key, value in row.items() if key in there}))
     engine.dispose()
     with Store.open(url) as store, store._engine.connect() as connection:
-        kept = connection.execute(schema.evaluation.select()).one()._asdict()
-        assert kept == samples.evaluation() | dict.fromkeys(samples.NOT_SAID_BEFORE)
+        kept = {name: connection.execute(schema.metadata.tables[name].select()).one()._asdict() for name in rows}
+        assert kept["evaluation"] == samples.evaluation() | dict.fromkeys(samples.NOT_SAID_BEFORE)
+        assert kept["model"] == samples.model() | {"status": "trained"}
         assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []
         assert store.query("report-table-4").iloc[0, 1] == 0.84
+        assert store.latest_model() == "m1"
 
 
 def test_a_newer_schema_is_refused(url: str) -> None:
     with Store.open(url) as store:
         execute(store, "UPDATE alembic_version SET version_num = '9999'")
-    with pytest.raises(MriError, match="schema 9999; this version knows none newer than 0002") as caught:
+    with pytest.raises(MriError, match="schema 9999; this version knows none newer than 0003") as caught:
         Store.open(url)
     assert "newer version" in caught.value.hint
 

@@ -8,7 +8,7 @@ from mri_model.errors import MriError
 from mri_model.results.store import Store, questions
 from tests.results import result_samples as samples
 
-QUERIES = {"worst-classes", "confusions", "evaluations", "models", "scored-runs", "predictions"}
+QUERIES = {"epochs", "repeats", "worst-classes", "confusions", "evaluations", "models", "scored-runs", "predictions"}
 
 
 def record_report(store: Store) -> None:

@@ -37,7 +37,12 @@ def command(home: Path, start: list[str], *options: str) -> subprocess.Completed
 
 def only_model(home: Path) -> dict[str, torch.Tensor]:
     (folder,) = (home / "models").iterdir()
-    assert sorted(file.name for file in folder.iterdir()) == ["history.csv", "model.json", "model.safetensors"]
+    assert sorted(file.name for file in folder.iterdir()) == [
+        "curves.svg",
+        "history.csv",
+        "model.json",
+        "model.safetensors",
+    ]
     return load_file(folder / "model.safetensors")
 
 
