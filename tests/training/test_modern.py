@@ -130,7 +130,7 @@ def test_two_processes_do_not_train_one_model_at_once(manifest: Manifest, pixels
             train(manifest, pixels, QUICK_MODERN, tmp_path, CPU)
 
     folder = train(manifest, pixels, QUICK_MODERN, tmp_path, CPU, on_epoch=second)
-    assert sorted(file.name for file in folder.iterdir()) == ["history.csv", "model.json", "model.safetensors"]
+    assert sorted(file.name for file in folder.iterdir()) == ["curves.svg", "history.csv", "model.json", "model.safetensors"]
 
 
 def test_a_batch_left_to_the_device_is_halved_until_it_fits(

@@ -33,7 +33,7 @@ def pixels(manifest: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Pixe
 
 def test_a_model_folder_describes_itself(manifest: Manifest, pixels: PixelStore, tmp_path: Path) -> None:
     folder = train(manifest, pixels, QUICK, tmp_path, CPU)
-    assert sorted(file.name for file in folder.iterdir()) == ["history.csv", "model.json", "model.safetensors"]
+    assert sorted(file.name for file in folder.iterdir()) == ["curves.svg", "history.csv", "model.json", "model.safetensors"]
     card = read_card(folder)
     assert card["classes"] == list(manifest.classes)
     assert card["manifest"] == manifest.digest
