@@ -39,7 +39,7 @@ Epochs = Annotated[int, typer.Option(min=1)]
 LearningRate = Annotated[float, typer.Option()]
 Momentum = Annotated[float, typer.Option()]
 OwnEpochs = Annotated[int | None, typer.Option(min=1, help="Default: the recipe's.")]
-OwnSize = Annotated[int | None, typer.Option(help="Pixels square. Default: the recipe's (report 100, modern 128).")]
+OwnSize = Annotated[int | None, typer.Option(help="Pixels square. Default: the recipe's (report 100, modern 160).")]
 OwnBatchSize = Annotated[
     int | None,
     typer.Option(min=0, help="0 has it found (modern), or takes the report's 50, 25, 15 at 100, 256, 630 pixels."),

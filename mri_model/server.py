@@ -205,7 +205,11 @@ def _start_server_on(state: _State, port: int) -> None:
     database = f"sqlite+aiosqlite:///{state.folder / 'prefect.db'}"
     write_json(state.folder / "last-url.json", api_url)
     command = _prefect("server", "start", "--host", "127.0.0.1", "--port", str(port))
-    variables = environment(state.settings, api_url) | {"PREFECT_SERVER_DATABASE_CONNECTION_URL": database}
+    variables = environment(state.settings, api_url) | {
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": database,
+        # In memory, Prefect's default, a server that ends forgets who held the gpu slot, and never frees it.
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+    }
     state.start("server", command, variables, api_url)
     # Somebody else's server could have taken the port and answer in its place.
     state.wait("server", lambda: listens(state.process("server"), port) and _answers(api_url), START_SECONDS)

@@ -17,6 +17,9 @@ from mri_model.training.recipe import Recipe
 from tasks.artifacts import show_table, shown_progress
 from tasks.states import worth_a_retry
 
+GPU_LEASE_SECONDS = 60
+"""How long a dead process can hold the slot (Prefect's shortest lease); a living one renews it."""
+
 
 @task(name="open manifest", cache_policy=NO_CACHE)
 def open_manifest(name: str) -> Manifest:
@@ -41,7 +44,7 @@ def fit(recipe: Recipe, manifest: Manifest, device: str) -> Path:
         n_epochs += 1
         logger.info(describe_epoch(row))
 
-    with concurrency("gpu", occupy=1), shown_progress("training-progress") as tick:
+    with concurrency("gpu", occupy=1, lease_duration=GPU_LEASE_SECONDS), shown_progress("training-progress") as tick:
         folder = api.fit(Settings(), recipe, manifest, device, on_epoch, tick)
     if not n_epochs:
         logger.info(ALREADY_TRAINED)

@@ -16,6 +16,7 @@ from mri_model.training.recipe import Recipe
 
 _numbers = itertools.count()
 
+MODEL_FOLDER = ["curves.svg", "history.csv", "model.json", "model.safetensors"]
 QUICK = Recipe(image_size=32, batch_size=32, epochs=2, learning_rate=0.05, momentum=0.9, weights="none")
 
 

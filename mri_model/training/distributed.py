@@ -4,6 +4,7 @@ Every process takes its share of each batch, the gradients and the batch statist
 the first process alone judges, writes and records: the result is that of one process with the same batch size.
 """
 
+import atexit
 import os
 from dataclasses import dataclass
 from datetime import timedelta
@@ -74,12 +75,8 @@ def join_world() -> World:
     if not dist.is_initialized():
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         dist.init_process_group(backend, timeout=PATIENCE)
+        atexit.register(dist.destroy_process_group)
     return World(dist.get_rank(), dist.get_world_size())
-
-
-def leave_world() -> None:
-    if dist.is_available() and dist.is_initialized():
-        dist.destroy_process_group()
 
 
 def own_device(device: torch.device) -> torch.device:

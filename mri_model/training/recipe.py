@@ -111,7 +111,7 @@ class Recipe:
 
 MODERN: dict[str, Any] = {
     "name": "modern",
-    "image_size": 128,
+    "image_size": 160,
     "epochs": 15,
     "optimizer": "adamw",
     "learning_rate": 5e-4,

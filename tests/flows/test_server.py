@@ -68,8 +68,8 @@ def run_deployment(running: server.Running, name: str, *options: str) -> str:
     return done.stdout
 
 
-def await_that(holds: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 60
+def await_that(holds: Callable[[], Any], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.5)
@@ -124,6 +124,54 @@ def test_a_deployed_training_completes_and_its_rows_are_in_the_database(
     assert "learning-curve" in {artifact["key"] for artifact in artifacts}
     logs = call(running, "logs/filter", {"logs": {"flow_run_id": {"any_": [run["id"]]}}})
     assert sum("epoch" in line["message"] for line in logs) >= 2
+
+
+def kill_all(home: Path) -> None:
+    """Worker, flow runs and server at once, without a word."""
+    found = with_variable(server.MARK, str(home / "prefect"))
+    main = Background(home / "prefect").process("server")
+    assert main
+    found += [main, *main.children(recursive=True)]
+    for process in found:
+        process.kill()
+    psutil.wait_procs(found, timeout=10)
+
+
+def train_slowly(*, watch: bool) -> list[str]:
+    chosen = ["weights=none", "image_size=64", "batch_size=8", "epochs=6", "device=cpu", "seed=7"]
+    return ["--watch"] * watch + [part for parameter in chosen for part in ("-p", parameter)]
+
+
+@pytest.mark.server
+def test_a_training_killed_with_its_server_frees_the_gpu_slot_and_goes_on_when_run_again(
+    tmp_path: Path, phantom: Path
+) -> None:
+    own = Settings(home=tmp_path)
+    api.ingest(own, phantom)
+
+    def slots(running: server.Running) -> int:
+        return int(call(running, "v2/concurrency_limits/gpu")["active_slots"])
+
+    def epochs() -> list[str]:
+        return [line for file in own.models.glob("*/history.csv") for line in file.read_text().splitlines()[1:]]
+
+    try:
+        first = server.up(own, say)
+        run_deployment(first, "train-mri", *train_slowly(watch=False))
+        await_that(epochs)
+        before = epochs()
+        assert slots(first) == 1
+        kill_all(own.root)
+        assert len(before) < 6
+
+        again = server.up(own, say)
+        await_that(lambda: slots(again) == 0, seconds=150)
+        assert "Completed" in run_deployment(again, "train-mri", *train_slowly(watch=True))
+        assert epochs()[: len(before)] == before
+        assert len(epochs()) == 6
+        assert slots(again) == 0
+    finally:
+        server.down(own, say)
 
 
 @pytest.mark.server

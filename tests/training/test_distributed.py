@@ -14,6 +14,7 @@ from mri_model import api
 from mri_model.settings import Settings
 from mri_model.training.distributed import SharedBatchNorm, World, share_statistics
 from mri_model.training.network import Resnet18
+from tests.conftest import MODEL_FOLDER
 
 TRAIN = "train --weights none --image-size 32 --epochs 2 --batch-size 30 --precision fp32"
 TORCHRUN = [
@@ -37,12 +38,7 @@ def command(home: Path, start: list[str], *options: str) -> subprocess.Completed
 
 def only_model(home: Path) -> dict[str, torch.Tensor]:
     (folder,) = (home / "models").iterdir()
-    assert sorted(file.name for file in folder.iterdir()) == [
-        "curves.svg",
-        "history.csv",
-        "model.json",
-        "model.safetensors",
-    ]
+    assert sorted(file.name for file in folder.iterdir()) == MODEL_FOLDER
     return load_file(folder / "model.safetensors")
 
 
