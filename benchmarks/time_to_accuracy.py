@@ -3,10 +3,10 @@
     MRI_HOME=… python benchmarks/time_to_accuracy.py --weights resnet18.pth [--size 96] [--epochs 5] [--json]
 
 Ours is run whole: decoding and packing the images, every epoch with its validation, then the test split, which says
-whether the accuracy was reached. The report's recipe at 630 pixels takes an hour an epoch and more on a CPU, so some of
-its steps are timed (``cv2.imread`` and ``cv2.resize`` an image, fp32, batch 15) and multiplied: by the steps of an epoch
-and by 5 epochs, the fewest the report names. Its validation is not counted. Needs an ingested manifest (``mri ingest
-DATA``) and a machine that does nothing else.
+whether the accuracy was reached. The report's recipe at 630 pixels takes an hour an epoch and more on a CPU, so some
+of its steps are timed (``cv2.imread`` and ``cv2.resize`` an image, fp32, batch 15) and multiplied: by the steps of an
+epoch and by 5 epochs, the fewest the report names. Its validation is not counted. Needs an ingested manifest (``mri
+ingest DATA``) and a machine that does nothing else.
 """
 
 import argparse
