@@ -59,5 +59,5 @@ def record_model(folder: Path, sweep: str) -> None:
 @task(name="show training", cache_policy=NO_CACHE)
 def show_training(folder: Path) -> None:
     card = read_card(folder)
-    show_table("learning-curve", read_history(folder), f"Epochs of {card['id']}")
+    show_table("learning-curve", read_history(folder), f"Epochs of {card['id']}; as a picture: {folder / 'curves.svg'}")
     get_run_logger().info(describe_model(card, folder))
