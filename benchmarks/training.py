@@ -330,15 +330,15 @@ def plain_step(network: nn.Module, optimizer: torch.optim.Optimizer, device: str
     return step
 
 
-def our_row(plan: Plan, augmented: bool = False) -> tuple[Iterator[Batch], Step]:
-    return our_batches(plan, augmented), our_step(plan)
+def our_row(plan: Plan, flip: bool = False) -> tuple[Iterator[Batch], Step]:
+    return our_batches(plan, flip), our_step(plan)
 
 
-def our_augmented_row(plan: Plan) -> tuple[Iterator[Batch], Step]:
-    return our_row(plan, augmented=True)
+def our_flipped_row(plan: Plan) -> tuple[Iterator[Batch], Step]:
+    return our_row(plan, flip=True)
 
 
-def our_batches(plan: Plan, augmented: bool) -> Iterator[Batch]:
+def our_batches(plan: Plan, flip: bool) -> Iterator[Batch]:
     """Batches off the memory-mapped store, in a new order each epoch; each is whole."""
     from mri_model.data.pixels import open_pixels
     from mri_model.preprocessing import Preprocessing
@@ -346,7 +346,7 @@ def our_batches(plan: Plan, augmented: bool) -> Iterator[Batch]:
     store, preprocessing, device = open_pixels(Path(plan["pixels"])), Preprocessing(plan["size"]), plan["device"]
     positions, targets = np.array(plan["positions"]), np.array(plan["targets"], np.int64)
     order = np.random.default_rng(0)
-    generator = torch.Generator().manual_seed(0) if augmented else None
+    generator = torch.Generator().manual_seed(0) if flip else None
     while True:
         shuffled = order.permutation(len(positions))
         for start in range(0, len(shuffled) - plan["batch_size"] + 1, plan["batch_size"]):
@@ -362,12 +362,12 @@ def our_batch(
     device: str,
     generator: torch.Generator | None = None,
 ) -> torch.Tensor:
-    """What the network is given, on its device; augmented where there is a generator. Follows ``loop.take_step``."""
+    """What the network is given, on its device; half of it mirrored where there is a generator. See ``loop.take_step``."""
     images = store.batch(positions).to(device)
     if generator is not None:
-        from mri_model.training.augment import augment, draw
+        from mri_model.training.augment import draw, mirror
 
-        images = augment(images, draw(len(positions), generator), images.shape[-1])
+        images = mirror(images, draw(len(positions), generator))
     return preprocessing.normalise(images)
 
 
@@ -424,7 +424,7 @@ ROWS: dict[str, Callable[[Plan], tuple[Iterator[Batch], Step]]] = {
     "report, workers": report_workers_row,
     "timm": timm_row,
     "ours": our_row,
-    "ours, augmented": our_augmented_row,
+    "ours, flips": our_flipped_row,
     ALONE: alone_row,
 }
 

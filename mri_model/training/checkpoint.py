@@ -23,7 +23,7 @@ class Progress:
 
     ``history``: the epochs done, rows of ``history.csv``. ``best``: the weights of the best of them by validation
     macro-F1. Of the epoch under way: the ``steps`` taken, the sums of loss and of correct answers over the ``images``
-    seen, the ``seconds`` spent. Order and augmentation are drawn from (seed, epoch, step), so no generator is kept.
+    seen, the ``seconds`` spent. Order and mirror images are drawn from (seed, epoch, step), so no generator is kept.
     """
 
     batch_size: int

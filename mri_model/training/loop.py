@@ -21,7 +21,7 @@ from mri_model.files import atomic, sole_writer, write_text
 from mri_model.model import write_model
 from mri_model.prediction import predict
 from mri_model.report.curves import learning_curves
-from mri_model.training.augment import augment, draw
+from mri_model.training.augment import draw, mirror
 from mri_model.training.batch import base_batch_size, choose_precision, first_batch_size
 from mri_model.training.checkpoint import NAME, Progress, load_checkpoint, save_checkpoint
 from mri_model.training.distributed import World, share_statistics
@@ -219,9 +219,8 @@ class Training:
             group["lr"] = rate
         own = world.share(chosen)
         images = self.near.batch(side.positions[own]).to(self.device)
-        if self.recipe.augment:
-            draws = world.share(draw(len(chosen), self.generator()))
-            images = augment(images, draws, self.recipe.size_in(progress.epoch))
+        if self.recipe.flip:
+            images = mirror(images, world.share(draw(len(chosen), self.generator())))
         targets = torch.from_numpy(side.targets[own]).to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=progress.precision == "bf16"):
             logits = self.spread(self.recipe.preprocessing.normalise(images))
@@ -236,7 +235,7 @@ class Training:
         progress.images += len(chosen)
 
     def generator(self) -> torch.Generator:
-        """Drawn anew for each step from (seed, epoch, step), so that a resumed training augments alike."""
+        """Drawn anew for each step from (seed, epoch, step), so that a resumed training draws alike."""
         seeds = np.random.SeedSequence([self.recipe.seed, self.progress.epoch, self.progress.steps])
         return torch.Generator().manual_seed(int(seeds.generate_state(1, np.uint64)[0] >> 1))
 

@@ -13,9 +13,6 @@ from mri_model.preprocessing import Preprocessing
 OPTIMIZERS = ("sgd", "adamw")
 SCHEDULES = ("constant", "one-cycle")
 PRECISIONS = ("auto", "fp32", "bf16")
-GROWTH = 0.7
-GRAIN = 16
-"""Growing images go through sizes that differ by this many pixels."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +23,9 @@ class Recipe:
     ``MODERN`` is the other recipe. ``weights``: ``imagenet``, ``none`` or a state dict's path. ``batch_size`` 0 takes
     the recipe's own (``report``: by image size; ``modern``: see ``batch.py``). ``weight_decay`` leaves normalisation
     layers and biases alone. ``structure`` weighs the loss of tumor alone and contrast alone beside the class's.
-    ``start_size``: the pixels that augmented images begin with, to grow to ``image_size`` over the first ``GROWTH`` of
-    the epochs; 0 for all of them from the first. ``deterministic`` forbids a GPU what it cannot repeat to the bit (a
-    CPU always can). ``fold``/``folds``: train on fold number ``fold`` (from 1) of grouped cross-validation; 0 for the
-    protocol's split.
+    ``flip`` mirrors half of the training images, ``flip_average`` predicts from an image and its mirror image.
+    ``deterministic`` forbids a GPU what it cannot repeat to the bit (a CPU always can). ``fold``/``folds``: train on
+    fold number ``fold`` (from 1) of grouped cross-validation; 0 for the protocol's split.
     """
 
     name: str = "report"
@@ -43,8 +39,7 @@ class Recipe:
     schedule: str = "constant"
     label_smoothing: float = 0.0
     structure: float = 0.0
-    augment: bool = False
-    start_size: int = 0
+    flip: bool = False
     flip_average: bool = False
     precision: str = "fp32"
     deterministic: bool = False
@@ -75,11 +70,6 @@ class Recipe:
         require(self.weight_decay >= 0, f"weight decay {self.weight_decay} is negative", "use 0 or more")
         require(0 <= self.label_smoothing < 1, f"label smoothing {self.label_smoothing} is out of range", "use 0 to 1")
         require(self.structure >= 0, f"structure weight {self.structure} is negative", "use 0 or more")
-        require(
-            self.start_size == 0 or (self.augment and 32 <= self.start_size <= self.image_size),
-            f"images cannot grow from {self.start_size} to {self.image_size} pixels",
-            "use 32 up to the image size, with augmentation; or 0",
-        )
         require(self.seed >= 0, f"seed {self.seed} is negative", "use 0 or more")
         require(self.folds == 0 or self.folds >= 3, f"{self.folds} folds are too few", "use 3 or more, or 0 for none")
         require(
@@ -92,12 +82,6 @@ class Recipe:
     @property
     def preprocessing(self) -> Preprocessing:
         return Preprocessing(self.image_size, self.resize)  # type: ignore[arg-type]  # checked where it is built
-
-    def size_in(self, epoch: int) -> int:
-        """Pixels of the augmented training images in an epoch (from 1)."""
-        grown = min(1.0, (epoch - 1) / max(1.0, GROWTH * (self.epochs - 1)))
-        size = self.start_size + grown * (self.image_size - self.start_size)
-        return self.image_size if not self.start_size or grown == 1 else int(size // GRAIN * GRAIN)
 
     def model_id(self, manifest_digest: str) -> str:
         """The same recipe on the same manifest has the same name, wherever the weights file lies."""
@@ -112,14 +96,14 @@ class Recipe:
 MODERN: dict[str, Any] = {
     "name": "modern",
     "image_size": 160,
-    "epochs": 15,
+    "epochs": 10,
     "optimizer": "adamw",
     "learning_rate": 5e-4,
     "momentum": 0.9,
     "weight_decay": 0.05,
     "schedule": "one-cycle",
     "label_smoothing": 0.1,
-    "augment": True,
+    "flip": True,
     "flip_average": True,
     "precision": "auto",
     "resize": "area",
