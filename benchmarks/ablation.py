@@ -1,4 +1,4 @@
-"""The modern recipe with one ingredient changed at a time, judged on validation alone, on several seeds.
+"""The modern recipe with one ingredient changed at a time, validated on validation alone, on several seeds.
 
     MRI_HOME=… python benchmarks/ablation.py --weights resnet18.pth [--only modern,sgd] [--protocol grouped]
 
@@ -17,11 +17,11 @@ import numpy as np
 import torch
 
 from mri_model import api
-from mri_model.card import read_card
 from mri_model.data.manifest import find_manifest
-from mri_model.meter import metered
+from mri_model.models.metadata import read_metadata
+from mri_model.progress import show_progress
+from mri_model.report.text import describe_epoch
 from mri_model.settings import Settings
-from mri_model.summary import describe_epoch
 from mri_model.training.recipe import MODERN, make_recipe
 
 SGD = {"optimizer": "sgd", "learning_rate": 0.02, "weight_decay": 5e-4}
@@ -34,8 +34,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no decay": {"weight_decay": 0.0},
     "no smoothing": {"label_smoothing": 0.0},
     "no flips": {"flip": False},
-    "no flip averaging": {"flip_average": False},
-    "structure 0.3": {"structure": 0.3},
+    "no flip averaging": {"tta_hflip": False},
+    "aux_loss_weight 0.3": {"aux_loss_weight": 0.3},
     "constant rate": {"schedule": "constant", "learning_rate": MODERN["learning_rate"] / 5},
     "half the epochs": {"epochs": MODERN["epochs"] // 2},
     "twice the epochs": {"epochs": MODERN["epochs"] * 2},
@@ -62,12 +62,12 @@ def main() -> None:
                 changes = {"image_size": options.size, "epochs": options.epochs} | changes
             changes |= {"weights": options.weights, "protocol": options.protocol, "seed": seed}
             print(f"{name}, seed {seed}", file=sys.stderr)
-            with metered(options.json) as tick:
+            with show_progress(options.json) as progress:
                 folder = api.fit(
-                    settings, make_recipe(recipe, **changes), manifest, options.device, on_epoch=say, tick=tick
+                    settings, make_recipe(recipe, **changes), manifest, options.device, on_epoch=say, progress=progress
                 )
-                figures.append(api.assess(settings, folder, manifest, options.side, options.device, tick).overall)
-            seconds += read_card(folder)["seconds"]
+                figures.append(api.assess(settings, folder, manifest, options.split, options.device, progress).overall)
+            seconds += read_metadata(folder)["seconds"]
         table.append(row(name, figures, seconds / len(options.seeds)))
     print(json.dumps(table) if options.json else show(table))
 
@@ -77,7 +77,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--weights", default="imagenet", help="imagenet, none, or a state dict's path")
     parser.add_argument("--manifest", default="latest")
     parser.add_argument("--protocol", default="grouped", choices=("random", "grouped"))
-    parser.add_argument("--side", default="val", choices=("val", "test"), help="choose on val; test once, at the end")
+    parser.add_argument("--split", default="val", choices=("val", "test"), help="choose on val; test once, at the end")
     parser.add_argument("--size", type=int, default=None, help="pixels of all variants that do not say otherwise")
     parser.add_argument("--epochs", type=int, default=None, help="epochs of all variants that do not say otherwise")
     parser.add_argument("--seeds", type=lambda text: [int(part) for part in text.split(",")], default=[0, 1])

@@ -30,11 +30,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from mri_model import api
 from mri_model.data.inventory import take_inventory
-from mri_model.data.parallel import in_order
+from mri_model.data.near_duplicates import find_near_duplicates
+from mri_model.data.parallel import ordered_map
 from mri_model.data.phantom import write_phantom
-from mri_model.data.twins import find_twins
+from mri_model.report.text import show_table
 from mri_model.settings import Settings
-from mri_model.summary import show_table
 
 PEERS = Path(__file__).with_name("near_duplicate_peers.py")
 
@@ -106,9 +106,9 @@ def many(options: argparse.Namespace) -> None:
         subprocess.run(ingest, env={"MRI_HOME": str(home), "PATH": ""}, check=True, stdout=subprocess.DEVNULL)
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
         print(f"{options.n} images, {what}: {time.monotonic() - before:.0f} s, peak {peak:.0f} MB")
-    inventory = take_inventory(folder, cache=home / "readings")
-    took = seconds(lambda: find_twins(inventory.frame, inventory.thumbnails))
-    print(f"finding twins alone: {took:.0f} s on {cores()} cores")
+    inventory = take_inventory(folder, cache=home / "cache")
+    took = seconds(lambda: find_near_duplicates(inventory.frame, inventory.thumbnails))
+    print(f"issue duplicates alone: {took:.0f} s on {cores()} cores")
 
 
 def generate(folder: Path, n: int) -> None:
@@ -125,7 +125,7 @@ def generate(folder: Path, n: int) -> None:
             image = vary(pixels[number % len(sources)], np.random.default_rng(number))
             cv2.imwrite(str(folder / source.parent.name / f"{number:06}.jpg"), image)
 
-        for _ in in_order(write, range(n)):
+        for _ in ordered_map(write, range(n)):
             pass
 
 
@@ -181,7 +181,7 @@ def draw_copies(folder: Path) -> None:
 def ours(folder: Path) -> dict[str, Any]:
     started = time.monotonic()
     inventory = take_inventory(folder)
-    frame, _ = find_twins(inventory.frame, inventory.thumbnails)
+    frame, _ = find_near_duplicates(inventory.frame, inventory.thumbnails)
     took = time.monotonic() - started
     sets = frame.groupby("group")["path"].apply(list)
     return {"seconds": took, "sets": [members for members in sets if len(members) > 1]}

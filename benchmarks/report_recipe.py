@@ -15,30 +15,32 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from mri_model.card import read_card
 from mri_model.data.inventory import take_inventory
 from mri_model.data.manifest import Manifest, write_manifest
-from mri_model.data.pixels import pack_pixels
+from mri_model.data.pixel_store import pack_pixels
 from mri_model.evaluation.evaluate import evaluate_model
-from mri_model.meter import metered
-from mri_model.model import load_model
-from mri_model.summary import describe_epoch, show_table
-from mri_model.training.loop import train
-from mri_model.training.network import choose_device
+from mri_model.models.artifact import load_model
+from mri_model.models.metadata import read_metadata
+from mri_model.models.network import choose_device
+from mri_model.progress import show_progress
+from mri_model.report.text import describe_epoch, show_table
 from mri_model.training.recipe import Recipe
+from mri_model.training.trainer import train
 
 
 def main() -> None:
     options = parse()
     device = choose_device(options.device)
     name = torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
-    with metered() as tick:
-        manifest = write_manifest(take_inventory(options.data, options.profile, tick=tick), options.out / "manifests")
+    with show_progress() as progress:
+        manifest = write_manifest(
+            take_inventory(options.data, options.profile, progress=progress), options.out / "manifests"
+        )
     folders = [train_at(int(size), manifest, options, device) for size in options.sizes.split(",")]
-    cards = [read_card(folder) for folder in folders]
+    metadata_rows = [read_metadata(folder) for folder in folders]
     print(f"{name}; {options.protocol} split; {options.epochs} epochs; seed {options.seed}")
-    print(show_table(pd.DataFrame([table_3_row(card) for card in cards])))
-    best = max(folders, key=lambda folder: read_card(folder)["metrics"]["val_f1"])
+    print(show_table(pd.DataFrame([table_3_row(metadata) for metadata in metadata_rows])))
+    best = max(folders, key=lambda folder: read_metadata(folder)["metrics"]["val_f1"])
     overall = evaluate(best, manifest, options.out, device)
     print(f"\n{best.name} on the test split")
     print(show_table(pd.DataFrame(overall.items(), columns=["measure", "value"])))
@@ -66,8 +68,8 @@ def train_at(size: int, manifest: Manifest, options: argparse.Namespace, device:
         protocol=options.protocol,
         seed=options.seed,
     )
-    with metered() as tick:
-        pixels = pack_pixels(manifest, recipe.preprocessing, options.out / "pixels", tick)
+    with show_progress() as progress:
+        pixels = pack_pixels(manifest, recipe.preprocessing, options.out / "pixels", progress)
 
     def on_epoch(row: dict) -> None:
         print(f"{size} px, {describe_epoch(row)}", file=sys.stderr, flush=True)
@@ -75,18 +77,18 @@ def train_at(size: int, manifest: Manifest, options: argparse.Namespace, device:
     return train(manifest, pixels, recipe, options.out / "models", device, on_epoch)
 
 
-def table_3_row(card: dict) -> dict:
-    metrics = card["metrics"]
+def table_3_row(metadata: dict) -> dict:
+    metrics = metadata["metrics"]
     return {
-        "size": card["preprocessing"]["size"],
-        "batch": card["recipe"]["batch_size"],
+        "size": metadata["preprocessing"]["size"],
+        "batch": metadata["recipe"]["batch_size"],
         "train acc": metrics["train_accuracy"],
         "val acc": metrics["val_accuracy"],
         "val P": metrics["val_precision"],
         "val R": metrics["val_recall"],
         "val F1": metrics["val_f1"],
         "best epoch": metrics["epoch"],
-        "seconds": card["seconds"],
+        "seconds": metadata["seconds"],
     }
 
 

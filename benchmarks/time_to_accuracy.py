@@ -26,10 +26,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.training import report_row
 from mri_model import api
 from mri_model.data.manifest import Manifest, find_manifest
-from mri_model.meter import metered
+from mri_model.models.network import choose_device
+from mri_model.progress import show_progress
+from mri_model.report.text import describe_epoch
 from mri_model.settings import Settings
-from mri_model.summary import describe_epoch
-from mri_model.training.network import choose_device
 from mri_model.training.recipe import make_recipe, report_batch_size
 
 GOAL = 0.836
@@ -80,12 +80,12 @@ def ours(manifest: Manifest, options: argparse.Namespace) -> dict[str, Any]:
         weights=options.weights,
         seed=options.seed,
     )
-    with tempfile.TemporaryDirectory() as home, metered(options.json) as tick:
+    with tempfile.TemporaryDirectory() as home, show_progress(options.json) as progress:
         settings = Settings(home=Path(home), database_url="")
         started = time.perf_counter()
-        folder = api.fit(settings, recipe, manifest, options.device, say, tick)
+        folder = api.fit(settings, recipe, manifest, options.device, say, progress)
         seconds = time.perf_counter() - started
-        accuracy = api.assess(settings, folder, manifest, "test", options.device, tick).overall["accuracy"]
+        accuracy = api.assess(settings, folder, manifest, "test", options.device, progress).overall["accuracy"]
     return {
         "ours": f"modern, {options.size} px, {options.epochs} epochs, seed {options.seed}",
         "ours, seconds": round(seconds, 1),
@@ -94,13 +94,13 @@ def ours(manifest: Manifest, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def theirs(manifest: Manifest, options: argparse.Namespace) -> dict[str, Any]:
-    side = manifest.side("random", "train")
+    split = manifest.partition("random").rows("train")
     order = {label: index for index, label in enumerate(manifest.classes)}
     batch_size = report_batch_size(REPORT_SIZE)
     batches, step = report_row(
         {
-            "files": [str(manifest.root / path) for path in side["path"]],
-            "targets": side["label"].map(order).astype(int).tolist(),
+            "files": [str(manifest.root / path) for path in split["path"]],
+            "targets": split["label"].map(order).astype(int).tolist(),
             "size": REPORT_SIZE,
             "batch_size": batch_size,
             "classes": len(manifest.classes),
@@ -114,7 +114,7 @@ def theirs(manifest: Manifest, options: argparse.Namespace) -> dict[str, Any]:
         step(*next(batches))
         times.append(time.perf_counter() - started)
         print(f"report's step {number + 1}: {times[-1]:.1f} s", file=sys.stderr)
-    epoch = statistics.median(times[WARM_UP:]) * len(side) / batch_size
+    epoch = statistics.median(times[WARM_UP:]) * len(split) / batch_size
     return {
         "report": f"{REPORT_SIZE} px, batch {batch_size}, {options.report_epochs} epochs, from {options.steps} steps",
         "report, seconds an epoch": round(epoch),

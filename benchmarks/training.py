@@ -33,8 +33,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 if TYPE_CHECKING:  # a row imports what it measures and no more: its memory counts, and timm's interpreter lacks ours
     from mri_model.data.manifest import Manifest
-    from mri_model.data.pixels import PixelStore
-    from mri_model.preprocessing import Preprocessing
+    from mri_model.data.pixel_store import PixelStore
+    from mri_model.data.preprocessing import Preprocessing
 
 WARM_UP = 3
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -43,7 +43,7 @@ ALONE = "ours, random tensors already there"
 Batch = tuple[torch.Tensor, torch.Tensor]
 Step = Callable[[torch.Tensor, torch.Tensor], Any]
 Plan = dict[str, Any]
-"""What a row's process is told, as JSON: files, targets and positions in the pixel store of the training side, and the
+"""What a row's process is told, as JSON: files, targets and positions in the pixel store of the training split, and the
 options."""
 
 
@@ -80,7 +80,7 @@ def parse() -> argparse.Namespace:
 
 def speed(options: argparse.Namespace) -> None:
     """Ingest, pack each size once, measure each row in its own process, print."""
-    from mri_model.training.network import choose_device
+    from mri_model.models.network import choose_device
 
     device = choose_device(options.device)
     names = rows_to_take(options)
@@ -91,7 +91,7 @@ def speed(options: argparse.Namespace) -> None:
         for size in (int(size) for size in options.sizes.split(",")):
             plan, took = prepare(manifest, size, options, device, Path(temporary))
             packing.append({"size": size, "images": len(manifest.frame), "seconds": took})
-            results += judge([{"size": size, **row} for row in measure(names, plan, options.rounds, options.timm)])
+            results += validate_([{"size": size, **row} for row in measure(names, plan, options.rounds, options.timm)])
     if options.json:
         print(json.dumps({**facts, "packing": packing, "rows": results}, indent=2))
     else:
@@ -120,7 +120,7 @@ def describe(options: argparse.Namespace, device: torch.device, manifest: "Manif
         "device": torch.cuda.get_device_name() if device.type == "cuda" else threads,
         "torch": torch.__version__,
         "precision of ours": choose_precision(options.precision, device),
-        "training images": len(manifest.side(options.protocol, "train")),
+        "training images": len(manifest.split(options.protocol, "train")),
         "batch_size": options.batch_size,
         "workers": options.workers,
         "steps": options.steps,
@@ -132,19 +132,19 @@ def prepare(
     manifest: "Manifest", size: int, options: argparse.Namespace, device: torch.device, temporary: Path
 ) -> tuple[Plan, float]:
     """Pack the pixels, always anew, and write down what the rows are to do; with the seconds that packing took."""
-    from mri_model.data.pixels import pack_pixels
-    from mri_model.preprocessing import Preprocessing
+    from mri_model.data.pixel_store import pack_pixels
+    from mri_model.data.preprocessing import Preprocessing
 
     started = time.perf_counter()
     pack_pixels(manifest, Preprocessing(size), temporary / f"pixels-{size}")
     took = time.perf_counter() - started
     say(f"{size} px: packed {len(manifest.frame)} images in {took:.2f} s")
-    side = manifest.side(options.protocol, "train")
+    split = manifest.split(options.protocol, "train")
     order = {label: index for index, label in enumerate(manifest.classes)}
     plan = {
-        "files": [str(manifest.root / path) for path in side["path"]],
-        "targets": side["label"].map(order).astype(int).tolist(),
-        "positions": side.index.tolist(),
+        "files": [str(manifest.root / path) for path in split["path"]],
+        "targets": split["label"].map(order).astype(int).tolist(),
+        "positions": split.index.tolist(),
         "pixels": str(next((temporary / f"pixels-{size}").iterdir())),
         "classes": len(manifest.classes),
         "size": size,
@@ -178,7 +178,7 @@ def medians(figures: list[dict[str, float]]) -> dict[str, float]:
     return {key: statistics.median(one[key] for one in figures) for key in figures[0]}
 
 
-def judge(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def validate_(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Set our rows beside the step alone: 1 means that the data path costs nothing."""
     alone = next((row["images_per_second"] for row in rows if row["row"] == ALONE), None)
     for row in rows:
@@ -340,8 +340,8 @@ def our_flipped_row(plan: Plan) -> tuple[Iterator[Batch], Step]:
 
 def our_batches(plan: Plan, flip: bool) -> Iterator[Batch]:
     """Batches off the memory-mapped store, in a new order each epoch; each is whole."""
-    from mri_model.data.pixels import open_pixels
-    from mri_model.preprocessing import Preprocessing
+    from mri_model.data.pixel_store import open_pixels
+    from mri_model.data.preprocessing import Preprocessing
 
     store, preprocessing, device = open_pixels(Path(plan["pixels"])), Preprocessing(plan["size"]), plan["device"]
     positions, targets = np.array(plan["positions"]), np.array(plan["targets"], np.int64)
@@ -362,7 +362,7 @@ def our_batch(
     device: str,
     generator: torch.Generator | None = None,
 ) -> torch.Tensor:
-    """What the network is given, on its device; half of it mirrored where there is a generator. See ``loop.take_step``."""
+    """What the network is given, on its device; half mirrored if there is a generator. See ``trainer.take_step``."""
     images = store.batch(positions).to(device)
     if generator is not None:
         from mri_model.training.augment import draw, mirror
@@ -400,7 +400,7 @@ def alone_row(plan: Plan) -> tuple[Iterator[Batch], Step]:
 
 
 def build(plan: Plan) -> nn.Module:
-    from mri_model.training.network import build_network
+    from mri_model.models.network import build_network
 
     return build_network(plan["classes"], plan["weights"], seed=0)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mri_model.cli import fail
+from mri_model.cli.main import fail
 from mri_model.errors import MriError
 from mri_model.settings import Settings
 
@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> None:
     say(f"weights: {weights}" + (" (from scratch, so that nothing is downloaded)" if weights == "none" else ""))
     with prefect_server(settings):
         tables = run_flows(data, incoming, weights)
-    from mri_model.summary import report_tables
+    from mri_model.report.text import report_tables
 
     print(f"\n{report_tables(tables)}\n")
     print(whereabouts(settings, data, time.monotonic() - started))
@@ -40,15 +40,15 @@ def main(arguments: list[str]) -> None:
 def draw_samples(settings: Settings) -> tuple[Path, Path]:
     """The phantom data set, and a folder of new images to score with one broken file among them."""
     from mri_model.data.phantom import write_phantom
-    from mri_model.meter import metered
+    from mri_model.progress import show_progress
 
     data, incoming = settings.root / "phantom", settings.root / "incoming"
-    with metered() as tick:
+    with show_progress() as progress:
         if not data.exists():
             say(f"mri sample {data}")
-            write_phantom(data, tick=tick)
+            write_phantom(data, progress=progress)
         if not incoming.exists():
-            write_phantom(incoming, per_class=1, seed=1, tick=tick)
+            write_phantom(incoming, per_class=1, seed=1, progress=progress)
             (incoming / "broken.jpeg").write_bytes(b"not an image: it becomes a rejected row")
     return data, incoming
 
@@ -56,7 +56,7 @@ def draw_samples(settings: Settings) -> tuple[Path, Path]:
 @contextmanager
 def prefect_server(settings: Settings) -> Iterator[None]:
     """A local Prefect server for the length of the demo, or the one that ``PREFECT_API_URL`` names."""
-    from mri_model import server
+    from mri_model.local_prefect import server
 
     was_up = server.status(settings) is not None
     running = server.up(settings, say, worker=False)
@@ -89,7 +89,7 @@ def run_flows(data: Path, incoming: Path, weights: str) -> dict:
 
 
 def whereabouts(settings: Settings, data: Path, seconds: float) -> str:
-    from mri_model.meter import duration
+    from mri_model.progress import duration
 
     return "\n".join(
         [

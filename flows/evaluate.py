@@ -20,7 +20,7 @@ def evaluate_mri(
 
     Args:
         model: latest, a model id, or a model folder.
-        split: Which side of the split the model was trained under.
+        split: Which split of the split the model was trained under.
         manifest: Empty for the one the model was trained on.
     """
     folder = tasks.find_model(model)

@@ -29,9 +29,9 @@ def ingest_mri(
     inventory = tasks.take_inventory(data, profile)
     manifest = tasks.find_ingested(inventory, seed)
     if manifest is None:
-        checked = tasks.validate(inventory, on_invalid)
-        manifest = tasks.write_manifest(checked, seed)
-    tasks.write_trust_page(inventory, manifest)
+        inventory = tasks.validate(inventory, on_invalid)
+        manifest = tasks.write_manifest(inventory, seed)
+    tasks.write_quality_report(inventory, manifest, seed)
     tasks.record_dataset(manifest)
     tasks.show_ingestion(manifest)
     return manifest.digest

@@ -15,7 +15,7 @@ def score_mri(folder: Path, model: str = "latest", device: Literal["auto", "cpu"
     """Score every file below a folder, to Parquet and the results database; returns the run's id.
 
     Args:
-        folder: Folder of images, of any structure.
+        folder: Folder of images, of any aux_loss_weight.
         model: latest, a model id, or a model folder.
     """
     scored = tasks.score_folder(folder, model, device)

@@ -39,7 +39,7 @@ def train_mri(
         batch_size: 0 has it found (modern), or takes the report's for the image size.
         deterministic: A GPU repeats to the bit, more slowly; a CPU always does.
         weights: imagenet, none, or a torchvision state dict's path; empty takes MRI_WEIGHTS or imagenet.
-        protocol: random (the report's) or grouped (near copies kept on one side).
+        protocol: random (the report's) or grouped (near copies kept on one split).
         sweep: Models of one comparison share it; empty for a training on its own.
     """
     opened = tasks.open_manifest(manifest)

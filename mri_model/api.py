@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mri_model.card import read_card, read_history
 from mri_model.data.inventory import Inventory, take_inventory
 from mri_model.data.manifest import (
     SCHEMA_VERSION,
@@ -20,23 +19,25 @@ from mri_model.data.manifest import (
     class_table,
     find_ingested,
     find_manifest,
-    read_trust,
-    read_twins,
+    mark_ingested,
+    read_near_duplicates,
     write_manifest,
 )
+from mri_model.data.profile import Profile
 from mri_model.data.validation import enforce, validate
 from mri_model.errors import MriError, UsageError
 from mri_model.files import run_id, write_json
-from mri_model.profile import Profile
-from mri_model.progress import Tick, silent
+from mri_model.models.metadata import read_history, read_metadata
+from mri_model.progress import ProgressCallback, no_progress
+from mri_model.quality.report import read_quality, write_quality_report
 from mri_model.settings import Settings
 
 if TYPE_CHECKING:  # PyTorch and scikit-learn take seconds to import: only the stages that compute with them do
     from mri_model.evaluation.metrics import Evaluation
     from mri_model.results.store import Store
     from mri_model.scoring.run import Scored
-    from mri_model.training.loop import OnEpoch
     from mri_model.training.recipe import Recipe
+    from mri_model.training.trainer import OnEpoch
 
 REPORT_SIZES = (100, 256, 630)
 """Image sizes of the report's Table 3, in pixels."""
@@ -49,9 +50,9 @@ def open_store(settings: Settings) -> "Store":
     return Store.open(settings.results_url)
 
 
-def learn(settings: Settings, data: Path, tick: Tick = silent) -> Profile:
+def learn(settings: Settings, data: Path, progress: ProgressCallback = no_progress) -> Profile:
     """A profile of a folder as it is, named after it."""
-    inventory = take_inventory(data, tick=tick, cache=settings.readings)
+    inventory = take_inventory(data, progress=progress, cache=settings.cache)
     return replace(inventory.profile, name=data.resolve().name or "root")
 
 
@@ -61,15 +62,18 @@ def ingest(
     profile: str = "auto",
     seed: int = 0,
     on_invalid: str = "fail",
-    tick: Tick = silent,
+    progress: ProgressCallback = no_progress,
 ) -> Manifest:
     """Folder → validated manifest. Raises RefusedError where the data set breaks a rule of its profile."""
     open_store(settings).close()
-    inventory = take_inventory(data, profile, tick=tick, cache=settings.readings)
+    inventory = take_inventory(data, profile, progress=progress, cache=settings.cache)
     manifest = find_ingested(inventory, settings.manifests, seed)
     if manifest is None:
-        manifest = write_manifest(check(settings, inventory, on_invalid), settings.manifests, seed, tick)
-    write_trust_page(settings, inventory, manifest)
+        inventory = check(settings, inventory, on_invalid)
+        manifest = write_manifest(inventory, settings.manifests, seed, progress)
+    write_quality_report(manifest, inventory.thumbnails)
+    mark_ingested(manifest.folder, inventory, seed)
+    write_quality_page(settings, inventory, manifest)
     record_dataset(settings, manifest)
     return manifest
 
@@ -81,23 +85,23 @@ def check(settings: Settings, inventory: Inventory, on_invalid: str = "fail") ->
     return enforce(validated, on_invalid)
 
 
-def trust_page(settings: Settings, manifest: Manifest) -> Path:
+def quality_page(settings: Settings, manifest: Manifest) -> Path:
     return settings.reports / f"data-{manifest.digest}.html"
 
 
-def write_trust_page(settings: Settings, inventory: Inventory, manifest: Manifest) -> Path:
-    """The trust report as a page for people, made if it is not there yet."""
-    from mri_model.report import trust
+def write_quality_page(settings: Settings, inventory: Inventory, manifest: Manifest) -> Path:
+    """The quality report as a page for people, made if it is not there yet."""
+    from mri_model.quality import page
 
-    page = trust_page(settings, manifest)
-    if page.is_file():
-        return page
-    return trust.write_trust_page(
-        read_trust(manifest.folder),
+    file = quality_page(settings, manifest)
+    if file.is_file():
+        return file
+    return page.write_quality_page(
+        read_quality(manifest.folder),
         manifest.frame,
         inventory.thumbnails,
-        read_twins(manifest),
-        page,
+        read_near_duplicates(manifest),
+        file,
         manifest.digest,
         manifest.profile,
     )
@@ -123,10 +127,10 @@ def record_dataset(settings: Settings, manifest: Manifest) -> None:
 
 def ensure_recorded(settings: Settings, store: "Store", folder: Path) -> None:
     """Give a model that came from elsewhere (another machine, another database) the rows its results refer to."""
-    card = read_card(folder)
-    if (settings.manifests / card["manifest"]).is_dir() and not store.knows_dataset(card["manifest"]):
-        record_dataset(settings, find_manifest(settings.manifests, card["manifest"]))
-    if not store.knows_model(card["id"]):
+    metadata = read_metadata(folder)
+    if (settings.manifests / metadata["manifest"]).is_dir() and not store.knows_dataset(metadata["manifest"]):
+        record_dataset(settings, find_manifest(settings.manifests, metadata["manifest"]))
+    if not store.knows_model(metadata["id"]):
         record_model(settings, folder)
 
 
@@ -137,14 +141,14 @@ def train(
     device: str = "auto",
     sweep: str = "",
     on_epoch: "OnEpoch" = lambda row: None,
-    tick: Tick = silent,
+    progress: ProgressCallback = no_progress,
 ) -> Path:
     """Manifest and recipe → model folder. Under ``torchrun`` every process calls this; the first one records."""
     from mri_model.training.distributed import join_world
 
     open_store(settings).close()
     manifest = find_manifest(settings.manifests, manifest_name)
-    folder = fit(settings, recipe, manifest, device, on_epoch, tick)
+    folder = fit(settings, recipe, manifest, device, on_epoch, progress)
     if join_world().is_first:
         record_model(settings, folder, sweep)
     return folder
@@ -156,15 +160,15 @@ def fit(
     manifest: Manifest,
     device: str = "auto",
     on_epoch: "OnEpoch" = lambda row: None,
-    tick: Tick = silent,
+    progress: ProgressCallback = no_progress,
 ) -> Path:
     """Decode once, then train; goes on where an interrupted training of the same recipe stopped."""
     import torch
 
-    from mri_model.data.pixels import pack_pixels
+    from mri_model.data.pixel_store import pack_pixels
+    from mri_model.models.network import choose_device
     from mri_model.training.distributed import join_world, own_device
-    from mri_model.training.loop import train as train_network
-    from mri_model.training.network import choose_device
+    from mri_model.training.trainer import train as train_network
 
     world = join_world()
     if recipe.deterministic:
@@ -173,12 +177,12 @@ def fit(
     chosen = own_device(choose_device(device))
     recipe.model_id(manifest.digest)  # a missing weights file is said before the decoding
     if world.is_first:
-        pack_pixels(manifest, recipe.preprocessing, settings.pixels, tick)
+        pack_pixels(manifest, recipe.preprocessing, settings.pixels, progress)
     world.wait()
     pixels = pack_pixels(manifest, recipe.preprocessing, settings.pixels)
 
     def on_step(epoch: int, done: int, total: int) -> None:
-        tick(f"epoch {epoch}/{recipe.epochs}", done, total)
+        progress(f"epoch {epoch}/{recipe.epochs}", done, total)
 
     def after_epoch(row: dict[str, Any]) -> None:
         record_epochs(settings, recipe, manifest, str(chosen))
@@ -195,7 +199,7 @@ def train_series(
     manifest_name: str = "latest",
     device: str = "auto",
     on_epoch: "OnEpoch" = lambda row: None,
-    tick: Tick = silent,
+    progress: ProgressCallback = no_progress,
 ) -> tuple[str, list["Evaluation"]]:
     """Train each recipe and evaluate it on its test split; every model and evaluation is recorded.
 
@@ -209,9 +213,9 @@ def train_series(
     sweep = run_id("series")
     evaluations = []
     for recipe in recipes:
-        folder = train(settings, recipe, manifest.digest, device, sweep, on_epoch, tick)
+        folder = train(settings, recipe, manifest.digest, device, sweep, on_epoch, progress)
         started = time.monotonic()
-        evaluation = assess(settings, folder, manifest, "test", device, tick)
+        evaluation = assess(settings, folder, manifest, "test", device, progress)
         record_evaluation(settings, folder, manifest, "test", evaluation, time.monotonic() - started)
         evaluations.append(evaluation)
     return sweep, evaluations
@@ -224,7 +228,7 @@ def cross_validate(
     manifest_name: str = "latest",
     device: str = "auto",
     on_epoch: "OnEpoch" = lambda row: None,
-    tick: Tick = silent,
+    progress: ProgressCallback = no_progress,
 ) -> tuple[str, "Evaluation"]:
     """Grouped cross-validation: one model a fold, each tested on the images that it and its validation never saw.
 
@@ -233,16 +237,16 @@ def cross_validate(
     from mri_model.evaluation.evaluate import pool
 
     recipes = [replace(recipe, protocol="grouped", folds=folds, fold=fold) for fold in range(1, folds + 1)]
-    sweep, evaluations = train_series(settings, recipes, manifest_name, device, on_epoch, tick)
+    sweep, evaluations = train_series(settings, recipes, manifest_name, device, on_epoch, progress)
     manifest = find_manifest(settings.manifests, manifest_name)
     return sweep, pool([evaluation.answers for evaluation in evaluations], manifest)
 
 
 def record_model(settings: Settings, folder: Path, sweep: str = "") -> None:
     """Write a trained model's row and its epochs."""
-    card = read_card(folder)
+    metadata = read_metadata(folder)
     with open_store(settings) as store:
-        store.record_model(model_row(store, card, folder, sweep), read_history(folder))
+        store.record_model(model_row(store, metadata, folder, sweep), read_history(folder))
 
 
 def record_epochs(settings: Settings, recipe: "Recipe", manifest: Manifest, device: str) -> None:
@@ -269,7 +273,7 @@ def record_epochs(settings: Settings, recipe: "Recipe", manifest: Manifest, devi
 
 
 def model_row(store: "Store", facts: Mapping[str, Any], folder: Path, sweep: str = "") -> dict[str, Any]:
-    """A row of ``model`` from a card; the data set is null where this database does not know it."""
+    """A row of ``model`` from a metadata; the data set is null where this database does not know it."""
     metrics, recipe = facts["metrics"], facts["recipe"]
     return {
         "id": facts["id"],
@@ -309,41 +313,46 @@ def find_model(settings: Settings, name: str = "latest") -> Path:
 def evaluate(
     settings: Settings,
     model_name: str = "latest",
-    side: str = "test",
+    split: str = "test",
     manifest_name: str = "",
     device: str = "auto",
-    tick: Tick = silent,
+    progress: ProgressCallback = no_progress,
 ) -> tuple[str, "Evaluation"]:
     """Model → evaluation, recorded under the id returned. By default on the manifest it was trained on."""
     folder = find_model(settings, model_name)
-    manifest = find_manifest(settings.manifests, manifest_name or read_card(folder)["manifest"])
+    manifest = find_manifest(settings.manifests, manifest_name or read_metadata(folder)["manifest"])
     started = time.monotonic()
-    evaluation = assess(settings, folder, manifest, side, device, tick)
-    return record_evaluation(settings, folder, manifest, side, evaluation, time.monotonic() - started), evaluation
+    evaluation = assess(settings, folder, manifest, split, device, progress)
+    return record_evaluation(settings, folder, manifest, split, evaluation, time.monotonic() - started), evaluation
 
 
 def assess(
-    settings: Settings, folder: Path, manifest: Manifest, side: str, device: str = "auto", tick: Tick = silent
+    settings: Settings,
+    folder: Path,
+    manifest: Manifest,
+    split: str,
+    device: str = "auto",
+    progress: ProgressCallback = no_progress,
 ) -> "Evaluation":
-    from mri_model.data.pixels import pack_pixels
+    from mri_model.data.pixel_store import pack_pixels
     from mri_model.evaluation.evaluate import check_classes, evaluate_model
-    from mri_model.model import load_model
-    from mri_model.training.network import choose_device
+    from mri_model.models.artifact import load_model
+    from mri_model.models.network import choose_device
 
     model = load_model(folder, choose_device(device))
     check_classes(model, manifest)
-    pixels = pack_pixels(manifest, model.preprocessing, settings.pixels, tick)
-    return evaluate_model(model, manifest, pixels, side, tick)
+    pixels = pack_pixels(manifest, model.preprocessing, settings.pixels, progress)
+    return evaluate_model(model, manifest, pixels, split, progress)
 
 
 def record_evaluation(
-    settings: Settings, folder: Path, manifest: Manifest, side: str, evaluation: "Evaluation", seconds: float
+    settings: Settings, folder: Path, manifest: Manifest, split: str, evaluation: "Evaluation", seconds: float
 ) -> str:
     row = {
         "id": run_id("evaluation"),
-        "model_id": read_card(folder)["id"],
+        "model_id": read_metadata(folder)["id"],
         "dataset_digest": manifest.digest,
-        "split": side,
+        "split": split,
         **evaluation.overall,
         "seconds": round(seconds, 3),
         "created_at": datetime.now(UTC),
@@ -357,17 +366,21 @@ def record_evaluation(
 
 
 def score(
-    settings: Settings, folder: Path, model_name: str = "latest", device: str = "auto", tick: Tick = silent
+    settings: Settings,
+    folder: Path,
+    model_name: str = "latest",
+    device: str = "auto",
+    progress: ProgressCallback = no_progress,
 ) -> "Scored":
     """Folder of images → one row for every file, in Parquet and in the database."""
-    from mri_model.model import load_model
+    from mri_model.models.artifact import load_model
+    from mri_model.models.network import choose_device
     from mri_model.scoring.run import score_folder
-    from mri_model.training.network import choose_device
 
     model = load_model(find_model(settings, model_name), choose_device(device))
     with open_store(settings) as store:
         ensure_recorded(settings, store, model.folder)
-        return score_folder(store, model, folder, settings.scores, tick)
+        return score_folder(store, model, folder, settings.scores, progress)
 
 
 def reproduce(
@@ -379,18 +392,18 @@ def reproduce(
     on_invalid: str = "fail",
     device: str = "auto",
     on_epoch: "OnEpoch" = lambda row: None,
-    tick: Tick = silent,
+    progress: ProgressCallback = no_progress,
 ) -> str:
     """The report's experiment: one training a recipe, the best by validation macro-F1 on the test split.
 
     Returns the evaluation's id; the six tables are then ``report_table_1`` to ``report_table_6``.
     """
-    manifest = ingest(settings, data, profile, seed, on_invalid, tick)
+    manifest = ingest(settings, data, profile, seed, on_invalid, progress)
     sweep = run_id("sweep")
-    folders = [train(settings, recipe, manifest.digest, device, sweep, on_epoch, tick) for recipe in recipes]
-    return evaluate(settings, str(best_model(folders)), "test", "", device, tick)[0]
+    folders = [train(settings, recipe, manifest.digest, device, sweep, on_epoch, progress) for recipe in recipes]
+    return evaluate(settings, str(best_model(folders)), "test", "", device, progress)[0]
 
 
 def best_model(folders: Sequence[Path]) -> Path:
     """The highest validation macro-F1; of equals the first."""
-    return max(folders, key=lambda folder: read_card(folder)["metrics"]["val_f1"])
+    return max(folders, key=lambda folder: read_metadata(folder)["metrics"]["val_f1"])

@@ -39,8 +39,8 @@ class Settings(BaseSettings):
         return self.root / "manifests"
 
     @property
-    def readings(self) -> Path:
-        return self.root / "readings"
+    def cache(self) -> Path:
+        return self.root / "cache"
 
     @property
     def pixels(self) -> Path:

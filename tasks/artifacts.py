@@ -15,20 +15,19 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
-from mri_model.meter import lines
-from mri_model.progress import Tick
+from mri_model.progress import ProgressCallback, progress_lines
 
 UPDATE_SECONDS = 2.0
 
 
 @contextmanager
-def shown_progress(key: str) -> Iterator[Tick]:
-    """A tick for a task: a progress artifact, and now and then a log line with rate and remaining time."""
+def shown_progress(key: str) -> Iterator[ProgressCallback]:
+    """A progress for a task: a progress artifact, and now and then a log line with rate and remaining time."""
     artifact = cast(UUID, create_progress_artifact(0.0, key=key, description="begins"))
-    log = lines(get_run_logger().info)
+    log = progress_lines(get_run_logger().info)
     updated = 0.0
 
-    def tick(stage: str, done: int, total: int) -> None:
+    def progress(stage: str, done: int, total: int) -> None:
         nonlocal updated
         log(stage, done, total)
         if done == total or time.monotonic() - updated > UPDATE_SECONDS:
@@ -36,7 +35,7 @@ def shown_progress(key: str) -> Iterator[Tick]:
             share = 100.0 * done / total if total else 100.0
             update_progress_artifact(artifact, share, description=f"{stage}: {done}/{total}")
 
-    yield tick
+    yield progress
     update_progress_artifact(artifact, 100.0, description="done")
 
 

@@ -8,11 +8,11 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from mri_model import api
-from mri_model.card import read_card
 from mri_model.data.manifest import Manifest, find_manifest
 from mri_model.evaluation.metrics import Evaluation
+from mri_model.models.metadata import read_metadata
+from mri_model.report.text import TITLES, describe_evaluation
 from mri_model.settings import Settings
-from mri_model.summary import TITLES, describe_evaluation
 from tasks.artifacts import show_table, shown_progress
 
 
@@ -23,20 +23,20 @@ def find_model(name: str) -> Path:
 
 @task(name="find its manifest", cache_policy=NO_CACHE)
 def find_its_manifest(folder: Path, name: str) -> Manifest:
-    return find_manifest(Settings().manifests, name or read_card(folder)["manifest"])
+    return find_manifest(Settings().manifests, name or read_metadata(folder)["manifest"])
 
 
 @task(name="assess model", cache_policy=NO_CACHE)
-def assess(folder: Path, manifest: Manifest, side: str, device: str) -> tuple[Evaluation, float]:
+def assess(folder: Path, manifest: Manifest, split: str, device: str) -> tuple[Evaluation, float]:
     """The evaluation and the seconds it took."""
     started = time.monotonic()
-    with shown_progress("evaluation-progress") as tick:
-        return api.assess(Settings(), folder, manifest, side, device, tick), time.monotonic() - started
+    with shown_progress("evaluation-progress") as progress:
+        return api.assess(Settings(), folder, manifest, split, device, progress), time.monotonic() - started
 
 
 @task(name="record evaluation", cache_policy=NO_CACHE)
-def record_evaluation(folder: Path, manifest: Manifest, side: str, evaluation: Evaluation, seconds: float) -> str:
-    evaluation_id = api.record_evaluation(Settings(), folder, manifest, side, evaluation, seconds)
+def record_evaluation(folder: Path, manifest: Manifest, split: str, evaluation: Evaluation, seconds: float) -> str:
+    evaluation_id = api.record_evaluation(Settings(), folder, manifest, split, evaluation, seconds)
     get_run_logger().info(describe_evaluation(evaluation_id, evaluation))
     return evaluation_id
 

@@ -7,9 +7,9 @@ from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from mri_model import api
+from mri_model.report.text import describe_scored
 from mri_model.scoring.run import Scored
 from mri_model.settings import Settings
-from mri_model.summary import describe_scored
 from tasks.artifacts import show_table, shown_progress
 from tasks.states import worth_a_retry
 
@@ -17,8 +17,8 @@ from tasks.states import worth_a_retry
 @task(name="score folder", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=10, retry_condition_fn=worth_a_retry)
 def score_folder(folder: Path, model: str, device: str) -> Scored:
     """A retry scores only what the attempt before it did not."""
-    with shown_progress("scoring-progress") as tick:
-        return api.score(Settings(), folder, model, device, tick)
+    with shown_progress("scoring-progress") as progress:
+        return api.score(Settings(), folder, model, device, progress)
 
 
 @task(name="show scores", cache_policy=NO_CACHE)

@@ -8,10 +8,10 @@ from prefect.cache_policies import NO_CACHE
 from prefect.concurrency.sync import concurrency
 
 from mri_model import api
-from mri_model.card import read_card, read_history
 from mri_model.data.manifest import Manifest, find_manifest
+from mri_model.models.metadata import read_history, read_metadata
+from mri_model.report.text import ALREADY_TRAINED, describe_epoch, describe_model
 from mri_model.settings import Settings
-from mri_model.summary import ALREADY_TRAINED, describe_epoch, describe_model
 from mri_model.training import recipe as recipes
 from mri_model.training.recipe import Recipe
 from tasks.artifacts import show_table, shown_progress
@@ -44,8 +44,11 @@ def fit(recipe: Recipe, manifest: Manifest, device: str) -> Path:
         n_epochs += 1
         logger.info(describe_epoch(row))
 
-    with concurrency("gpu", occupy=1, lease_duration=GPU_LEASE_SECONDS), shown_progress("training-progress") as tick:
-        folder = api.fit(Settings(), recipe, manifest, device, on_epoch, tick)
+    with (
+        concurrency("gpu", occupy=1, lease_duration=GPU_LEASE_SECONDS),
+        shown_progress("training-progress") as progress,
+    ):
+        folder = api.fit(Settings(), recipe, manifest, device, on_epoch, progress)
     if not n_epochs:
         logger.info(ALREADY_TRAINED)
     return folder
@@ -58,6 +61,8 @@ def record_model(folder: Path, sweep: str) -> None:
 
 @task(name="show training", cache_policy=NO_CACHE)
 def show_training(folder: Path) -> None:
-    card = read_card(folder)
-    show_table("learning-curve", read_history(folder), f"Epochs of {card['id']}; as a picture: {folder / 'curves.svg'}")
-    get_run_logger().info(describe_model(card, folder))
+    metadata = read_metadata(folder)
+    show_table(
+        "learning-curve", read_history(folder), f"Epochs of {metadata['id']}; as a picture: {folder / 'curves.svg'}"
+    )
+    get_run_logger().info(describe_model(metadata, folder))

@@ -9,9 +9,9 @@ import pytest
 
 from mri_model import api
 from mri_model.data.inventory import take_inventory
-from mri_model.data.manifest import read_trust, read_twins, write_manifest
-from mri_model.data.twins import cross_pairs
+from mri_model.data.manifest import write_manifest
 from mri_model.errors import MriError, RefusedError
+from mri_model.quality.report import read_quality, write_quality_report
 from mri_model.settings import Settings
 from tests.faults.test_kills import run_and_kill
 
@@ -21,7 +21,7 @@ def test_an_unchanged_folder_finds_its_manifest_and_makes_it_the_latest(
 ) -> None:
     first = api.ingest(settings, phantom)
     api.ingest(settings, phantom, seed=1)
-    monkeypatch.setattr(api, "validate", lambda inventory: pytest.fail("it was judged again"))
+    monkeypatch.setattr(api, "validate", lambda inventory: pytest.fail("it was validated again"))
     again = api.ingest(settings, phantom)
     assert again.digest == first.digest == api.find_manifest(settings.manifests).digest
 
@@ -49,16 +49,18 @@ def test_an_ingestion_killed_while_it_reads_goes_on_from_what_was_read(
     settings: Settings, phantom: Path, tmp_path: Path
 ) -> None:
     good = api.ingest(settings, phantom)
-    shutil.rmtree(settings.readings)
+    shutil.rmtree(settings.cache)
 
-    def reading() -> bool:
-        return any(settings.readings.glob("*.sqlite"))
+    def image() -> bool:
+        return any(settings.cache.glob("*.sqlite"))
 
-    run_and_kill(["ingest", str(phantom), "--seed", "1"], reading)
+    run_and_kill(["ingest", str(phantom), "--seed", "1"], image)
     assert api.find_manifest(settings.manifests).digest == good.digest
     finished = api.ingest(settings, phantom, seed=1)
-    undisturbed = write_manifest(take_inventory(phantom), tmp_path / "undisturbed", seed=1)
-    names = ("manifest.parquet", "trust.json", "twins.parquet", "profile.toml")
+    inventory = take_inventory(phantom)
+    undisturbed = write_manifest(inventory, tmp_path / "undisturbed", seed=1)
+    write_quality_report(undisturbed, inventory.thumbnails)
+    names = ("manifest.parquet", "quality.json", "near_duplicates.parquet", "profile.toml")
     assert [(finished.folder / name).read_bytes() for name in names] == [
         (undisturbed.folder / name).read_bytes() for name in names
     ]
@@ -70,20 +72,20 @@ def test_the_trust_report_tells_of_copies_on_two_sides_and_of_contradictions(
     for file in sorted(own_phantom.glob("Meningioma T1/*")):
         shutil.copy(file, own_phantom / "Meningioma T2" / f"copy of {file.name}")
     manifest = api.ingest(settings, own_phantom)
-    trust, twins = read_trust(manifest.folder), read_twins(manifest)
-    assert trust["conflicts"]["n_sets"] == 4
-    assert trust["copies"]["same_bytes_pairs"] == 4
+    quality = read_quality(manifest.folder)
+    assert quality["conflicts"]["n_sets"] == 4
+    assert quality["copies"]["same_bytes_pairs"] == 4
     assert manifest.frame.loc[manifest.frame["conflict"].fillna(False), "split_grouped"].isna().all()
-    assert cross_pairs(manifest.frame, twins, "split_grouped") == 0
-    pairs = pd.read_parquet(manifest.folder / "twins.parquet")
+    assert quality["protocols"]["grouped"]["cross_pairs"]["n"] == 0
+    pairs = pd.read_parquet(manifest.folder / "near_duplicates.parquet")
     assert (pairs["kind"] == "same bytes").sum() == 4
-    page = api.trust_page(settings, manifest).read_text(encoding="utf-8")
+    page = api.quality_page(settings, manifest).read_text(encoding="utf-8")
     assert "two classes at once" in page
-    assert json.loads((manifest.folder / "trust.json").read_text(encoding="utf-8")) == trust
+    assert json.loads((manifest.folder / "quality.json").read_text(encoding="utf-8")) == quality
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut", "other"])
-@pytest.mark.parametrize("name", ["trust.json", "twins.parquet", "manifest.parquet", "source.json"])
+@pytest.mark.parametrize("name", ["quality.json", "near_duplicates.parquet", "manifest.parquet", "source.json"])
 def test_a_damaged_file_of_a_manifest_is_written_anew(
     settings: Settings, phantom: Path, name: str, damage: str
 ) -> None:

@@ -10,12 +10,12 @@ from sqlalchemy import create_engine, text
 
 from mri_model import api
 from mri_model.data.inventory import take_inventory
+from mri_model.data.profile import load_profile, profile_toml
 from mri_model.errors import RefusedError
-from mri_model.profile import load_profile, profile_toml
 from mri_model.settings import Settings
 from tests.conftest import QUICK
 
-CLASSES = {"Meningioma T1": "meningioma", "Granuloma T2": "no tumour", "_NORMAL T1": "glioma's kin"}
+CLASSES = {"Meningioma T1": "meningioma", "Granuloma T2": "no tumor", "_NORMAL T1": "glioma's kin"}
 
 
 @pytest.fixture

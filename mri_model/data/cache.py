@@ -1,7 +1,6 @@
-"""What files turned out to be, remembered by their content: a file met again is hashed, not decoded."""
+"""What files turned out to be, cached by their content: a file met again is hashed, not decoded."""
 
 import contextlib
-import hashlib
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -11,13 +10,15 @@ from typing import Any, Self
 
 import numpy as np
 
-from mri_model.data.reading import SIDE
+from mri_model.data.decode import DECODE_VERSION, THUMBNAIL_SIZE
+from mri_model.data.formats import FORMATS
+from mri_model.files import digest_of
 
 DECODERS = ("opencv-python-headless", "pillow", "simplejpeg")
 
 
 @dataclass(frozen=True)
-class Facts:
+class ImageFacts:
     """What decoding a content showed: columns of the manifest, and its thumbnail (uint8 64×64) if it was accepted."""
 
     format: str | None
@@ -30,19 +31,18 @@ class Facts:
     thumbnail: np.ndarray | None
 
 
-COLUMNS = tuple(field.name for field in fields(Facts))
+COLUMNS = tuple(field.name for field in fields(ImageFacts))
 
 
-class FactsCache:
-    """Facts by SHA-256 in one SQLite file, safe to kill, to share between processes and to delete at any time.
+class ImageFactsCache:
+    """ImageFacts by SHA-256 in one SQLite file, safe to kill, to share between processes and to delete at any time.
 
-    A cache that cannot be read or written is no cache: it never fails a run. Facts belong to the code and the decoders
-    that found them; others have another file. Without a folder nothing is remembered. ``known`` holds the SHA-256 of
-    what was remembered when it was opened.
+    A cache that cannot be read or written is ignored and never fails a run. Each ``cache_key`` has a file of its own.
+    Without a folder nothing is cached. ``known`` holds the SHA-256 of what was cached when it was opened.
     """
 
     def __init__(self, folder: Path | None) -> None:
-        self._connection = open_or_make(folder / f"{reader_digest()}.sqlite") if folder else None
+        self._connection = open_or_make(folder / f"{cache_key()}.sqlite") if folder else None
         self.known = frozenset(row[0] for row in self._query("SELECT sha256 FROM facts"))
 
     def __enter__(self) -> Self:
@@ -52,17 +52,17 @@ class FactsCache:
         if self._connection:
             self._connection.close()
 
-    def get(self, contents: Iterable[str]) -> dict[str, Facts]:
-        """What is remembered of some contents, a few hundred at most."""
+    def get(self, contents: Iterable[str]) -> dict[str, ImageFacts]:
+        """What is cached of some contents, a few hundred at most."""
         wanted = list(set(contents))
         rows = self._query(f"SELECT * FROM facts WHERE sha256 IN ({', '.join('?' * len(wanted))})", wanted)
         found = {}
         for row in rows:
-            with contextlib.suppress(ValueError, TypeError):  # what does not fit is not remembered
+            with contextlib.suppress(ValueError, TypeError):  # what does not fit is not cached
                 found[row[0]] = from_row(row[1:])
         return found
 
-    def put(self, found: Iterable[tuple[str, Facts]]) -> None:
+    def put(self, found: Iterable[tuple[str, ImageFacts]]) -> None:
         if self._connection:
             rows = [(sha256, *as_row(facts)) for sha256, facts in found]
             with contextlib.suppress(sqlite3.Error), self._connection:
@@ -75,13 +75,15 @@ class FactsCache:
             return []
 
 
-def from_row(values: tuple[Any, ...]) -> Facts:
+def from_row(values: tuple[Any, ...]) -> ImageFacts:
     fields = dict(zip(COLUMNS, values, strict=True))
     image = fields.pop("thumbnail")
-    return Facts(**fields, thumbnail=np.frombuffer(image, np.uint8).reshape(SIDE, SIDE) if image else None)
+    return ImageFacts(
+        **fields, thumbnail=np.frombuffer(image, np.uint8).reshape(THUMBNAIL_SIZE, THUMBNAIL_SIZE) if image else None
+    )
 
 
-def as_row(facts: Facts) -> Iterator[object]:
+def as_row(facts: ImageFacts) -> Iterator[object]:
     for column in COLUMNS:
         value = getattr(facts, column)
         yield value.tobytes() if isinstance(value, np.ndarray) else value
@@ -109,10 +111,9 @@ def connect(file: Path | str) -> sqlite3.Connection:
     return connection
 
 
-def reader_digest() -> str:
-    """Changes with the code that reads images and with the decoders' versions."""
-    code = b"".join((Path(__file__).parent / name).read_bytes() for name in ("reading.py", "inventory.py", "cache.py"))
-    return hashlib.sha256(code + repr([installed(name) for name in DECODERS]).encode()).hexdigest()[:16]
+def cache_key() -> str:
+    """Changes with ``DECODE_VERSION``, with the list of formats and with the decoders' versions."""
+    return digest_of([DECODE_VERSION, FORMATS, [installed(name) for name in DECODERS]])
 
 
 def installed(distribution: str) -> str | None:

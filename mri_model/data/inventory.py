@@ -11,18 +11,19 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from mri_model.data.cache import Facts, FactsCache
-from mri_model.data.parallel import handfuls, in_order
-from mri_model.data.reading import CONVERTIBLE, Content, cell_sums, decode, load_content, means
+from mri_model.data.cache import ImageFacts, ImageFactsCache
+from mri_model.data.decode import CONVERTIBLE, Content, cell_sums, decode, load_content, means
+from mri_model.data.formats import IMAGE_EXTENSIONS
+from mri_model.data.labels import is_hidden, parse_label
+from mri_model.data.parallel import chunks, ordered_map
+from mri_model.data.profile import AUTO, LINK, Profile, learn_profile, load_profile
 from mri_model.errors import MriError
-from mri_model.labels import is_hidden, parse_label
-from mri_model.profile import AUTO, IMAGE_EXTENSIONS, LINK, Profile, learn_profile, load_profile
-from mri_model.progress import Tick, silent, ticking
+from mri_model.progress import ProgressCallback, no_progress, with_progress
 
 CHANNELS = 3
 """What every accepted image decodes to, for training and for scoring."""
 
-REMEMBERED_AT_ONCE = 256
+ROWS_A_LOOKUP = 256
 
 
 @dataclass(frozen=True)
@@ -52,16 +53,20 @@ class FoundFile(NamedTuple):
 
 @dataclass(frozen=True)
 class Entry:
-    """One file that was read: its identity, and what it is, None where that is remembered."""
+    """One file that was read: its identity, and what it is, None where that is cached."""
 
     found: FoundFile
     sha256: str
     n_bytes: int
-    facts: Facts | None
+    facts: ImageFacts | None
 
 
 def take_inventory(
-    root: Path, profile: str = "auto", threads: int | None = None, tick: Tick = silent, cache: Path | None = None
+    root: Path,
+    profile: str = "auto",
+    threads: int | None = None,
+    progress: ProgressCallback = no_progress,
+    cache: Path | None = None,
 ) -> Inventory:
     """Read every file below ``root`` once and label it by its folder; decode what ``cache`` (a folder) does not know.
 
@@ -71,7 +76,7 @@ def take_inventory(
     if cache and cache.resolve().is_relative_to(root.resolve()):
         raise MriError(f"{cache.parent} lies inside {root} and would be read as data", "set MRI_HOME to another place")
     known = None if profile == "auto" else load_profile(profile)
-    frame, thumbnails = read_files(root, known.extensions if known else IMAGE_EXTENSIONS, threads, tick, cache)
+    frame, thumbnails = read_files(root, known.extensions if known else IMAGE_EXTENSIONS, threads, progress, cache)
     if not (frame["status"] == "ok").any():
         raise MriError(f"{root} holds {len(frame)} files but no readable image", f"first: {first_reason(frame)}")
     known = known or learn_profile(frame, empty_folders(root))
@@ -85,16 +90,16 @@ def take_inventory(
 
 
 def read_files(
-    root: Path, extensions: tuple[str, ...], threads: int | None, tick: Tick, cache: Path | None
+    root: Path, extensions: tuple[str, ...], threads: int | None, progress: ProgressCallback, cache: Path | None
 ) -> tuple[pd.DataFrame, np.ndarray]:
     """A row for every file below ``root``, not yet labelled, and the thumbnails: uint8 (rows, 64, 64)."""
     files = list_files(root)
     rows: list[dict[str, object]] = []
     thumbnails = np.zeros((len(files), 64, 64), np.uint8)
-    with FactsCache(cache) as memory:
-        entries = in_order(lambda found: read_entry(found, memory.known), files, threads)
-        for some in handfuls(ticking(entries, len(files), "read", tick), REMEMBERED_AT_ONCE):
-            for entry, facts in recall(some, memory):
+    with ImageFactsCache(cache) as memory:
+        entries = ordered_map(lambda found: read_entry(found, memory.known), files, threads)
+        for some in chunks(with_progress(entries, len(files), "read", progress), ROWS_A_LOOKUP):
+            for entry, facts in look_up(some, memory):
                 row = as_row(entry, facts, extensions)
                 if row["status"] == "ok" and facts.thumbnail is not None:
                     thumbnails[len(rows)] = facts.thumbnail
@@ -147,15 +152,15 @@ def read_entry(found: FoundFile, known: Set[str]) -> Entry:
     return Entry(found, content.sha256, content.n_bytes, look_at(content))
 
 
-def recall(entries: list[Entry], memory: FactsCache) -> Iterator[tuple[Entry, Facts]]:
-    """Each entry with its facts; what is new is remembered."""
-    remembered = memory.get(entry.sha256 for entry in entries if not entry.facts)
+def look_up(entries: list[Entry], memory: ImageFactsCache) -> Iterator[tuple[Entry, ImageFacts]]:
+    """Each entry with its facts; what is new is cached."""
+    cached = memory.get(entry.sha256 for entry in entries if not entry.facts)
     memory.put((entry.sha256, entry.facts) for entry in entries if entry.facts and entry.sha256)
     for entry in entries:
-        yield entry, entry.facts or remembered.get(entry.sha256) or look_at(load_content(entry.found.file))
+        yield entry, entry.facts or cached.get(entry.sha256) or look_at(load_content(entry.found.file))
 
 
-def as_row(entry: Entry, facts: Facts, extensions: tuple[str, ...]) -> dict[str, object]:
+def as_row(entry: Entry, facts: ImageFacts, extensions: tuple[str, ...]) -> dict[str, object]:
     """The row of one file, not yet labelled."""
     found = entry.found
     convertible = facts.reason if facts.reason and facts.reason.startswith(CONVERTIBLE) else None
@@ -176,16 +181,16 @@ def as_row(entry: Entry, facts: Facts, extensions: tuple[str, ...]) -> dict[str,
     }
 
 
-def look_at(content: Content) -> Facts:
-    reading = decode(content, grey=True)
-    if reading.pixels is None:
-        return Facts(reading.format, None, None, None, reading.stored_channels, None, reading.reason, None)
-    plane = np.ascontiguousarray(reading.pixels)
+def look_at(content: Content) -> ImageFacts:
+    image = decode(content, grey=True)
+    if image.pixels is None:
+        return ImageFacts(image.format, None, None, None, image.stored_channels, None, image.reason, None)
+    plane = np.ascontiguousarray(image.pixels)
     height, width = plane.shape
     sums = cell_sums(plane)
     crc = f"{zlib.crc32(sums.astype('<i8').tobytes()):08x}"
     small = means(sums, plane.size)
-    return Facts(reading.format, height, width, CHANNELS, reading.stored_channels, crc, None, small)
+    return ImageFacts(image.format, height, width, CHANNELS, image.stored_channels, crc, None, small)
 
 
 def refusal(found: FoundFile) -> str | None:

@@ -1,6 +1,5 @@
-"""The manifest: one Parquet table that says what every file found is, and on which side of each split it stands."""
+"""The manifest: one Parquet table with a row for every file found, its facts, group and splits."""
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -13,16 +12,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mri_model.data.inventory import Inventory
-from mri_model.data.split import PROTOCOLS, fold_sides, split
-from mri_model.data.trust import trust_report
-from mri_model.data.twins import Twins, find_twins, pair_kinds
+from mri_model.data.labels import Label, parse_label
+from mri_model.data.near_duplicates import NearDuplicates, find_near_duplicates, pair_kinds
+from mri_model.data.profile import profile_toml
+from mri_model.data.splits import PROTOCOLS, SHARES, add_splits, fold_splits
 from mri_model.errors import MriError
 from mri_model.files import atomic, digest_of, read_json, write_json, write_text
-from mri_model.labels import Label, parse_label
-from mri_model.profile import profile_toml
-from mri_model.progress import Tick, silent
+from mri_model.progress import ProgressCallback, no_progress
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+"""Version of the columns below and of the file's metadata."""
+
+INGEST_VERSION = 1
+"""Version of what ingestion decides: labels, learnt profiles, validation rules, near duplicates, groups and splits.
+
+Raise it whenever one of these changes: an unchanged folder is then ingested anew. ``tests/golden`` fails if it is
+forgotten."""
 
 SCHEMA = pa.schema(
     [
@@ -35,14 +40,14 @@ SCHEMA = pa.schema(
         pa.field("width", pa.int32()),
         pa.field("channels", pa.int8()),  # as decoded: 3
         pa.field("stored_channels", pa.int8()),
-        pa.field("pixel_crc32", pa.string()),  # of reading.cell_sums: equal where grey pixels are, whatever the bytes
+        pa.field("pixel_crc32", pa.string()),  # of image.cell_sums: equal where grey pixels are, whatever the bytes
         pa.field("label", pa.string()),
         pa.field("tumor", pa.string()),
         pa.field("contrast", pa.string()),
         pa.field("status", pa.string(), nullable=False),  # ok, rejected
         pa.field("reason", pa.string()),
         pa.field("group", pa.int64()),
-        pa.field("n_twins", pa.int64()),
+        pa.field("n_near_duplicates", pa.int64()),
         pa.field("conflict", pa.bool_()),
         pa.field("split_random", pa.string()),  # train, val, test
         pa.field("split_grouped", pa.string()),
@@ -52,7 +57,16 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Manifest:
-    """A manifest as read from its folder. ``classes`` is the frozen class order; ``root`` is where the files lie."""
+    """A manifest as read from its folder.
+
+    Attributes:
+        frame: One row per file found, sorted by path (columns: ``SCHEMA``).
+        classes: The frozen class order.
+        digest: Identifies rows, classes, profile and seed; independent of the machine.
+        data_digest: Identifies the files alone (path and SHA-256).
+        root: Folder below which the files lie.
+        folder: Folder the manifest was read from.
+    """
 
     frame: pd.DataFrame
     classes: tuple[str, ...]
@@ -67,33 +81,62 @@ class Manifest:
     def labels(self) -> tuple[Label, ...]:
         return tuple(parse_label(name) for name in self.classes)
 
-    def side(self, protocol: str, side: str) -> pd.DataFrame:
-        """The rows of one side (``train``/``val``/``test``) of a protocol, sorted by path."""
+    def class_indices(self, labels: pd.Series) -> np.ndarray:
+        """Position of each label in the frozen class order, int64 of shape (n,)."""
+        return pd.Index(self.classes).get_indexer(pd.Index(labels)).astype(np.int64)
+
+    def partition(self, protocol: str, folds: int = 0, fold: int = 0) -> "Partition":
+        """The train, val and test images of a protocol, or of one fold of grouped cross-validation.
+
+        Args:
+            protocol: ``random`` or ``grouped``.
+            folds: Number of folds, 0 for the protocol's own split.
+            fold: Which fold, from 1: it is the test split, the next one is the validation split.
+
+        Raises:
+            MriError: If the protocol is unknown or there are fewer groups than folds.
+        """
         if protocol not in PROTOCOLS:
             raise MriError(f"there is no protocol {protocol!r}", f"use one of {', '.join(PROTOCOLS)}")
-        return self.frame[self.frame[f"split_{protocol}"] == side]
-
-    def of_fold(self, folds: int, fold: int) -> "Manifest":
-        """The same manifest with its grouped split replaced by one fold (from 1) of cross-validation: that fold is the
-        test side, the next one validation. As it is where ``folds`` is 0."""
-        if not folds:
-            return self
-        return replace(self, frame=self.frame.assign(split_grouped=fold_sides(self.frame, folds, fold, self.seed)))
-
-    def twin_free(self, protocol: str, side: str) -> pd.Series:
-        """For each row of ``side``: whether no image of its group is trained on."""
-        trained_groups = self.side(protocol, "train")["group"]
-        return ~self.side(protocol, side)["group"].isin(trained_groups)
+        if folds:
+            return Partition(self, protocol, fold_splits(self.frame, folds, fold, self.seed))
+        return Partition(self, protocol, self.frame[f"split_{protocol}"])
 
 
-def write_manifest(inventory: Inventory, manifests: Path, seed: int = 0, tick: Tick = silent) -> Manifest:
-    """Group, split and write an inventory to ``manifests/<digest>/``: ``manifest.parquet``, ``twins.parquet``,
-    ``validation.json``, ``trust.json``, ``profile.toml``; last ``source.json``, which says that all of it is there.
+@dataclass(frozen=True)
+class Partition:
+    """Which images of a manifest are trained on, validated on and tested on.
 
-    The digest covers rows, classes, profile and seed, and nothing of the machine.
+    A partition is a view without a digest of its own: ``manifest.digest`` identifies the data, the protocol and the
+    fold identify the partition.
+
+    Attributes:
+        split_of: ``train``, ``val``, ``test`` or null for each row of ``manifest.frame``.
     """
-    frame, twins = find_twins(inventory.frame, inventory.thumbnails, tick)
-    frame = split(frame, seed)
+
+    manifest: Manifest
+    protocol: str
+    split_of: pd.Series
+
+    def rows(self, split: str) -> pd.DataFrame:
+        """The manifest's rows of one split (``train``/``val``/``test``), sorted by path; may be empty."""
+        return self.manifest.frame[self.split_of == split]
+
+    def duplicate_free(self, split: str) -> pd.Series:
+        """For each row of ``split``, whether no image of its group is in the training split."""
+        return ~self.rows(split)["group"].isin(self.rows("train")["group"])
+
+
+def write_manifest(
+    inventory: Inventory, manifests: Path, seed: int = 0, progress: ProgressCallback = no_progress
+) -> Manifest:
+    """Group, split and write an inventory to ``manifests/<digest>/``.
+
+    Writes the pairs of near duplicates, the validation result, the profile and the table. The folder counts as ingested
+    only after ``mark_ingested``. The digest covers rows, classes, profile and seed, nothing of the machine.
+    """
+    frame, pairs = find_near_duplicates(inventory.frame, inventory.thumbnails, progress)
+    frame = add_splits(frame, seed)
     classes = sorted(frame.loc[frame["status"] == "ok", "label"].unique())
     table = pa.Table.from_pandas(frame, schema=SCHEMA, preserve_index=False)
     facts = {
@@ -105,16 +148,14 @@ def write_manifest(inventory: Inventory, manifests: Path, seed: int = 0, tick: T
     }
     digest = digest_of_rows(facts, table)
     folder = manifests / digest
-    metadata = {"mri": json.dumps({**facts, "digest": digest}, ensure_ascii=False)}
-    with atomic(folder / "manifest.parquet") as temporary:
-        pq.write_table(table.replace_schema_metadata(metadata), temporary)
-    write_twins(folder, frame, twins)
+    write_near_duplicates(folder, frame, pairs)
     if inventory.validation:
         write_json(folder / "validation.json", inventory.validation)
     write_text(folder / "profile.toml", profile_toml(inventory.profile))
-    write_json(folder / "trust.json", trust_report(frame, inventory.thumbnails, twins))
-    write_source(folder, inventory, seed)
-    return read_manifest(folder)
+    metadata = {"mri": json.dumps({**facts, "digest": digest}, ensure_ascii=False)}
+    with atomic(folder / "manifest.parquet") as temporary:
+        pq.write_table(table.replace_schema_metadata(metadata), temporary)
+    return read_manifest_file(folder, inventory.root.resolve())
 
 
 def digest_of_rows(facts: dict[str, Any], table: pa.Table) -> str:
@@ -122,62 +163,73 @@ def digest_of_rows(facts: dict[str, Any], table: pa.Table) -> str:
     return digest_of([facts, *(digest_of(batch.to_pylist()) for batch in table.to_batches(max_chunksize=4096))])
 
 
-def write_twins(folder: Path, frame: pd.DataFrame, twins: Twins) -> None:
+def write_near_duplicates(folder: Path, frame: pd.DataFrame, duplicates: NearDuplicates) -> None:
     """One row for each pair that looks alike: ``first``, ``second`` (paths), ``correlation``, ``kind``."""
     paths = pa.array(frame["path"], pa.string()).dictionary_encode()
     pairs = pa.table(
         {
-            "first": paths.take(pa.array(twins.first)),
-            "second": paths.take(pa.array(twins.second)),
-            "correlation": pa.array(twins.correlation, pa.float32()),
-            "kind": pa.array(pair_kinds(frame, twins), pa.string()),
+            "first": paths.take(pa.array(duplicates.first)),
+            "second": paths.take(pa.array(duplicates.second)),
+            "correlation": pa.array(duplicates.correlation, pa.float32()),
+            "kind": pa.array(pair_kinds(frame, duplicates), pa.string()),
         },
-        metadata={"complete": json.dumps(twins.complete)},
+        metadata={"complete": json.dumps(duplicates.complete)},
     )
-    with atomic(folder / "twins.parquet") as temporary:
+    with atomic(folder / "near_duplicates.parquet") as temporary:
         pq.write_table(pairs, temporary)
 
 
-def read_twins(manifest: "Manifest") -> Twins:
-    """The pairs kept beside a manifest, as positions in its frame."""
+def read_near_duplicates(manifest: Manifest) -> NearDuplicates:
+    """The pairs kept beside a manifest, as positions in its frame. Raises MriError if they are missing or damaged."""
+    file = manifest.folder / "near_duplicates.parquet"
     try:
-        pairs = pq.read_table(manifest.folder / "twins.parquet", columns=["first", "second", "correlation"])
-    except (pa.ArrowException, OSError, ValueError):
-        raise MriError(f"{manifest.folder / 'twins.parquet'} is missing or damaged", "run: mri ingest DATA") from None
-    accepted = manifest.frame[manifest.frame["status"] == "ok"]
-    positions = pd.Series(accepted.index, accepted["path"])
-    first, second = (positions[pairs[side].to_pylist()].to_numpy(np.int32) for side in ("first", "second"))
-    complete = json.loads((pairs.schema.metadata or {}).get(b"complete", b"true"))
-    return Twins(first, second, pairs["correlation"].to_numpy(), complete)
+        pairs = pq.read_table(file, columns=["first", "second", "correlation"], read_dictionary=["first", "second"])
+        accepted = manifest.frame[manifest.frame["status"] == "ok"]
+        row_of = pd.Series(accepted.index, accepted["path"])
+        first, second = (rows_of_paths(pairs[column], row_of) for column in ("first", "second"))
+        complete = json.loads((pairs.schema.metadata or {}).get(b"complete", b"true"))
+    except (pa.ArrowException, OSError, ValueError, KeyError):
+        raise MriError(f"{file} is missing or damaged", "run: mri ingest DATA") from None
+    return NearDuplicates(first, second, pairs["correlation"].to_numpy(), complete)
 
 
-def write_source(folder: Path, inventory: Inventory, seed: int) -> None:
-    """Where and when: the only file of a manifest that differs between two machines."""
+def rows_of_paths(paths: pa.ChunkedArray, row_of: pd.Series) -> np.ndarray:
+    """int32 row numbers of dictionary-encoded paths."""
+    if not len(paths):
+        return np.empty(0, np.int32)
+    encoded = paths.combine_chunks() if paths.num_chunks != 1 else paths.chunk(0)
+    rows = row_of[encoded.dictionary.to_pylist()].to_numpy(np.int32)
+    return rows[encoded.indices.to_numpy()]
+
+
+def mark_ingested(folder: Path, inventory: Inventory, seed: int) -> None:
+    """Write ``source.json``: the manifest is complete and is now the latest.
+
+    It is the only file of a manifest that differs between two machines.
+    """
     valid = inventory.validation is None or inventory.validation["success"]
     source = {
         "root": str(inventory.root.resolve()),
         "ingested_at": datetime.now(UTC).isoformat(),
-        "inputs": inputs_digest(inventory, seed) if valid else None,  # what broke a rule is judged again
+        "inputs": inputs_digest(inventory, seed) if valid else None,  # data that broke a rule is validated again
     }
     write_json(folder / "source.json", source)
 
 
 def inputs_digest(inventory: Inventory, seed: int) -> str:
-    """What a manifest follows from: files, profile, seed and this code."""
+    """Identifies what a manifest is made from: files, profile, seed and the version of this program's behaviour."""
     columns = {name: inventory.frame[name].astype(str).tolist() for name in ("path", "sha256", "status", "reason")}
-    code = [hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(Path(__file__).parent.glob("*.py"))]
-    return digest_of([columns, asdict(inventory.profile), seed, code])
+    return digest_of([columns, asdict(inventory.profile), seed, SCHEMA_VERSION, INGEST_VERSION])
 
 
 def find_ingested(inventory: Inventory, manifests: Path, seed: int = 0) -> Manifest | None:
-    """The manifest that an unchanged folder gave before, and makes it the latest again."""
+    """The manifest that the same files, profile and seed gave before; None if there is none or it is damaged."""
     inputs = inputs_digest(inventory, seed)
     for file in sorted(manifests.glob("*/source.json")):
         try:
             if read_json(file).get("inputs") == inputs:
                 manifest = read_manifest(file.parent)
                 check_complete(manifest)
-                write_source(file.parent, inventory, seed)
                 return replace(manifest, root=inventory.root.resolve())
         except (MriError, OSError, ValueError, AttributeError):  # damaged: it is written anew
             continue
@@ -185,26 +237,32 @@ def find_ingested(inventory: Inventory, manifests: Path, seed: int = 0) -> Manif
 
 
 def check_complete(manifest: Manifest) -> None:
-    """Raise MriError where a file beside the manifest is missing or damaged."""
-    read_trust(manifest.folder)
-    read_twins(manifest)
+    """Raise MriError if a file beside the manifest is missing or damaged."""
+    read_near_duplicates(manifest)
     for name in ("validation.json", "profile.toml"):
         if not (manifest.folder / name).is_file():
             raise MriError(f"{manifest.folder / name} is missing", "run: mri ingest DATA")
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read a manifest folder. Raises MriError where it is missing or from another schema."""
-    file = folder / "manifest.parquet"
-    if not file.is_file():
+    """Read a manifest folder. Raises MriError if it is missing, damaged or from another schema."""
+    if not (folder / "manifest.parquet").is_file():
         raise MriError(f"there is no manifest in {folder}", "run: mri ingest DATA")
     try:
+        root = Path(read_json(folder / "source.json")["root"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise damaged(folder) from None
+    return read_manifest_file(folder, root)
+
+
+def read_manifest_file(folder: Path, root: Path) -> Manifest:
+    """``manifest.parquet`` of a folder, for files below ``root``. Raises MriError as ``read_manifest`` does."""
+    file = folder / "manifest.parquet"
+    try:
         table = pq.read_table(file)
-        source = read_json(folder / "source.json")
-        root = Path(source["root"])
-    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError):
-        raise MriError(f"the manifest in {folder} is damaged", f"delete {folder} and run: mri ingest DATA") from None
-    facts = json.loads((table.schema.metadata or {}).get(b"mri", b"{}"))
+        facts = json.loads((table.schema.metadata or {}).get(b"mri", b"{}"))
+    except (pa.ArrowException, OSError, ValueError):
+        raise damaged(folder) from None
     if facts.get("schema_version") != SCHEMA_VERSION:
         raise MriError(f"{file} has another schema than this version reads", "run: mri ingest DATA")
     return Manifest(
@@ -219,21 +277,14 @@ def read_manifest(folder: Path) -> Manifest:
     )
 
 
+def damaged(folder: Path) -> MriError:
+    return MriError(f"the manifest in {folder} is damaged", f"delete {folder} and run: mri ingest DATA")
+
+
 def read_validation(folder: Path) -> dict[str, Any] | None:
     """The verdict kept beside a manifest."""
     file = folder / "validation.json"
     return read_json(file) if file.is_file() else None
-
-
-def read_trust(folder: Path) -> dict[str, Any]:
-    """The trust report kept beside a manifest (see ``trust.trust_report``). Raises MriError where it is damaged."""
-    try:
-        trust = read_json(folder / "trust.json")
-        if isinstance(trust, dict) and {"findings", "protocols", "copies", "conflicts"} <= trust.keys():
-            return trust
-    except (OSError, ValueError):
-        pass
-    raise MriError(f"{folder / 'trust.json'} is missing or damaged", "run: mri ingest DATA")
 
 
 def find_manifest(manifests: Path, name: str = "latest") -> Manifest:
@@ -253,7 +304,7 @@ def find_manifest(manifests: Path, name: str = "latest") -> Manifest:
 
 
 def class_table(manifest: Manifest) -> pd.DataFrame:
-    """One row a class in frozen order: label, tumor, contrast, and the number of images on each side."""
+    """One row a class in frozen order: label, tumor, contrast, and the number of images in each split."""
     ok = manifest.frame[manifest.frame["status"] == "ok"]
     table = pd.DataFrame(
         [(i, label.name, label.tumor, label.contrast) for i, label in enumerate(manifest.labels)],
@@ -261,7 +312,8 @@ def class_table(manifest: Manifest) -> pd.DataFrame:
     )
     table["n_ok"] = ok["label"].value_counts().reindex(table["label"], fill_value=0).to_numpy()
     for protocol, suffix in (("random", ""), ("grouped", "_grouped")):
-        for side in ("train", "val", "test"):
-            counts = manifest.side(protocol, side)["label"].value_counts()
-            table[f"n_{side}{suffix}"] = counts.reindex(table["label"], fill_value=0).to_numpy()
+        partition = manifest.partition(protocol)
+        for split in SHARES:
+            counts = partition.rows(split)["label"].value_counts()
+            table[f"n_{split}{suffix}"] = counts.reindex(table["label"], fill_value=0).to_numpy()
     return table

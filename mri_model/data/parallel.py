@@ -17,14 +17,14 @@ AHEAD = 3
 """Handfuls begun per thread before the first result is taken: bounds memory, and no thread waits."""
 
 
-def in_order(function: Callable[[In], Out], items: Iterable[In], threads: int | None = None) -> Iterator[Out]:
+def ordered_map(function: Callable[[In], Out], items: Iterable[In], threads: int | None = None) -> Iterator[Out]:
     """``map(function, items)`` by ``threads`` threads (default: one a core), never far ahead of who reads it."""
     threads = threads or os.cpu_count() or 1
     pending: deque[Future[list[Out]]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         try:
-            for handful in handfuls(items, AT_ONCE):
-                pending.append(pool.submit(lambda taken: [function(item) for item in taken], handful))
+            for chunk in chunks(items, AT_ONCE):
+                pending.append(pool.submit(lambda taken: [function(item) for item in taken], chunk))
                 if len(pending) >= AHEAD * threads:
                     yield from pending.popleft().result()
             while pending:
@@ -33,8 +33,8 @@ def in_order(function: Callable[[In], Out], items: Iterable[In], threads: int | 
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def handfuls(items: Iterable[In], size: int) -> Iterator[list[In]]:
+def chunks(items: Iterable[In], size: int) -> Iterator[list[In]]:
     """Lists of ``size`` items; the last one may be shorter."""
     rest = iter(items)
-    while handful := list(islice(rest, size)):
-        yield handful
+    while chunk := list(islice(rest, size)):
+        yield chunk

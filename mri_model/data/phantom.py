@@ -1,7 +1,7 @@
 """A phantom: brain MRI pictures drawn by this module, so that everything can be tried without a patient's image.
 
 ``write_phantom`` fills 44 class folders, named and shaped like the published set: axial heads in three contrasts,
-fourteen tumour types told apart by place, shape, texture and enhancement, and a few near copies that show what
+fourteen tumor types told apart by place, shape, texture and enhancement, and a few near copies that show what
 leakage looks like. A picture depends on (seed, class, index), never on order or threads.
 
 Coordinates are head radii: ``u`` to the right, ``v`` to the back of the head (down the picture), the skin at radius
@@ -21,9 +21,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mri_model.data.labels import CONTRASTS
 from mri_model.errors import MriError
 from mri_model.files import atomic
-from mri_model.labels import CONTRASTS
 
 Plane = NDArray[Any]  # (height, width) float32
 Pixels = NDArray[Any]  # (height, width) uint8
@@ -34,13 +34,13 @@ Triple = tuple[float, float, float]  # one grey value a contrast, in the order o
 MIN_HEIGHT, MIN_WIDTH, MAX_SIDE = 347, 305, 630
 CANVAS = 256  # pictures are drawn with this longest side, then enlarged
 COPY_EVERY = 6  # one image in six is a near copy
-TWIN_CLASS = 24  # the class that holds one byte-identical pair
+DUPLICATE_CLASS = 24  # the class that holds one byte-identical pair
 FIRST_SERIES = datetime(2022, 5, 28, 10, 56)
 
 
 @dataclass(frozen=True)
 class Signature:
-    """How one tumour type looks. Lengths are head radii, grey values one a contrast."""
+    """How one tumor type looks. Lengths are head radii, grey values one a contrast."""
 
     tumor: str
     place: Pair  # the usual centre; u is mirrored at random
@@ -228,7 +228,7 @@ def _places(rng: Rng, sign: Signature, mirror: int) -> list[tuple[Pair, float]]:
 
 
 def _lesion(rng: Rng, picture: Plane, u: Plane, v: Plane, sign: Signature, contrast: str) -> None:
-    """Paint the tumour: oedema, then rim, textured core and a cyst's bright knob, lesion by lesion."""
+    """Paint the tumor: oedema, then rim, textured core and a cyst's bright knob, lesion by lesion."""
     which, mirror = CONTRASTS.index(contrast), int(rng.choice((-1, 1)))
     brain = _inside(np.sqrt(u * u + v * v) - 0.88)
     texture = sign.grain * _smooth(rng, u.shape, 26)
@@ -257,7 +257,7 @@ def _scanner(rng: Rng, picture: Plane) -> Plane:
 
 
 def draw(rng: Rng, sign: Signature | None, contrast: str, shape: tuple[int, int]) -> Plane:
-    """One picture of ``shape``, float32 in 0–1. Without a signature, without a tumour."""
+    """One picture of ``shape``, float32 in 0–1. Without a signature, without a tumor."""
     tissue = TISSUE[contrast]
     u, v = _pose(rng, shape)
     picture = _head(rng, u, v, tissue)
@@ -336,7 +336,7 @@ class _Job:
     @property
     def repeats_bytes(self) -> bool:
         """One file of the set is its origin's, byte for byte."""
-        return self.c == TWIN_CLASS and self.origin != self.i == COPY_EVERY - 1
+        return self.c == DUPLICATE_CLASS and self.origin != self.i == COPY_EVERY - 1
 
     def data(self, seed: int, max_side: int) -> bytes:
         _, sign, contrast = CLASSES[self.c]
@@ -371,13 +371,13 @@ def write_phantom(
     per_class: int = 20,
     seed: int = 0,
     max_side: int = MAX_SIDE,
-    tick: Callable[[str, int, int], None] = lambda stage, done, total: None,
+    progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
 ) -> int:
     """Write the 44 class folders into ``out``, new or empty, and return the number of files.
 
     The same ``seed`` gives the same bytes. ``max_side`` bounds height and width; below 347 all sizes shrink in
     proportion, for quick tests, and the size bounds of the profile ``phantom`` no longer hold.
-    ``tick(stage, done, total)`` is called after every file.
+    ``progress(stage, done, total)`` is called after every file.
     """
     _refuse_bad(out, per_class, max_side)
     jobs = _jobs(per_class)
@@ -390,7 +390,7 @@ def write_phantom(
     try:
         for done, future in enumerate(as_completed([pool.submit(write, job) for job in jobs]), start=1):
             future.result()
-            tick("draw", done, len(jobs))
+            progress("draw", done, len(jobs))
     finally:
         pool.shutdown(cancel_futures=True)
     return len(jobs)

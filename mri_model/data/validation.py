@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from mri_model.data.inventory import Inventory
+from mri_model.data.labels import is_hidden
+from mri_model.data.profile import AUTO, Profile
 from mri_model.errors import RefusedError
-from mri_model.labels import is_hidden
-from mri_model.profile import AUTO, Profile
 
 if TYPE_CHECKING:
     from great_expectations.datasource.fluent.interfaces import Batch
@@ -38,7 +38,7 @@ def validate(inventory: Inventory) -> dict[str, Any]:
     JSON-serialisable; offenders are complete, never a sample.
     """
     rules = list(build_rules(inventory.profile))
-    outcomes = judge(rules, tabulate(inventory))
+    outcomes = apply_rules(rules, tabulate(inventory))
     verdicts = [{"rule": rule.words, **outcome} for rule, outcome in zip(rules, outcomes, strict=True)]
     return {
         "success": all(verdict["success"] for verdict in verdicts),
@@ -115,7 +115,7 @@ def build_rules(profile: Profile) -> Iterator[Rule]:
         yield Rule("every class has at least the stated number of images", "classes", enough)
 
 
-def judge(rules: list[Rule], tables: dict[str, pd.DataFrame]) -> Iterator[dict[str, Any]]:
+def apply_rules(rules: list[Rule], tables: dict[str, pd.DataFrame]) -> Iterator[dict[str, Any]]:
     """Success and the offenders' names for each rule, in order."""
     tables = {name: table.reset_index(drop=True) for name, table in tables.items()}
     batches = open_batches(tables)
@@ -123,7 +123,7 @@ def judge(rules: list[Rule], tables: dict[str, pd.DataFrame]) -> Iterator[dict[s
         # Row numbers, not names: Great Expectations would build a dictionary for each of 100 000 offenders.
         outcome = batches[rule.table].validate(rule.expectation, result_format="COMPLETE")
         if "unexpected_index_list" not in outcome.result:
-            raise RuntimeError(f"rule {rule.words!r} could not be judged: {outcome.exception_info}")
+            raise RuntimeError(f"rule {rule.words!r} could not be validated: {outcome.exception_info}")
         names = tables[rule.table]["name"].iloc[outcome.result["unexpected_index_list"]]
         yield {"success": bool(outcome.success), "offenders": sorted(set(names))}
 

@@ -3,40 +3,38 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 
 from mri_model.data.manifest import Manifest
-from mri_model.data.pixels import PixelStore
+from mri_model.data.pixel_store import PixelStore
 from mri_model.errors import MriError, RefusedError
 from mri_model.evaluation.metrics import Evaluation, evaluate_predictions
-from mri_model.model import Model
-from mri_model.prediction import predict
-from mri_model.progress import Tick, silent
+from mri_model.models.artifact import Model
+from mri_model.models.inference import predict
+from mri_model.progress import ProgressCallback, no_progress
 
 
 def evaluate_model(
-    model: Model, manifest: Manifest, pixels: PixelStore, side: str = "test", tick: Tick = silent
+    model: Model, manifest: Manifest, pixels: PixelStore, split: str = "test", progress: ProgressCallback = no_progress
 ) -> Evaluation:
-    """Evaluate on one side of the split the model was trained under.
+    """Evaluate on one split of the split the model was trained under.
 
     Raises RefusedError where the manifest's class list is not the model's: classes are never realigned.
     """
     check_classes(model, manifest)
-    protocol = model.card["protocol"]
-    manifest = manifest.of_fold(model.card["recipe"]["folds"], model.card["recipe"]["fold"])
-    rows = manifest.side(protocol, side)
+    recipe = model.metadata["recipe"]
+    partition = manifest.partition(model.metadata["protocol"], recipe["folds"], recipe["fold"])
+    rows = partition.rows(split)
     if rows.empty:
-        raise MriError(f"the {side} split has no images", "use train, val or test, or ingest more images")
+        raise MriError(f"the {split} split has no images", "use train, val or test, or ingest more images")
     positions = rows.index.to_numpy()
-    order = {label: index for index, label in enumerate(model.classes)}
-    targets = rows["label"].map(order).to_numpy(np.int64, copy=True)
-    logits = predict(model.network, model.preprocessing, pixels, positions, model.device, tick, model.flip_average)
+    targets = manifest.class_indices(rows["label"])
+    logits = predict(model.network, model.preprocessing, pixels, positions, model.device, progress, model.tta_hflip)
     answers = pd.DataFrame(
         {
             "target": targets,
             "predicted": logits.argmax(1).numpy(),
-            "twin_free": manifest.twin_free(protocol, side).to_numpy(bool),
+            "duplicate_free": partition.duplicate_free(split).to_numpy(bool),
             "group": rows["group"].to_numpy(),
         }
     )
@@ -46,9 +44,9 @@ def evaluate_model(
 def pool(parts: Sequence[pd.DataFrame], manifest: Manifest) -> Evaluation:
     """One evaluation of the answers (see ``Evaluation``) of one model, or of the folds of a cross-validation."""
     answers = pd.concat(parts, ignore_index=True)
-    columns = (answers[name].to_numpy() for name in ("target", "predicted", "twin_free", "group"))
-    targets, predicted, twin_free, groups = columns
-    evaluation = evaluate_predictions(targets, predicted, manifest.labels, twin_free, groups)
+    columns = (answers[name].to_numpy() for name in ("target", "predicted", "duplicate_free", "group"))
+    targets, predicted, duplicate_free, groups = columns
+    evaluation = evaluate_predictions(targets, predicted, manifest.labels, duplicate_free, groups)
     return replace(evaluation, answers=answers)
 
 

@@ -10,16 +10,16 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from mri_model.labels import Label
+from mri_model.data.labels import Label
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a model does on one side of a split.
+    """A model's results on one split.
 
-    ``overall``: n, accuracy, macro_* and weighted_* averages, twin_free_n, twin_free_accuracy, twin_free_macro_f1;
-    tumor_* and contrast_*, accuracy and macro_f1 of that part of the class alone; accuracy_low … macro_f1_high, the
-    95 % intervals of ``bootstrap``.
+    ``overall``: n, accuracy, macro_* and weighted_* averages, duplicate_free_n, duplicate_free_accuracy,
+    duplicate_free_macro_f1; tumor_* and contrast_*, accuracy and macro_f1 of that part of the class alone;
+    accuracy_low … macro_f1_high, the 95 % intervals of ``bootstrap``.
     ``classes``: position, label, tumor, contrast, precision, recall, f1, support; one row a class of the model.
     ``contrasts``: contrast, n, accuracy, macro_f1. ``confusion``: true_label, predicted_label, n; non-zero cells only.
     """
@@ -29,24 +29,24 @@ class Evaluation:
     contrasts: pd.DataFrame
     confusion: pd.DataFrame
     answers: pd.DataFrame = field(default_factory=pd.DataFrame)
-    """One row an image: target, predicted (class numbers), twin_free, group."""
+    """One row an image: target, predicted (class numbers), duplicate_free, group."""
 
 
 def evaluate_predictions(
     targets: np.ndarray,
     predicted: np.ndarray,
     labels: tuple[Label, ...],
-    twin_free: np.ndarray,
+    duplicate_free: np.ndarray,
     groups: np.ndarray | None = None,
 ) -> Evaluation:
-    """Compare class numbers, int (n,) each; ``twin_free`` is bool (n,), ``groups`` each one's group or null."""
-    apart = summarise(targets[twin_free], predicted[twin_free]) if twin_free.any() else {}
+    """Compare class numbers, int (n,) each; ``duplicate_free`` is bool (n,), ``groups`` each one's group or null."""
+    apart = summarise(targets[duplicate_free], predicted[duplicate_free]) if duplicate_free.any() else {}
     overall = {
         "n": len(targets),
         **summarise(targets, predicted),
-        "twin_free_n": int(twin_free.sum()),
-        "twin_free_accuracy": apart.get("accuracy"),
-        "twin_free_macro_f1": apart.get("macro_f1"),
+        "duplicate_free_n": int(duplicate_free.sum()),
+        "duplicate_free_accuracy": apart.get("accuracy"),
+        "duplicate_free_macro_f1": apart.get("macro_f1"),
         **alone("tumor", [label.tumor for label in labels], targets, predicted),
         **alone("contrast", [label.contrast for label in labels], targets, predicted),
         **bootstrap(targets, predicted, groups),

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from mri_model.files import atomic, run_id
-from mri_model.model import Model
-from mri_model.progress import Tick, silent
+from mri_model.models.artifact import Model
+from mri_model.progress import ProgressCallback, no_progress
 from mri_model.scoring.scorer import Identity, paths_below, score_files
 
 if TYPE_CHECKING:
@@ -28,7 +28,9 @@ class Scored:
     counts: dict[str, int]
 
 
-def score_folder(store: "Store", model: Model, folder: Path, scores: Path, tick: Tick = silent) -> Scored:
+def score_folder(
+    store: "Store", model: Model, folder: Path, scores: Path, progress: ProgressCallback = no_progress
+) -> Scored:
     """Score every file below ``folder``; one this model scored before, unchanged, keeps its row.
 
     Raises MriError where the folder is missing or empty.
@@ -40,11 +42,11 @@ def score_folder(store: "Store", model: Model, folder: Path, scores: Path, tick:
     known = readable(identities(store.known_predictions(model.id, list(files))))
     found: list[Identity] = []
     n_new = 0
-    tick("score", 0, len(files))
+    progress("score", 0, len(files))
     for scored, looked_at in score_files(model, files, known):
         n_new += store.add_predictions([{**row, "run_id": run} for row in scored])
         found += looked_at
-        tick("score", len(found), len(files))
+        progress("score", len(found), len(files))
     stored = store.known_predictions(model.id, list(files))
     current = set(found)
     rows = stored[[identity in current for identity in identities(stored)]].sort_values("path", ignore_index=True)

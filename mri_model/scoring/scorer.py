@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from mri_model.data.decode import Content, decode, load_content
 from mri_model.data.inventory import FoundFile, list_files, refusal
-from mri_model.data.reading import Content, decode, load_content
-from mri_model.labels import parse_label
-from mri_model.model import Model
-from mri_model.prediction import BATCH
+from mri_model.data.labels import parse_label
+from mri_model.models.artifact import Model
+from mri_model.models.inference import BATCH
 
 Row = dict[str, Any]
 """path, sha256, status (scored/rejected), reason, label, tumor, contrast, probability, scored_at, model_id."""
@@ -72,9 +72,9 @@ def read_entry(model: Model, path: str, found: FoundFile, known: Set[Identity]) 
 
 
 def decode_entry(model: Model, path: str, content: Content) -> Entry:
-    reading = decode(content)
-    plane = None if reading.pixels is None else model.preprocessing.shrink(reading.pixels)
-    return Entry(path, reading.sha256, plane, reading.reason)
+    image = decode(content)
+    plane = None if image.pixels is None else model.preprocessing.shrink(image.pixels)
+    return Entry(path, image.sha256, plane, image.reason)
 
 
 def score_entries(model: Model, entries: Sequence[Entry]) -> list[Row]:

@@ -1,4 +1,4 @@
-"""Random variations of a picture that leave its class alone: its mirror image, for no class encodes a side. Rotations,
+"""Random variations of a picture that leave its class alone: its mirror image, for no class encodes a split. Rotations,
 shifts and scales cost accuracy on this data, and intensity *is* the contrast (``docs/results.md``)."""
 
 import torch

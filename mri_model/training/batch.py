@@ -13,7 +13,7 @@ FEWEST_STEPS = 24
 
 def first_batch_size(recipe: Recipe, device: torch.device, n_images: int) -> int:
     """The recipe's, or where it says 0: ``BASE`` on a CPU, which gains nothing from more; on a GPU the largest power of
-    two that leaves ``FEWEST_STEPS``, to be halved while it does not fit (see ``loop.train``)."""
+    two that leaves ``FEWEST_STEPS``, to be halved while it does not fit (see ``trainer.train``)."""
     if recipe.batch_size:
         return recipe.batch_size
     if device.type == "cpu":

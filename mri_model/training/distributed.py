@@ -44,7 +44,7 @@ class World:
         dist.all_reduce(sums, group=dist.group.WORLD)
         return sums.tolist()
 
-    def from_first(self, value: T) -> T:
+    def broadcast(self, value: T) -> T:
         """What the first process holds; the others wait for it."""
         if self.size == 1:
             return value
@@ -53,7 +53,7 @@ class World:
         return held[0]
 
     def wait(self) -> None:
-        self.from_first(None)
+        self.broadcast(None)
 
     def spread(self, network: nn.Module, device: torch.device) -> nn.Module:
         """The network as every process trains it: gradients are means over all of them."""
@@ -106,7 +106,7 @@ def over_all(values: torch.Tensor) -> torch.Tensor:
     return SumOverAll.apply(values)
 
 
-class SharedBatchNorm(nn.BatchNorm2d):
+class ProcessSyncBatchNorm(nn.BatchNorm2d):
     """Batch normalisation by the statistics of all processes' images, on any device; PyTorch's own SyncBatchNorm is for
     GPUs alone. The same parameters and buffers as BatchNorm2d, the same result on the whole batch, within rounding."""
 
@@ -133,11 +133,11 @@ class SharedBatchNorm(nn.BatchNorm2d):
         self.num_batches_tracked += 1
 
 
-def share_statistics(network: nn.Module, device: torch.device) -> None:
+def sync_batch_norm(network: nn.Module, device: torch.device) -> None:
     """Make ``network`` normalise its batches over all processes; its state dict keeps its names."""
     if device.type == "cuda":
         nn.SyncBatchNorm.convert_sync_batchnorm(network)  # in place, below the module it is given
         return
     for module in network.modules():
         if type(module) is nn.BatchNorm2d:
-            module.__class__ = SharedBatchNorm
+            module.__class__ = ProcessSyncBatchNorm

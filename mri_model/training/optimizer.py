@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional as F  # its customary name
 from torch.optim import SGD, AdamW, Optimizer
 
-from mri_model.labels import Label
+from mri_model.data.labels import Label
 from mri_model.training.recipe import Recipe
 
 WARM_UP = 0.25
@@ -48,7 +48,7 @@ def scale_to_batch(recipe: Recipe, batch_size: int, base: int) -> float:
 
 
 class Loss(nn.Module):
-    """Cross-entropy of the class and, weighed by the recipe's ``structure``, of its tumor and its contrast alone.
+    """Cross-entropy of the class and, weighed by the recipe's ``aux_loss_weight``, of its tumor and its contrast alone.
 
     ``forward`` maps logits (n, classes) and targets int64 (n,) to the losses, float32 (n,).
     """
@@ -56,19 +56,19 @@ class Loss(nn.Module):
     def __init__(self, labels: tuple[Label, ...], recipe: Recipe) -> None:
         super().__init__()
         self.smoothing = recipe.label_smoothing
-        self.structure = recipe.structure
+        self.aux_loss_weight = recipe.aux_loss_weight
         self.parts = [membership([label.tumor for label in labels]), membership([label.contrast for label in labels])]
         self.parts = [part for part in self.parts if 1 < part.shape[1] < len(labels)]
 
     def forward(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         logits = logits.float()
         losses = F.cross_entropy(logits, targets, label_smoothing=self.smoothing, reduction="none")
-        if not self.structure:
+        if not self.aux_loss_weight:
             return losses
         for part in self.parts:
             shares = logits.softmax(1) @ part.to(logits.device)
             wanted = part.to(logits.device)[targets].argmax(1)
-            losses = losses + self.structure * F.nll_loss(shares.clamp_min(1e-7).log(), wanted, reduction="none")
+            losses = losses + self.aux_loss_weight * F.nll_loss(shares.clamp_min(1e-7).log(), wanted, reduction="none")
         return losses
 
 

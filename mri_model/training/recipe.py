@@ -5,10 +5,10 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from mri_model.data.split import PROTOCOLS
+from mri_model.data.preprocessing import Preprocessing
+from mri_model.data.splits import PROTOCOLS
 from mri_model.errors import MriError, UsageError
 from mri_model.files import digest_of
-from mri_model.preprocessing import Preprocessing
 
 OPTIMIZERS = ("sgd", "adamw")
 SCHEDULES = ("constant", "one-cycle")
@@ -22,8 +22,8 @@ class Recipe:
     The defaults are the report's: mini-batch SGD with learning rate 0.01 and nothing else, cross-entropy, plain resize.
     ``MODERN`` is the other recipe. ``weights``: ``imagenet``, ``none`` or a state dict's path. ``batch_size`` 0 takes
     the recipe's own (``report``: by image size; ``modern``: see ``batch.py``). ``weight_decay`` leaves normalisation
-    layers and biases alone. ``structure`` weighs the loss of tumor alone and contrast alone beside the class's.
-    ``flip`` mirrors half of the training images, ``flip_average`` predicts from an image and its mirror image.
+    layers and biases alone. ``aux_loss_weight`` weighs the loss of tumor alone and contrast alone beside the class's.
+    ``flip`` mirrors half of the training images, ``tta_hflip`` predicts from an image and its mirror image.
     ``deterministic`` forbids a GPU what it cannot repeat to the bit (a CPU always can). ``fold``/``folds``: train on
     fold number ``fold`` (from 1) of grouped cross-validation; 0 for the protocol's split.
     """
@@ -38,9 +38,9 @@ class Recipe:
     weight_decay: float = 0.0
     schedule: str = "constant"
     label_smoothing: float = 0.0
-    structure: float = 0.0
+    aux_loss_weight: float = 0.0
     flip: bool = False
-    flip_average: bool = False
+    tta_hflip: bool = False
     precision: str = "fp32"
     deterministic: bool = False
     resize: str = "linear"
@@ -69,7 +69,9 @@ class Recipe:
         require(0 <= self.momentum < 1, f"momentum {self.momentum} is out of range", "use 0 up to 1, without 1")
         require(self.weight_decay >= 0, f"weight decay {self.weight_decay} is negative", "use 0 or more")
         require(0 <= self.label_smoothing < 1, f"label smoothing {self.label_smoothing} is out of range", "use 0 to 1")
-        require(self.structure >= 0, f"structure weight {self.structure} is negative", "use 0 or more")
+        require(
+            self.aux_loss_weight >= 0, f"aux_loss_weight weight {self.aux_loss_weight} is negative", "use 0 or more"
+        )
         require(self.seed >= 0, f"seed {self.seed} is negative", "use 0 or more")
         require(self.folds == 0 or self.folds >= 3, f"{self.folds} folds are too few", "use 3 or more, or 0 for none")
         require(
@@ -104,7 +106,7 @@ MODERN: dict[str, Any] = {
     "schedule": "one-cycle",
     "label_smoothing": 0.1,
     "flip": True,
-    "flip_average": True,
+    "tta_hflip": True,
     "precision": "auto",
     "resize": "area",
 }

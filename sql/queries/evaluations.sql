@@ -1,4 +1,4 @@
--- What has every evaluation said so far, newest first, and what remains without twins of training images?
+-- What has every evaluation said so far, newest first, and what remains without duplicates of training images?
 SELECT
     created_at,
     id,
@@ -13,8 +13,8 @@ SELECT
     macro_f1_high,
     tumor_accuracy,
     contrast_accuracy,
-    twin_free_n,
-    twin_free_accuracy,
-    twin_free_macro_f1
+    duplicate_free_n,
+    duplicate_free_accuracy,
+    duplicate_free_macro_f1
 FROM evaluation
 ORDER BY created_at DESC, id DESC

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from mri_model.data import inventory
-from mri_model.data.cache import FactsCache
+from mri_model.data.cache import ImageFactsCache
+from mri_model.data.decode import DAMAGED
 from mri_model.data.inventory import take_inventory
-from mri_model.data.reading import DAMAGED
 from mri_model.errors import MriError
 
 
@@ -144,7 +144,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     seen: list[str] = []
     look_at = inventory.look_at
 
-    def counted(content: inventory.Content) -> inventory.Facts:
+    def counted(content: inventory.Content) -> inventory.ImageFacts:
         seen.append(content.sha256)
         return look_at(content)
 
@@ -191,7 +191,7 @@ def test_a_damaged_or_unwritable_cache_is_no_cache(phantom: Path, tmp_path: Path
 
 
 def test_two_inventories_share_a_cache_at_once(phantom: Path, tmp_path: Path) -> None:
-    with FactsCache(tmp_path) as one, FactsCache(tmp_path) as two:
+    with ImageFactsCache(tmp_path) as one, ImageFactsCache(tmp_path) as two:
         facts = inventory.look_at(inventory.load_content(first_of(phantom)))
         one.put([("a" * 64, facts)])
         two.put([("a" * 64, facts), ("b" * 64, facts)])

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from mri_model.data.decode import read_image
 from mri_model.data.inventory import take_inventory
-from mri_model.data.manifest import class_table, find_manifest, write_manifest
-from mri_model.data.pixels import pack_pixels
-from mri_model.data.reading import read_image
+from mri_model.data.manifest import Manifest, class_table, find_manifest, mark_ingested, write_manifest
+from mri_model.data.pixel_store import pack_pixels
+from mri_model.data.preprocessing import Preprocessing
 from mri_model.errors import MriError
-from mri_model.preprocessing import Preprocessing
 
 
 def test_same_files_and_seed_give_the_same_bytes_wherever_they_lie(
@@ -28,9 +28,16 @@ def test_another_seed_or_another_byte_is_another_manifest(own_phantom: Path, tmp
     assert len(digests) == 3
 
 
+def ingested(data: Path, manifests: Path, seed: int) -> Manifest:
+    inventory = take_inventory(data)
+    manifest = write_manifest(inventory, manifests, seed)
+    mark_ingested(manifest.folder, inventory, seed)
+    return manifest
+
+
 def test_a_manifest_is_found_as_latest_by_its_digest_and_by_its_path(phantom: Path, tmp_path: Path) -> None:
-    write_manifest(take_inventory(phantom), tmp_path, seed=1)
-    last = write_manifest(take_inventory(phantom), tmp_path, seed=2)
+    ingested(phantom, tmp_path, seed=1)
+    last = ingested(phantom, tmp_path, seed=2)
     for name in ("latest", last.digest, last.digest[:8], str(last.folder), str(last.folder / "manifest.parquet")):
         assert find_manifest(tmp_path, name).digest == last.digest
     with pytest.raises(MriError, match="0 manifests match"):
@@ -68,8 +75,8 @@ def test_a_file_that_changed_since_ingestion_is_named(own_phantom: Path, tmp_pat
 
 @pytest.mark.parametrize("name", ["manifest.parquet", "source.json"])
 def test_a_damaged_manifest_is_named_and_blocks_no_other(phantom: Path, tmp_path: Path, name: str) -> None:
-    damaged = write_manifest(take_inventory(phantom), tmp_path, seed=1)
-    good = write_manifest(take_inventory(phantom), tmp_path, seed=2)
+    damaged = ingested(phantom, tmp_path, seed=1)
+    good = ingested(phantom, tmp_path, seed=2)
     (damaged.folder / name).write_bytes(b"{")
     os.utime(damaged.folder / "source.json", (0, 0))
     with pytest.raises(MriError, match="is damaged"):

@@ -6,15 +6,15 @@ from collections import Counter
 from pathlib import Path
 
 import cv2
+import mri_model.data.profiles
 import numpy as np
 import pytest
 
-import mri_model.profiles
+from mri_model.data.labels import CONTRASTS
 from mri_model.data.phantom import SIGNATURES, write_phantom
 from mri_model.errors import MriError
-from mri_model.labels import CONTRASTS
 
-PROFILE = tomllib.loads((Path(mri_model.profiles.__file__).parent / "phantom.toml").read_text(encoding="utf-8"))
+PROFILE = tomllib.loads((Path(mri_model.data.profiles.__file__).parent / "phantom.toml").read_text(encoding="utf-8"))
 
 
 def _files(root: Path) -> list[Path]:
@@ -141,5 +141,5 @@ def test_impossible_sets_are_refused(wrong: dict[str, int], tmp_path: Path) -> N
 
 def test_progress_reaches_the_total(tmp_path: Path) -> None:
     ticks: list[tuple[str, int, int]] = []
-    write_phantom(tmp_path / "out", per_class=1, max_side=32, tick=lambda *step: ticks.append(step))
+    write_phantom(tmp_path / "out", per_class=1, max_side=32, progress=lambda *step: ticks.append(step))
     assert ticks == [("draw", done, 44) for done in range(1, 45)]

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from mri_model.data.inventory import Inventory, take_inventory
+from mri_model.data.labels import parse_label
+from mri_model.data.profile import Profile
 from mri_model.data.validation import enforce, summarise, validate
 from mri_model.errors import RefusedError
-from mri_model.labels import parse_label
-from mri_model.profile import Profile
 
 
 @pytest.fixture(scope="module")
@@ -72,11 +72,11 @@ def test_an_image_under_an_unknown_extension_breaks_a_named_profile(inventory: I
 def test_a_broken_rule_refuses_or_quarantines(inventory: Inventory) -> None:
     strict = replace(inventory, profile=replace(inventory.profile, height=(10, 1000)))
     bad = changed(strict, 7, height=5000)
-    judged = replace(bad, validation=validate(bad))
+    validated = replace(bad, validation=validate(bad))
     with pytest.raises(RefusedError, match="height is 10 to 1000 pixels") as caught:
-        enforce(judged)
+        enforce(validated)
     assert caught.value.exit_code == 3
-    row = enforce(judged, "quarantine").frame.loc[7]
+    row = enforce(validated, "quarantine").frame.loc[7]
     assert (row["status"], row["reason"]) == ("rejected", "breaks the rule: height is 10 to 1000 pixels")
 
 
@@ -139,11 +139,11 @@ def test_offenders_are_complete_and_paths_that_occur_twice_are_named() -> None:
 
 
 def test_many_broken_rules_are_still_a_line_one_can_read() -> None:
-    labels = [f"Tumour {number} T1" for number in range(44)]
+    labels = [f"Tumor {number} T1" for number in range(44)]
     bad = made_up([f"{label}/{'long' * 50}.jpg" for label in labels], height=(1, 2), classes=dict.fromkeys(labels, 9))
     with pytest.raises(RefusedError) as caught:
         enforce(replace(bad, validation=validate(bad)))
     message = str(caught.value)
-    assert "height is 1 to 2 pixels (not so: Tumour 0 T1/longlong" in message
-    assert "(not so: Tumour 0 T1, Tumour 1 T1, Tumour 10 T1 and 41 more)" in message
+    assert "height is 1 to 2 pixels (not so: Tumor 0 T1/longlong" in message
+    assert "(not so: Tumor 0 T1, Tumor 1 T1, Tumor 10 T1 and 41 more)" in message
     assert len(message) < 500

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import classification_report
 
+from mri_model.data.labels import parse_label
 from mri_model.evaluation.metrics import bootstrap, evaluate_predictions, summarise
-from mri_model.labels import parse_label
 
 NAMES = ["A T1", "A T2", "B T1", "B T1C+", "never"]
 LABELS = tuple(parse_label(name) for name in NAMES)
@@ -78,10 +78,10 @@ def test_the_twin_free_part_is_measured_apart(answers: tuple[np.ndarray, np.ndar
     targets, predicted = answers
     free = np.arange(200) < 50
     overall = evaluate_predictions(targets, predicted, LABELS, free).overall
-    assert overall["twin_free_n"] == 50
-    assert overall["twin_free_accuracy"] == pytest.approx((targets == predicted)[:50].mean())
+    assert overall["duplicate_free_n"] == 50
+    assert overall["duplicate_free_accuracy"] == pytest.approx((targets == predicted)[:50].mean())
     none = evaluate_predictions(targets, predicted, LABELS, np.zeros(200, bool)).overall
-    assert (none["twin_free_n"], none["twin_free_accuracy"]) == (0, None)
+    assert (none["duplicate_free_n"], none["duplicate_free_accuracy"]) == (0, None)
 
 
 def test_the_interval_is_that_of_explicit_resamples() -> None:

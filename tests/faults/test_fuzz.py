@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from mri_model.data.reading import content_of, decode
-from mri_model.profile import FORMATS
+from mri_model.data.decode import content_of, decode
+from mri_model.data.formats import FORMATS
 
 N_IMAGES = 10_000
 SECONDS = 300
@@ -129,16 +129,16 @@ def test_ten_thousand_damaged_images_give_ten_thousand_rows(tmp_path: Path) -> N
 
 @given(st.binary(max_size=400), st.sampled_from([b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF", b"BM", b"II*\0", b""]))
 def test_any_bytes_are_read_or_refused_with_a_reason(data: bytes, magic: bytes) -> None:
-    reading = decode(content_of(magic + data))
-    assert (reading.pixels is None) == bool(reading.reason)
+    image = decode(content_of(magic + data))
+    assert (image.pixels is None) == bool(image.reason)
 
 
 @given(st.sampled_from(list(encoders())), st.integers(0))
 def test_what_is_accepted_is_a_three_channel_picture_of_a_known_format(original: tuple[str, bytes], seed: int) -> None:
-    reading = decode(content_of(mutated(original[1], random.Random(seed))))
-    if reading.pixels is None:
-        assert reading.reason
+    image = decode(content_of(mutated(original[1], random.Random(seed))))
+    if image.pixels is None:
+        assert image.reason
     else:
-        assert reading.format in FORMATS
-        assert reading.pixels.dtype == np.uint8
-        assert reading.pixels.ndim == 3 and reading.pixels.shape[2] == 3
+        assert image.format in FORMATS
+        assert image.pixels.dtype == np.uint8
+        assert image.pixels.ndim == 3 and image.pixels.shape[2] == 3

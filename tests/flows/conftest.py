@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mri_model import server
+from mri_model.local_prefect import server
 from mri_model.settings import Settings
 
 

@@ -42,8 +42,8 @@ def test_reproduce_gives_the_six_tables_as_result_and_as_artifacts(
     assert {f"report-table-{number}" for number in range(1, 7)} <= keys
     assert {
         "validation",
-        "trust",
-        "trust-findings",
+        "quality",
+        "quality-issues",
         "learning-curve",
         "training-progress",
         "evaluation-classes",

@@ -17,9 +17,9 @@ import psutil
 import pytest
 
 from mri_model import api, server
-from mri_model.background import Background, Child, free_port, runs, with_variable
 from mri_model.errors import MriError
 from mri_model.files import write_json
+from mri_model.local_prefect.processes import Background, Child, free_port, runs, with_variable
 from mri_model.settings import Settings
 from tests.flows.conftest import say
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from mri_model.labels import parse_label
+from mri_model.data.labels import parse_label
 from mri_model.results.store import Store
 
 START = datetime(2026, 11, 2, 9, 30, 0, 123456, tzinfo=UTC)
-PROFILE = Path(__file__).parents[2] / "mri_model" / "profiles" / "brain-tumor-44c.toml"
+PROFILE = Path(__file__).parents[2] / "mri_model" / "data" / "profiles" / "brain-tumor-44c.toml"
 
 # Table 5 of the report, in its order: class, precision, recall, F1, support.
 TABLE_5 = """
@@ -89,8 +89,8 @@ def dataset(**changes: Any) -> dict[str, Any]:
 
 def dataset_class(position: int, name: str, n_ok: int) -> dict[str, Any]:
     label = parse_label(name)
-    sides = {"n_train": n_ok, "n_val": 0, "n_test": 0}
-    grouped = {f"{side}_grouped": n for side, n in sides.items()}
+    splits = {"n_train": n_ok, "n_val": 0, "n_test": 0}
+    grouped = {f"{split}_grouped": n for split, n in splits.items()}
     row = {
         "position": position,
         "label": name,
@@ -98,7 +98,7 @@ def dataset_class(position: int, name: str, n_ok: int) -> dict[str, Any]:
         "contrast": label.contrast,
         "n_ok": n_ok,
     }
-    return row | sides | grouped
+    return row | splits | grouped
 
 
 def classes(counts: dict[str, int] | None = None) -> list[dict[str, Any]]:
@@ -162,9 +162,9 @@ def evaluation(**changes: Any) -> dict[str, Any]:
         "weighted_precision": 0.84,
         "weighted_recall": 0.84,
         "weighted_f1": 0.83,
-        "twin_free_n": 0,
-        "twin_free_accuracy": None,
-        "twin_free_macro_f1": None,
+        "duplicate_free_n": 0,
+        "duplicate_free_accuracy": None,
+        "duplicate_free_macro_f1": None,
         "seconds": 12.0,
         "created_at": START,
     }

@@ -215,10 +215,10 @@ def test_a_missing_postgresql_database_says_how_to_make_it(postgresql_url: str) 
 
 def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "CONNECT_SECONDS", 2)
-    with socket.create_server(("127.0.0.1", 0)) as silent:
+    with socket.create_server(("127.0.0.1", 0)) as no_progress:
         began = time.monotonic()
         with pytest.raises(MriError, match="timeout"):
-            Store.open(f"postgresql+psycopg://me@127.0.0.1:{silent.getsockname()[1]}/results")
+            Store.open(f"postgresql+psycopg://me@127.0.0.1:{no_progress.getsockname()[1]}/results")
     assert time.monotonic() - began < 5
 
 

@@ -56,7 +56,7 @@ def test_numpy_and_pandas_values_become_plain(store: Store) -> None:
 
 def test_missing_values_of_pandas_become_null(store: Store) -> None:
     samples.record_model(store)
-    missing = {"twin_free_accuracy": pd.NA, "twin_free_macro_f1": np.nan}
+    missing = {"duplicate_free_accuracy": pd.NA, "duplicate_free_macro_f1": np.nan}
     samples.record_evaluation(store, **missing)
     store.start_scoring_run(samples.scoring_run(finished_at=pd.NaT, n_found=None))
     assert rows(store, schema.evaluation) == [samples.evaluation(**dict.fromkeys(samples.NOT_SAID_BEFORE))]

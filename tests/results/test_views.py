@@ -201,7 +201,7 @@ def test_confusions(store: Store) -> None:
 
 def test_histories_are_newest_first(store: Store) -> None:
     record_report(store)
-    samples.record_evaluation(store, id="e2", model_id="m100", created_at=samples.later(5), twin_free_n=3)
+    samples.record_evaluation(store, id="e2", model_id="m100", created_at=samples.later(5), duplicate_free_n=3)
     assert list(store.query("evaluations")["id"]) == ["e2", "e1"]
     assert list(store.query("models")["id"]) == ["m256", "m100", "m630"]
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from mri_model import api
-from mri_model.data.pixels import pack_pixels
-from mri_model.data.reading import read_image
+from mri_model.data.decode import read_image
+from mri_model.data.pixel_store import pack_pixels
 from mri_model.errors import MriError
-from mri_model.model import load_model
-from mri_model.prediction import predict
+from mri_model.models.artifact import load_model
+from mri_model.models.inference import predict
 from mri_model.settings import Settings
 from tests.conftest import QUICK
 

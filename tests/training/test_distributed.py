@@ -11,9 +11,9 @@ from safetensors.torch import load_file
 from torch import nn
 
 from mri_model import api
+from mri_model.models.network import Resnet18
 from mri_model.settings import Settings
-from mri_model.training.distributed import SharedBatchNorm, World, share_statistics
-from mri_model.training.network import Resnet18
+from mri_model.training.distributed import ProcessSyncBatchNorm, World, sync_batch_norm
 from tests.conftest import MODEL_FOLDER
 
 TRAIN = "train --weights none --image-size 32 --epochs 2 --batch-size 30 --precision fp32"
@@ -69,8 +69,8 @@ def test_normalisation_over_one_process_is_batch_normalisation() -> None:
     plain = Resnet18(5)
     shared = Resnet18(5)
     shared.load_state_dict(plain.state_dict())
-    share_statistics(shared, torch.device("cpu"))
-    assert any(isinstance(module, SharedBatchNorm) for module in shared.modules())
+    sync_batch_norm(shared, torch.device("cpu"))
+    assert any(isinstance(module, ProcessSyncBatchNorm) for module in shared.modules())
     torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
     try:
         outputs = [network.train()(images) for network in (plain, shared)]

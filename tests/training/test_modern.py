@@ -13,24 +13,24 @@ from safetensors.torch import load_file
 from torch import nn
 
 from mri_model import api
-from mri_model.card import read_card
 from mri_model.data.inventory import take_inventory
+from mri_model.data.labels import parse_label
 from mri_model.data.manifest import Manifest, write_manifest
-from mri_model.data.pixels import PixelStore, ResidentPixels, pack_pixels
+from mri_model.data.pixel_store import PixelStore, ResidentPixels, pack_pixels
 from mri_model.errors import MriError
-from mri_model.labels import parse_label
+from mri_model.models.metadata import read_metadata
 from mri_model.settings import Settings
-from mri_model.training import loop
+from mri_model.training import trainer
 from mri_model.training.augment import draw, mirror
 from mri_model.training.batch import first_batch_size
 from mri_model.training.checkpoint import NAME
-from mri_model.training.loop import train
 from mri_model.training.optimizer import Loss, build_optimizer, learning_rate, scale_to_batch
 from mri_model.training.recipe import Recipe, make_recipe
+from mri_model.training.trainer import train
 from tests.conftest import MODEL_FOLDER
 
 CPU = torch.device("cpu")
-QUICK_MODERN = make_recipe("modern", image_size=32, epochs=2, weights="none", precision="fp32", structure=0.3)
+QUICK_MODERN = make_recipe("modern", image_size=32, epochs=2, weights="none", precision="fp32", aux_loss_weight=0.3)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_cut_off_twice_within_epochs_it_ends_with_the_same_bits(
 
 FULL_DISK = """
 import resource, sys
-from mri_model import cli
+from mri_model.cli import main as cli
 limit = int(sys.argv.pop(1))
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 cli.main()
@@ -137,16 +137,16 @@ def test_two_processes_do_not_train_one_model_at_once(manifest: Manifest, pixels
 def test_a_batch_left_to_the_device_is_halved_until_it_fits(
     manifest: Manifest, pixels: PixelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    take_step = loop.Training.take_step
+    take_step = trainer.Training.take_step
 
-    def small_memory(self: loop.Training, chosen: np.ndarray, rate: float) -> None:
+    def small_memory(self: trainer.Training, chosen: np.ndarray, rate: float) -> None:
         if len(chosen) > 8:
             raise torch.OutOfMemoryError("no room")
         take_step(self, chosen, rate)
 
-    monkeypatch.setattr(loop.Training, "take_step", small_memory)
-    card = read_card(train(manifest, pixels, replace(QUICK_MODERN, epochs=1), tmp_path, CPU))
-    assert card["recipe"]["batch_size"] == 8
+    monkeypatch.setattr(trainer.Training, "take_step", small_memory)
+    metadata = read_metadata(train(manifest, pixels, replace(QUICK_MODERN, epochs=1), tmp_path, CPU))
+    assert metadata["recipe"]["batch_size"] == 8
     with pytest.raises(MriError, match="batch of 16 does not fit"):
         train(manifest, pixels, replace(QUICK_MODERN, batch_size=16), tmp_path, CPU)
 
@@ -186,8 +186,8 @@ def test_the_loss_of_tumor_and_contrast_alone_is_what_its_marginals_say() -> Non
     labels = tuple(parse_label(name) for name in ("A T1", "A T2", "B T1", "B T2"))
     logits = torch.tensor([[2.0, 1.0, 0.5, -1.0]])
     p = logits.softmax(1)[0]
-    plain = Loss(labels, make_recipe("modern", structure=0.0))(logits, torch.tensor([1]))
-    structured = Loss(labels, make_recipe("modern", structure=0.5))(logits, torch.tensor([1]))
+    plain = Loss(labels, make_recipe("modern", aux_loss_weight=0.0))(logits, torch.tensor([1]))
+    structured = Loss(labels, make_recipe("modern", aux_loss_weight=0.5))(logits, torch.tensor([1]))
     expected = -0.5 * ((p[0] + p[1]).log() + (p[1] + p[3]).log())
     assert (structured - plain).item() == pytest.approx(expected.item(), rel=1e-5)
 
@@ -195,8 +195,8 @@ def test_the_loss_of_tumor_and_contrast_alone_is_what_its_marginals_say() -> Non
 def test_classes_without_contrast_have_no_structure_to_learn() -> None:
     labels = tuple(parse_label(name) for name in ("glioma", "healthy", "pituitary"))
     logits, targets = torch.randn(5, 3, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 1, 2, 0, 1])
-    plain = Loss(labels, make_recipe("modern", structure=0.0))(logits, targets)
-    assert torch.equal(plain, Loss(labels, make_recipe("modern", structure=0.5))(logits, targets))
+    plain = Loss(labels, make_recipe("modern", aux_loss_weight=0.0))(logits, targets)
+    assert torch.equal(plain, Loss(labels, make_recipe("modern", aux_loss_weight=0.5))(logits, targets))
 
 
 def test_images_to_mirror_are_drawn_from_the_generator_about_half_of_them() -> None:
@@ -226,9 +226,9 @@ def test_pixels_in_a_devices_memory_are_those_of_the_store(pixels: PixelStore) -
 def test_every_agreed_image_is_tested_in_one_fold_with_its_group(manifest: Manifest) -> None:
     seen = []
     for fold in range(1, 4):
-        of_fold = manifest.of_fold(3, fold)
-        test = of_fold.side("grouped", "test")
-        others = {side: set(of_fold.side("grouped", side)["group"]) for side in ("train", "val")}
+        partition = manifest.partition("grouped", 3, fold)
+        test = partition.rows("test")
+        others = {split: set(partition.rows(split)["group"]) for split in ("train", "val")}
         assert not set(test["group"]) & (others["train"] | others["val"])
         assert not others["train"] & others["val"]
         seen += test["path"].tolist()

@@ -7,15 +7,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from mri_model.card import read_card
 from mri_model.data.inventory import take_inventory
 from mri_model.data.manifest import Manifest, write_manifest
-from mri_model.data.pixels import PixelStore, pack_pixels
+from mri_model.data.pixel_store import PixelStore, pack_pixels
 from mri_model.errors import MriError
-from mri_model.model import load_model
-from mri_model.training.loop import batches, train
-from mri_model.training.network import Resnet18, build_network
+from mri_model.models.artifact import load_model
+from mri_model.models.metadata import read_metadata
+from mri_model.models.network import Resnet18, build_network
 from mri_model.training.recipe import Recipe
+from mri_model.training.trainer import batches, train
 from tests.conftest import MODEL_FOLDER, QUICK
 
 CPU = torch.device("cpu")
@@ -34,14 +34,14 @@ def pixels(manifest: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Pixe
 def test_a_model_folder_describes_itself(manifest: Manifest, pixels: PixelStore, tmp_path: Path) -> None:
     folder = train(manifest, pixels, QUICK, tmp_path, CPU)
     assert sorted(file.name for file in folder.iterdir()) == MODEL_FOLDER
-    card = read_card(folder)
-    assert card["classes"] == list(manifest.classes)
-    assert card["manifest"] == manifest.digest
-    assert card["protocol"] == "random"
-    assert card["preprocessing"]["size"] == 32
+    metadata = read_metadata(folder)
+    assert metadata["classes"] == list(manifest.classes)
+    assert metadata["manifest"] == manifest.digest
+    assert metadata["protocol"] == "random"
+    assert metadata["preprocessing"]["size"] == 32
     history = pd.read_csv(folder / "history.csv")
     assert history["epoch"].tolist() == [1, 2]
-    assert card["metrics"]["val_f1"] == pytest.approx(history["val_f1"].max())
+    assert metadata["metrics"]["val_f1"] == pytest.approx(history["val_f1"].max())
 
 
 def test_an_interrupted_training_goes_on_to_the_same_weights_to_the_bit(
@@ -136,9 +136,9 @@ def test_a_model_whose_weights_were_exchanged_is_refused(
         load_model(folder, CPU)
 
 
-@pytest.mark.parametrize("card", ["{", "[]", '{"format": 1}'])
-def test_a_damaged_card_says_which_folder_to_delete(tmp_path: Path, card: str) -> None:
-    (tmp_path / "model.json").write_text(card)
+@pytest.mark.parametrize("metadata", ["{", "[]", '{"format": 1}'])
+def test_a_damaged_card_says_which_folder_to_delete(tmp_path: Path, metadata: str) -> None:
+    (tmp_path / "model.json").write_text(metadata)
     with pytest.raises(MriError) as caught:
         load_model(tmp_path, CPU)
     assert caught.value.hint == f"delete {tmp_path} and train again"

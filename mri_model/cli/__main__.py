@@ -1,0 +1,3 @@
+from mri_model.cli.main import main
+
+main()

@@ -1,0 +1,162 @@
+"""The command line as a person or a script meets it: a real process, its two streams and its exit code."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mri_model.data.profile import SHIPPED
+from mri_model.settings import Settings
+
+QUICK = ["--image-size", "32", "--epochs", "1", "--batch-size", "32", "--weights", "none"]
+
+
+def mri(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "mri_model.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment}, timeout=240)
+
+
+def answer(done: subprocess.CompletedProcess[str]) -> dict:
+    """The one JSON object on stdout of a command that succeeded in silence."""
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return json.loads(done.stdout)
+
+
+@pytest.mark.usefixtures("settings")
+def test_the_stages_one_after_the_other_in_json(phantom: Path) -> None:
+    ingested = answer(mri("ingest", phantom, "--profile", "auto", "--json"))
+    assert (ingested["n_ok"], ingested["n_classes"]) == (176, 44)
+    trained = answer(mri("train", *QUICK, "--json"))
+    assert trained["weights"] == "none"
+    evaluated = answer(mri("evaluate", "--json"))
+    assert len(evaluated["classes"]) == 44
+    scored = answer(mri("score", phantom, "--json"))
+    assert scored["n_scored"] == 176
+    assert Path(scored["parquet"]).is_file()
+    rows = answer(mri("query", "report-table-1", "--json"))["rows"]
+    assert {row["contrast"] for row in rows} == {"T1", "T1C+", "T2"}
+
+
+def test_people_read_progress_on_stderr_and_results_on_stdout(settings: Settings, phantom: Path) -> None:
+    done = mri("ingest", phantom)
+    assert done.returncode == 0
+    assert "read: 176/176" in done.stderr
+    assert "176 files: 176 accepted in 44 classes, 0 rejected" in done.stdout
+    assert str(settings.manifests) in done.stdout
+    assert "Warning" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.usefixtures("settings")
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["ingest", "nowhere"], 1, "there is no folder nowhere"),
+        (["train"], 1, "nothing has been ingested yet"),
+        (["evaluate"], 1, "nothing has been trained yet"),
+        (["score", "nowhere"], 1, "nothing has been trained yet"),
+        (["query", "report-table-7"], 1, "did you mean report-table-6"),
+        (["ingest", "nowhere", "--profile", "x"], 1, "there is no profile 'x'"),
+        (["train", "--epochs", "none"], 2, "--epochs"),
+        (["ingest", "nowhere", "--on-invalid", "shrug"], 2, "shrug"),
+        (["reproduce", "nowhere", "--sizes", "big"], 2, "big"),
+        (["train", "--image-size", "8"], 2, "image size 8 is out of range"),
+        (["sample", "/dev/null/x"], 1, "cannot read or write"),
+        (["frobnicate"], 2, "frobnicate"),
+    ],
+)
+def test_what_a_user_can_cause_is_a_line_why_a_line_what_to_do_and_a_code(
+    arguments: list[str], code: int, words: str
+) -> None:
+    done = mri(*arguments)
+    assert done.returncode == code
+    assert words in done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    if code == 1:
+        assert len(done.stderr.splitlines()) == 2
+
+
+def test_ctrl_c_says_how_to_go_on(settings: Settings, phantom: Path) -> None:
+    assert mri("ingest", phantom).returncode == 0
+    command = [sys.executable, "-m", "mri_model.cli", "train", *QUICK, "--epochs", "500"]
+
+    def heed_ctrl_c() -> None:  # a shell starts its background jobs, tests among them, deaf to it
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c) as process:
+        assert process.stderr
+        while "epoch 1:" not in process.stderr.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert "run the same command again to go on" in process.stderr.read()
+    assert process.returncode == 130
+    assert list(settings.models.glob("*/checkpoint.safetensors"))
+
+
+@pytest.mark.usefixtures("settings")
+def test_refused_data_is_exit_code_3_and_quarantine_goes_on(phantom: Path, tmp_path: Path) -> None:
+    refused = mri("ingest", phantom, "--profile", "brain-tumor-44c")
+    assert refused.returncode == 3
+    assert "exactly the published number" in refused.stderr
+    nothing_left = mri("ingest", phantom, "--profile", "brain-tumor-44c", "--on-invalid", "quarantine")
+    assert nothing_left.returncode == 3
+    assert "every image breaks a rule" in nothing_left.stderr
+    assert "Traceback" not in nothing_left.stderr
+
+    shipped = (SHIPPED / "phantom.toml").read_text()
+    profile = tmp_path / "more.toml"
+    sizes = shipped.replace("[347, 630]", "[1, 630]").replace("[305, 630]", "[1, 630]")
+    profile.write_text(sizes.replace('" = 3\n', '" = 99\n'))
+    assert mri("ingest", phantom, "--profile", profile).returncode == 3
+    going_on = mri("ingest", phantom, "--profile", profile, "--on-invalid", "quarantine")
+    assert going_on.returncode == 0
+    assert "176 accepted" in going_on.stdout
+
+
+@pytest.mark.usefixtures("settings")
+def test_a_database_that_is_not_there_is_one_line_without_its_password(phantom: Path) -> None:
+    done = mri("ingest", phantom, MRI_DATABASE_URL="postgresql+psycopg://u:secret@127.0.0.1:9/none")
+    assert done.returncode == 1
+    assert "secret" not in done.stderr
+    assert len(done.stderr.splitlines()) == 2
+
+
+def test_help_is_quick_because_it_imports_nothing_heavy() -> None:
+    probe = (
+        "import sys, typer.testing; from mri_model.cli.main import app;"
+        "assert typer.testing.CliRunner().invoke(app, ['--help']).exit_code == 0;"
+        "print(sorted({'torch','prefect','great_expectations','pandas','sqlalchemy','cv2'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_library_trains_without_prefect_great_expectations_and_sqlalchemy() -> None:
+    probe = (
+        "import sys; import mri_model.training.trainer, mri_model.evaluation.evaluate, mri_model.scoring.scorer;"
+        "print(sorted({'prefect','great_expectations','sqlalchemy','pydantic','typer'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.usefixtures("settings")
+def test_a_profile_is_learnt_saved_and_held_to(own_phantom: Path, tmp_path: Path) -> None:
+    done = mri("profile", own_phantom)
+    assert done.returncode == 0
+    assert 'name = "own"' in done.stdout
+    file = tmp_path / "mine.toml"
+    assert mri("profile", own_phantom, "--out", file).stdout.strip() == str(file)
+    assert file.read_text(encoding="utf-8").rstrip() == done.stdout.rstrip()
+    assert mri("ingest", own_phantom, "--profile", file).returncode == 0
+    next(own_phantom.glob("Meningioma T2/*")).unlink()
+    refused = mri("ingest", own_phantom, "--profile", file)
+    assert refused.returncode == 3
+    assert "Meningioma T2" in refused.stderr
+    assert "Traceback" not in refused.stderr

@@ -1,0 +1,155 @@
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mri_model.data.splits import SHARES, add_splits, grouped_split, random_split
+
+SPLITS = tuple(SHARES)
+
+
+def rows(sizes: list[int], group_size: int = 1) -> pd.DataFrame:
+    labels = [f"class {number}" for number, size in enumerate(sizes) for _ in range(size)]
+    frame = pd.DataFrame({"label": labels, "path": [f"{label}/{i}.jpg" for i, label in enumerate(labels)]})
+    frame["group"] = np.arange(len(frame)) // group_size
+    return frame.assign(status="ok", conflict=False)
+
+
+def grouped_rows(groups: list[list[int]]) -> pd.DataFrame:
+    """A row an image: each group lists the class of each of its images."""
+    labels = [(f"class {label}", number) for number, members in enumerate(groups) for label in members]
+    frame = pd.DataFrame(labels, columns=["label", "group"])
+    return frame.assign(path=[f"{label}/{i}.jpg" for i, (label, _) in enumerate(labels)])
+
+
+def splits_by_class(frame: pd.DataFrame, splits: pd.Series) -> pd.DataFrame:
+    """Number of images, a row a class and a column a split."""
+    return pd.crosstab(frame["label"], splits).reindex(columns=list(SPLITS), fill_value=0)
+
+
+sizes = st.lists(st.integers(1, 60), min_size=1, max_size=12)
+own_groups = st.lists(st.lists(st.integers(1, 12), min_size=1, max_size=9), min_size=1, max_size=8)
+mixed_groups = st.lists(st.lists(st.integers(0, 4), min_size=1, max_size=8), min_size=1, max_size=30)
+seeds = st.integers(0, 3)
+few: Callable = settings(max_examples=60, deadline=None)
+
+
+@given(sizes, st.integers(0, 5))
+@few
+def test_random_split_gives_every_class_its_share_to_within_one(counts: list[int], seed: int) -> None:
+    frame = rows(counts)
+    splits = random_split(frame, seed)
+    assert set(splits) <= set(SHARES)
+    assert splits.notna().all()
+    for number, size in enumerate(counts):
+        got = splits[frame["label"] == f"class {number}"].value_counts()
+        for split in ("val", "test"):
+            assert abs(got.get(split, 0) - SHARES[split] * size) <= 1 or size < 7
+            assert size < 3 or got.get(split, 0) >= 1
+        assert got.get("train", 0) >= 1
+
+
+def test_random_split_of_the_published_size_is_the_reports_to_the_image() -> None:
+    splits = random_split(rows([101] * 43 + [4479 - 101 * 43]), seed=0)
+    assert splits.value_counts().to_dict() == {"train": 3135, "val": 672, "test": 672}
+
+
+def test_random_split_stays_what_recorded_results_rest_on() -> None:  # second letters: tRain, vAl, tEst
+    splits = random_split(rows([11, 7, 3]), seed=0)
+    assert "".join(split[1] for split in splits) == "rrrrrrrarrerarrerrrea"
+
+
+@given(mixed_groups, seeds)
+@few
+def test_grouped_split_never_tears_a_group(groups: list[list[int]], seed: int) -> None:
+    frame = grouped_rows(groups)
+    splits = grouped_split(frame, seed)
+    assert splits.isin(SPLITS).all()
+    assert (splits.groupby(frame["group"]).nunique() == 1).all()
+
+
+@given(own_groups, seeds)
+@few
+def test_three_groups_of_a_class_reach_all_sides_two_train_and_test_one_train(
+    classes: list[list[int]], seed: int
+) -> None:
+    frame = grouped_rows([[label] * size for label, groups in enumerate(classes) for size in groups])
+    reached = splits_by_class(frame, grouped_split(frame, seed)) > 0
+    for label, groups in enumerate(classes):
+        due = {1: [True, False, False], 2: [True, False, True]}.get(len(groups), [True] * 3)
+        assert reached.loc[f"class {label}"].tolist() == due
+
+
+@given(mixed_groups, seeds)
+@settings(max_examples=200, deadline=None)
+def test_a_class_with_three_groups_of_its_own_reaches_all_sides_whatever_it_shares(
+    groups: list[list[int]], seed: int
+) -> None:
+    frame = grouped_rows([*groups, [0], [0], [0, 0, 0]])
+    assert (splits_by_class(frame, grouped_split(frame, seed)).loc["class 0"] > 0).all()
+
+
+@given(st.lists(st.integers(20, 80), min_size=10, max_size=30), st.integers(1, 3), seeds)
+@few
+def test_grouped_split_keeps_its_shares_where_groups_are_small(counts: list[int], group_size: int, seed: int) -> None:
+    frame = rows(counts, group_size)
+    splits = grouped_split(frame, seed)
+    total = splits.value_counts(normalize=True)
+    table = splits_by_class(frame, splits)
+    shares = table.div(table.sum(axis="columns"), axis="rows")
+    for split, share in SHARES.items():
+        assert abs(total[split] - share) < 0.02
+        assert (abs(shares[split] - share) * table.sum(axis="columns") <= 2 * group_size).all()
+
+
+def test_validation_and_test_are_treated_alike() -> None:
+    frame = rows([10] * 44)
+    table = splits_by_class(frame, grouped_split(frame, seed=0))
+    assert table.sum().to_dict() == {"train": 308, "val": 66, "test": 66}
+    assert (table["train"] == 7).all()
+
+
+def test_the_larger_of_two_groups_is_trained_on() -> None:
+    frame = grouped_rows([[0] * 6, [0] * 14])
+    assert grouped_split(frame, seed=0).iloc[[0, -1]].tolist() == ["test", "train"]
+
+
+def test_a_group_as_large_as_half_the_set_is_trained_on() -> None:
+    frame = grouped_rows([[0] * 50, *([[0]] * 50)])
+    splits = grouped_split(frame, seed=0)
+    assert splits[0] == "train"
+    assert splits.value_counts().to_dict() == {"train": 70, "val": 15, "test": 15}
+
+
+@given(mixed_groups, seeds, st.randoms(use_true_random=False))
+@few
+def test_neither_the_order_of_rows_nor_the_numbers_of_groups_matter(groups: list, seed: int, random: object) -> None:
+    frame = grouped_rows(groups)
+    order = list(range(len(frame)))
+    random.shuffle(order)  # type: ignore[attr-defined]
+    other = frame.assign(group=1000 - 7 * frame["group"]).iloc[order]
+    assert grouped_split(other, seed).sort_index().equals(grouped_split(frame, seed))
+
+
+def test_another_seed_gives_another_grouped_split() -> None:
+    frame = rows([30, 20], group_size=2)
+    assert not grouped_split(frame, seed=3).equals(grouped_split(frame, seed=4))
+
+
+def test_rejected_rows_have_no_side_and_conflicts_no_grouped_one() -> None:
+    frame = rows([10, 10])
+    frame.loc[0, "status"] = "rejected"
+    frame.loc[1, "conflict"] = True
+    done = add_splits(frame, seed=0)
+    assert done.loc[0, ["split_random", "split_grouped"]].isna().all()
+    assert pd.notna(done.loc[1, "split_random"])
+    assert pd.isna(done.loc[1, "split_grouped"])
+
+
+def test_the_split_follows_the_seed_and_not_the_order_of_rows() -> None:
+    frame = rows([30, 20])
+    again = random_split(frame.sample(frac=1, random_state=1), seed=3).sort_index()
+    assert random_split(frame, seed=3).equals(again)
+    assert not random_split(frame, seed=4).equals(again)

@@ -1,0 +1,119 @@
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mri_model.data.near_duplicates import NearDuplicates
+from mri_model.quality import page as module
+from mri_model.quality.page import quality_section, write_quality_page
+from mri_model.quality.report import quality_report
+from tests.quality.test_report import DEGENERATE, HOSTILE, noise, pairs, reject, sound, table
+
+BENIGN = {"html", "head", "meta", "title", "style", "body", "main", "header", "section", "p", "h1", "h2", "ul", "li"}
+BENIGN |= {"table", "thead", "tbody", "tr", "th", "td", "span", "i", "b", "code", "div", "figure", "figcaption", "img"}
+BENIGN |= {"dl", "dt", "dd"}
+
+
+class Seen(HTMLParser):
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.texts: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+def written(frame: pd.DataFrame, thumbnails: np.ndarray, duplicates: NearDuplicates, out: Path, **names: str) -> str:
+    report = quality_report(frame, thumbnails, duplicates)
+    page = write_quality_page(report, frame, thumbnails, duplicates, out / "quality.html", **names)
+    return page.read_text(encoding="utf-8")
+
+
+def troubled() -> tuple[pd.DataFrame, np.ndarray, NearDuplicates]:
+    """Conflicts, pairs across the random split and rejected files."""
+    frame, thumbnails = sound()
+    frame["conflict"] = frame.index < 2
+    return reject(frame, [119], "empty file"), thumbnails, pairs((0, 1, 0.9995), (6, 10, 0.97), (6, 11, 0.96))
+
+
+def test_the_page_holds_findings_pictures_classes_and_rejected_files(tmp_path: Path) -> None:
+    page = written(*troubled(), tmp_path, digest="0123abcd", profile="phantom")
+    assert [path.name for path in tmp_path.iterdir()] == ["quality.html"]
+    assert "Research use only" in page and "0123abcd" in page and "phantom" in page
+    order = [
+        'class="claim"',
+        "Two ways to split",
+        "Pictures in more than one class",
+        "on two splits of the random split",
+    ]
+    places = [page.index(words) for words in [*order, "<h2>Classes", "<h2>Rejected files"]]
+    assert places == sorted(places)
+    assert page.count("data:image/png;base64,") == 4  # one conflict and one pair: no image twice
+    assert "near copy, correlation 0.97" in page and "0.96" not in page
+    assert "empty file" in page
+
+
+def test_the_page_needs_nothing_but_itself(tmp_path: Path) -> None:
+    page = written(*troubled(), tmp_path)
+    seen = Seen(page)
+    assert not re.search(r"https?:|//[a-z]|@import|url\(", re.sub(r"base64,[^\"]*", "", page))
+    assert set(seen.tags) <= BENIGN
+    assert all(value.startswith("data:image/png;base64,") for name, value in seen.attributes if name == "src" and value)
+    assert "default-src 'none'" in page
+
+
+def test_the_page_is_the_same_to_the_byte(tmp_path: Path) -> None:
+    assert written(*troubled(), tmp_path / "a") == written(*troubled(), tmp_path / "b")
+
+
+def test_hostile_names_are_shown_and_do_nothing(tmp_path: Path) -> None:
+    evil = f"{HOSTILE}\" onerror='alert(1)"
+    frame = table([evil, "B"] * 30, ["train", "test", "val"] * 20)
+    frame["path"] = [f'{label}/\r\n<img src=x onerror=alert(1)>{row}".jpg' for row, label in enumerate(frame["label"])]
+    frame["conflict"] = frame.index < 2
+    frame = reject(frame, [50], "folder '<b>x</b>\n' is no class of profile auto")
+    page = written(frame, noise(60), pairs((0, 1, 0.9995)), tmp_path, digest="<u>", profile="</code><script>")
+    seen = Seen(page)
+    assert set(seen.tags) <= BENIGN
+    assert not {"onerror", "onload", "onclick"} & {name for name, _ in seen.attributes}
+    assert "<script>alert(1)</script>" in "".join(seen.texts)
+    assert "\x1b" not in page and "\u202e" not in page
+    assert "\\r\\n<img src=x" in "".join(seen.texts)
+
+
+def test_long_lists_are_cut_and_the_rest_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_REJECTED", 3)
+    monkeypatch.setattr(module, "MOST_CONFLICTS", 2)
+    monkeypatch.setattr(module, "MOST_PAIRS", 1)
+    frame, thumbnails = sound()
+    frame["conflict"] = frame.index < 10
+    frame = reject(frame, list(range(100, 110)), "empty file")
+    duplicates = pairs(*((row, row + 1, 0.9995) for row in range(0, 10, 2)), (20, 24, 0.96), (26, 30, 0.97))
+    section = quality_section(quality_report(frame, thumbnails, duplicates), frame, thumbnails, duplicates)
+    assert (len(section["rejected"]), section["more_rejected"]) == (3, 7)
+    assert (len(section["conflicts"]), section["more_conflicts"]) == (2, 3)
+    assert [pair["kind"] for pair in section["pairs"]] == ["near copy, correlation 0.97"]
+    page = written(frame, thumbnails, duplicates, tmp_path)
+    assert "And 7 more, all in the manifest" in page and "And 3 more" in page
+
+
+def test_pictures_keep_the_proportions_of_the_image() -> None:
+    frame = table(["A"], ["train"], height=200, width=100)
+    shown = module.picture(frame, noise(1), 0, "random")
+    assert (shown["width"], shown["height"], shown["split"]) == (56, 112, "training")
+
+
+@pytest.mark.parametrize("name", DEGENERATE)
+def test_a_degenerate_set_gets_its_page(name: str, tmp_path: Path) -> None:
+    page = written(*DEGENERATE[name], tmp_path)
+    assert "Trust report" in page and "nan" not in " ".join(Seen(page).texts).lower()
