@@ -368,7 +368,7 @@ def our_batch(
         from mri_model.training.augment import draw, mirror
 
         images = mirror(images, draw(len(positions), generator))
-    return preprocessing.normalise(images)
+    return preprocessing.normalize(images)
 
 
 def our_step(plan: Plan) -> Step:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mri_model.cli.main import fail
+from mri_model.cli.output import fail
 from mri_model.errors import MriError
-from mri_model.settings import Settings
+from mri_model.settings import Settings, load_settings
 
 SIZES = (48, 64)
 EPOCHS = 10
@@ -23,7 +23,7 @@ LOG_LINES = {
 def main(arguments: list[str]) -> None:
     """Run the demo; ``arguments`` may name a folder of class folders."""
     started = time.monotonic()
-    settings = Settings()
+    settings = load_settings()
     data, incoming = (Path(arguments[0]),) * 2 if arguments else draw_samples(settings)
     if not data.is_dir():
         raise MriError(f"there is no folder {data}", "make demo DATA=<folder that holds the class folders>")
@@ -31,9 +31,9 @@ def main(arguments: list[str]) -> None:
     say(f"weights: {weights}" + (" (from scratch, so that nothing is downloaded)" if weights == "none" else ""))
     with prefect_server(settings):
         tables = run_flows(data, incoming, weights)
-    from mri_model.report.text import report_tables
+    from mri_model.report.text import describe_report
 
-    print(f"\n{report_tables(tables)}\n")
+    print(f"\n{describe_report(tables)}\n")
     print(whereabouts(settings, data, time.monotonic() - started))
 
 
@@ -80,7 +80,7 @@ def run_flows(data: Path, incoming: Path, weights: str) -> dict:
 
     try:
         tables = reproduce_report(
-            data, list(SIZES), epochs=EPOCHS, batch_size=32, learning_rate=0.05, momentum=0.9, weights=weights
+            data, SIZES, epochs=EPOCHS, batch_size=32, learning_rate=0.05, momentum=0.9, weights=weights
         )
         score_mri(incoming)
     except FailedRun as error:

@@ -1,23 +1,23 @@
-"""score-mri: folder of new images → one row a file."""
+"""score-mri: folder of new images → one row per file."""
 
 from pathlib import Path
-from typing import Literal
 
 from prefect import flow
 
-from tasks import score as tasks
-from tasks.states import plainly
+from mri_model import api
+from mri_model.options import Device
+from mri_model.settings import load_settings
+from tasks.runner import TaskRunner
+from tasks.states import plain_failures
 
 
 @flow(name="score-mri")
-@plainly
-def score_mri(folder: Path, model: str = "latest", device: Literal["auto", "cpu", "cuda"] = "auto") -> str:
+@plain_failures
+def score_mri(folder: Path, model: str = "best", device: Device = "auto") -> str:
     """Score every file below a folder, to Parquet and the results database; returns the run's id.
 
     Args:
-        folder: Folder of images, of any aux_loss_weight.
-        model: latest, a model id, or a model folder.
+        folder: Folder of images, of any structure.
+        model: best (by validation, on the newest manifest), latest, a model id, or a model folder.
     """
-    scored = tasks.score_folder(folder, model, device)
-    tasks.show_scores(scored)
-    return scored.run_id
+    return api.score(load_settings(), folder, model, device, TaskRunner()).run_id

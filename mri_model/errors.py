@@ -17,6 +17,10 @@ class UsageError(MriError):
     exit_code = 2
 
 
+class UnavailableError(MriError):
+    """A service that may answer later, such as a database: a retry can help."""
+
+
 class RefusedError(MriError):
     """A validation or promotion rule said no."""
 

@@ -57,3 +57,7 @@ class Settings(BaseSettings):
     @property
     def reports(self) -> Path:
         return self.root / "reports"
+
+
+def load_settings() -> Settings:
+    return Settings()

@@ -1,7 +1,8 @@
-"""What a run shows in Prefect's UI: progress while it works, tables when it is done."""
+"""What a run shows in Prefect's UI: progress while it works, tables when a step is done."""
 
+import inspect
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 from uuid import UUID
@@ -15,15 +16,24 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
-from mri_model.progress import ProgressCallback, progress_lines
+from mri_model import steps
+from mri_model.data.manifest import Manifest, read_validation
+from mri_model.evaluation.metrics import Evaluation
+from mri_model.models.metadata import ModelMetadata
+from mri_model.progress import ProgressCallback, no_progress, progress_lines
+from mri_model.report.text import TITLES
+from mri_model.scoring.run import ScoringRun
 
 UPDATE_SECONDS = 2.0
 
 
 @contextmanager
-def shown_progress(key: str) -> Iterator[ProgressCallback]:
-    """A progress for a task: a progress artifact, and now and then a log line with rate and remaining time."""
-    artifact = cast(UUID, create_progress_artifact(0.0, key=key, description="begins"))
+def progress_artifact(step: Callable[..., Any]) -> Iterator[ProgressCallback]:
+    """A progress callback for a step that takes one: a progress artifact, and a log line every few seconds."""
+    if "progress" not in inspect.signature(step).parameters:
+        yield no_progress
+        return
+    artifact = cast(UUID, create_progress_artifact(0.0, key=f"{key_of(step)}-progress", description="started"))
     log = progress_lines(get_run_logger().info)
     updated = 0.0
 
@@ -32,11 +42,82 @@ def shown_progress(key: str) -> Iterator[ProgressCallback]:
         log(stage, done, total)
         if done == total or time.monotonic() - updated > UPDATE_SECONDS:
             updated = time.monotonic()
-            share = 100.0 * done / total if total else 100.0
-            update_progress_artifact(artifact, share, description=f"{stage}: {done}/{total}")
+            percent = 100.0 * done / total if total else 100.0
+            update_progress_artifact(artifact, percent, description=f"{stage}: {done}/{total}")
 
     yield progress
     update_progress_artifact(artifact, 100.0, description="done")
+
+
+def key_of(step: Callable[..., Any]) -> str:
+    """Prefect's artifact keys are lowercase letters, digits and dashes."""
+    return step.__name__.replace("_", "-")
+
+
+def show_result(step: Callable[..., Any], result: Any) -> None:
+    """The artifacts of a step's result, if it has any."""
+    if step in SHOWN:
+        SHOWN[step](result)
+
+
+def show_manifest(manifest: Manifest) -> None:
+    rules = (read_validation(manifest.folder) or {}).get("rules", [])
+    verdicts = pd.DataFrame([{**rule, "offenders": len(rule["offenders"])} for rule in rules])
+    show_table("validation", verdicts, "Great Expectations' result, rule by rule")
+    frame = manifest.frame
+    facts = {"digest": manifest.digest, "folder": manifest.folder, "profile": manifest.profile, "files": len(frame)}
+    facts |= {"groups": frame["group"].nunique(), "classes": len(manifest.classes), "seed": manifest.seed}
+    show_table("manifest", as_table(facts, "fact"), f"Manifest {manifest.digest}")
+    rejected = frame.loc[frame["status"] == "rejected", ["path", "reason"]]
+    show_table("rejected-files", rejected, f"{len(rejected)} files were rejected")
+
+
+def show_quality(report: Any) -> None:
+    from mri_model.quality.issues import quality_markdown, quality_table
+
+    show_table("quality", quality_table(report), "How far a score on this data set can be believed")
+    show_markdown("quality-issues", quality_markdown(report), "What to know before training on this data set")
+    for issue in report["issues"]:
+        if issue["level"] == "serious":
+            get_run_logger().warning("%s %s", issue["issue"], issue["advice"])
+
+
+def show_model(model: ModelMetadata) -> None:
+    facts = {"model": model.id, "epochs": model.epochs, "device": model.device}
+    facts |= {"best epoch": model.metrics.epoch, "validation accuracy": model.metrics.val_accuracy}
+    facts |= {"validation macro-F1": model.metrics.val_f1, "weights": model.recipe["weights"]}
+    show_table("model", as_table(facts, "fact"), f"Model {model.id}")
+
+
+def show_evaluation(evaluation: Evaluation) -> None:
+    overall = as_table(vars(evaluation.overall), "metric")
+    show_table("evaluation", overall, "The whole split, and its duplicate-free subset")
+    show_table("evaluation-classes", evaluation.classes.sort_values(["f1", "label"]), "One row per class, worst first")
+    show_table("evaluation-contrasts", evaluation.contrasts, "One row per contrast")
+    show_table("evaluation-confusion", evaluation.confusion, "Confusion matrix; cells without images left out")
+
+
+def show_scores(scored: ScoringRun) -> None:
+    counts = as_table(vars(scored.counts), "count")
+    show_table("scoring-run", counts, f"{scored.run_id} by {scored.model_id}, in {scored.parquet}")
+    rejected = scored.rows.loc[scored.rows["status"] == "rejected", ["path", "reason"]]
+    show_table("scoring-rejected", rejected, f"{len(rejected)} files could not be scored")
+
+
+def show_report_tables(tables: dict[str, pd.DataFrame]) -> None:
+    for name, table in tables.items():
+        show_table(name, table, TITLES[name])
+
+
+SHOWN: dict[Callable[..., Any], Callable[[Any], None]] = {
+    steps.write_manifest: show_manifest,
+    steps.report_quality: show_quality,
+    steps.record_model: show_model,
+    steps.evaluate_model: show_evaluation,
+    steps.score_folder: show_scores,
+    steps.query_report_tables: show_report_tables,
+}
+"""Step → what it shows of its result."""
 
 
 def show_table(key: str, table: pd.DataFrame, description: str) -> None:
@@ -46,6 +127,12 @@ def show_table(key: str, table: pd.DataFrame, description: str) -> None:
 
 def show_markdown(key: str, text: str, description: str) -> None:
     create_markdown_artifact(text, key=key, description=description)
+
+
+def as_table(facts: dict[str, Any], name: str) -> pd.DataFrame:
+    """One row per fact; what is neither a number nor a text is shown as text."""
+    plain = {key: value if isinstance(value, int | float | str) else str(value) for key, value in facts.items()}
+    return pd.DataFrame(plain.items(), columns=[name, "value"])
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:

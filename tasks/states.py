@@ -1,4 +1,4 @@
-"""What a user can cause ends as a failed state with one line why and what to do, not with a traceback."""
+"""An error that a user can cause ends as a failed state with one line why and what to do, without a traceback."""
 
 import functools
 import logging
@@ -9,7 +9,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.exceptions import FailedRun
 from prefect.states import Failed
 
-from mri_model.errors import MriError, RefusedError
+from mri_model.errors import MriError, RefusedError, UnavailableError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -17,8 +17,8 @@ T = TypeVar("T")
 LOGGERS = ("prefect.flow_runs", "prefect.task_runs", "prefect.engine", "prefect.flow_engine", "prefect.task_engine")
 
 
-def plainly(function: Callable[P, T]) -> Callable[P, T]:
-    """For the function of a flow: an MriError becomes its final state, ``Refused`` where a rule said no."""
+def plain_failures(function: Callable[P, T]) -> Callable[P, T]:
+    """Decorator of a flow's function: an MriError becomes its final state, ``Refused`` for a RefusedError."""
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -37,13 +37,14 @@ def failed(name: str, message: str) -> Any:
     return Failed(name=name, message=message)
 
 
-def worth_a_retry(task: Any, run: TaskRun, state: State) -> bool:
-    """Not what only the user can mend."""
-    return not isinstance(state.data, MriError) and "MriError" not in (state.message or "")
+def can_retry(task: Any, run: TaskRun, state: State) -> bool:
+    """Whether a retry of a failed task can help: not for errors that only the user can fix."""
+    error = state.data if isinstance(state.data, BaseException) else getattr(state.data, "result", None)
+    return isinstance(error, UnavailableError) or not isinstance(error, MriError)
 
 
 class WithoutTraceback(logging.Filter):
-    """The line of a user's error is enough: its traceback is dropped, and the engine's line that only announces one."""
+    """Drops the traceback of an error that the user can fix, and the engine's line that only announces it."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.exc_info and isinstance(record.exc_info[1], MriError | FailedRun):

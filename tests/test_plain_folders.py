@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import create_engine, text
 
-from mri_model import api
+from mri_model import api, steps
 from mri_model.data.inventory import take_inventory
 from mri_model.data.profile import load_profile, profile_toml
 from mri_model.errors import RefusedError
@@ -48,17 +48,17 @@ def test_the_whole_line_on_plain_folders_with_a_learnt_and_saved_profile(
     assert set(manifest.frame["split_random"]) == {"train", "val", "test"}
 
     api.train(settings, replace(QUICK, epochs=1))
-    _, evaluation = api.evaluate(settings)
+    evaluation = api.evaluate(settings).evaluation
     assert evaluation.classes["label"].tolist() == list(manifest.classes)
     assert evaluation.contrasts.empty
 
     scored = api.score(settings, plain)
-    assert scored.counts["n_scored"] == 12
+    assert scored.counts.n_scored == 12
     rows = pq.read_table(scored.parquet).to_pandas()
     assert set(rows["label"]) <= set(CLASSES.values())
     assert rows["contrast"].isna().all()
 
-    with api.open_store(settings) as store:
+    with steps.open_store(settings) as store:
         tables = {number: store.query(f"report-table-{number}") for number in range(1, 7)}
     assert {number for number, table in tables.items() if table.empty} == {1, 6}
     assert set(tables[5]["label"]) == set(CLASSES.values())

@@ -1,4 +1,4 @@
-"""Is everything there that a run needs?"""
+"""Checks that everything a run needs is there."""
 
 import importlib.metadata
 import os
@@ -12,13 +12,16 @@ from mri_model.settings import Settings
 
 
 @dataclass(frozen=True)
-class Issue:
-    what: str
+class Check:
+    """One thing that was checked, and the result in a line."""
+
+    name: str
     ok: bool
-    says: str
+    result: str
 
 
-def examine(settings: Settings) -> list[Issue]:
+def examine(settings: Settings) -> list[Check]:
+    """Run all checks."""
     checks = {
         "home": check_home,
         "database": check_database,
@@ -26,16 +29,16 @@ def examine(settings: Settings) -> list[Issue]:
         "device": check_device,
         "prefect": check_prefect,
     }
-    return [*(issue(what, check, settings) for what, check in checks.items())]
+    return [run_check(name, check, settings) for name, check in checks.items()]
 
 
-def issue(what: str, check: Callable[[Settings], str], settings: Settings) -> Issue:
+def run_check(name: str, check: Callable[[Settings], str], settings: Settings) -> Check:
     try:
-        return Issue(what, True, check(settings))
+        return Check(name, True, check(settings))
     except MriError as error:
-        return Issue(what, False, f"{error} — {error.hint}")
+        return Check(name, False, f"{error}; {error.hint}" if error.hint else str(error))
     except OSError as error:
-        return Issue(what, False, str(error))
+        return Check(name, False, str(error))
 
 
 def check_home(settings: Settings) -> str:
@@ -46,8 +49,8 @@ def check_home(settings: Settings) -> str:
 
 
 def check_database(settings: Settings) -> str:
-    from mri_model.api import open_store
     from mri_model.results.database import parse, shown
+    from mri_model.steps import open_store
 
     with open_store(settings):
         return shown(parse(settings.results_url))
@@ -61,7 +64,7 @@ def check_weights(settings: Settings) -> str:
     if identity != "imagenet":
         return identity
     file = imagenet_file()
-    return str(file) if file.is_file() else "imagenet, to be downloaded by the first training"
+    return str(file) if file.is_file() else "imagenet, downloaded by the first training"
 
 
 def check_device(settings: Settings) -> str:

@@ -1,14 +1,13 @@
 """A model and a manifest in, an evaluation out."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
-
-import pandas as pd
 
 from mri_model.data.manifest import Manifest
 from mri_model.data.pixel_store import PixelStore
 from mri_model.errors import MriError, RefusedError
-from mri_model.evaluation.metrics import Evaluation, evaluate_predictions
+from mri_model.evaluation.metrics import Evaluation, Predictions, evaluate_predictions
 from mri_model.models.artifact import Model
 from mri_model.models.inference import predict
 from mri_model.progress import ProgressCallback, no_progress
@@ -17,46 +16,46 @@ from mri_model.progress import ProgressCallback, no_progress
 def evaluate_model(
     model: Model, manifest: Manifest, pixels: PixelStore, split: str = "test", progress: ProgressCallback = no_progress
 ) -> Evaluation:
-    """Evaluate on one split of the split the model was trained under.
+    """Evaluate on one split of the partition the model was trained under.
 
-    Raises RefusedError where the manifest's class list is not the model's: classes are never realigned.
+    Raises:
+        RefusedError: If the manifest's class list is not the model's: classes are never realigned.
+        MriError: If the split has no images.
     """
+    started = time.monotonic()
     check_classes(model, manifest)
-    recipe = model.metadata["recipe"]
-    partition = manifest.partition(model.metadata["protocol"], recipe["folds"], recipe["fold"])
+    partition = model.metadata.partition(manifest)
     rows = partition.rows(split)
     if rows.empty:
         raise MriError(f"the {split} split has no images", "use train, val or test, or ingest more images")
     positions = rows.index.to_numpy()
-    targets = manifest.class_indices(rows["label"])
-    logits = predict(model.network, model.preprocessing, pixels, positions, model.device, progress, model.tta_hflip)
-    answers = pd.DataFrame(
-        {
-            "target": targets,
-            "predicted": logits.argmax(1).numpy(),
-            "duplicate_free": partition.duplicate_free(split).to_numpy(bool),
-            "group": rows["group"].to_numpy(),
-        }
+    logits = predict(
+        model.network, model.preprocessing, pixels, positions, model.device, model.metadata.tta_hflip, progress
     )
-    return pool([answers], manifest)
+    predictions = Predictions(
+        targets=manifest.class_indices(rows["label"]),
+        predicted=logits.argmax(1).numpy(),
+        duplicate_free=partition.duplicate_free(split).to_numpy(bool),
+        groups=rows["group"].to_numpy(object),
+    )
+    return replace(evaluate_predictions(predictions, manifest.labels), seconds=round(time.monotonic() - started, 3))
 
 
-def pool(parts: Sequence[pd.DataFrame], manifest: Manifest) -> Evaluation:
-    """One evaluation of the answers (see ``Evaluation``) of one model, or of the folds of a cross-validation."""
-    answers = pd.concat(parts, ignore_index=True)
-    columns = (answers[name].to_numpy() for name in ("target", "predicted", "duplicate_free", "group"))
-    targets, predicted, duplicate_free, groups = columns
-    evaluation = evaluate_predictions(targets, predicted, manifest.labels, duplicate_free, groups)
-    return replace(evaluation, answers=answers)
+def pool(folds: Sequence[Evaluation], manifest: Manifest) -> Evaluation:
+    """One evaluation of the predictions of all folds of a cross-validation together."""
+    predictions = Predictions.concatenate([fold.predictions for fold in folds])
+    pooled = evaluate_predictions(predictions, manifest.labels)
+    return replace(pooled, seconds=sum(fold.seconds for fold in folds))
 
 
 def check_classes(model: Model, manifest: Manifest) -> None:
+    """Raises RefusedError if model and manifest differ in their classes or in their order."""
     if model.classes == manifest.classes:
         return
     unknown = sorted(set(manifest.classes) - set(model.classes))
-    absent = sorted(set(model.classes) - set(manifest.classes))
+    missing = sorted(set(model.classes) - set(manifest.classes))
     parts = [f"the model does not know {', '.join(unknown[:5])}"] if unknown else []
-    parts += [f"the data lacks {', '.join(absent[:5])}"] if absent else []
+    parts += [f"the data lacks {', '.join(missing[:5])}"] if missing else []
     why = "; ".join(parts) or "their order differs"
     raise RefusedError(
         f"model {model.id} and manifest {manifest.digest} have different classes: {why}",

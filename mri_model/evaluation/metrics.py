@@ -1,10 +1,9 @@
-"""Accuracy, precision, recall and F1: over all, per class, per contrast, and who is taken for whom.
+"""Accuracy, precision, recall and F1: overall, per class and per contrast, and the confusion matrix.
 
 Undefined ratios (a class never predicted, or without images) count as 0, as in the report's Table 5.
 """
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 import pandas as pd
@@ -14,70 +13,131 @@ from mri_model.data.labels import Label
 
 
 @dataclass(frozen=True)
+class Averages:
+    """Accuracy, and precision, recall and F1 as macro averages and weighted by class size; all in 0–1."""
+
+    accuracy: float
+    macro_precision: float
+    macro_recall: float
+    macro_f1: float
+    weighted_precision: float
+    weighted_recall: float
+    weighted_f1: float
+
+
+@dataclass(frozen=True)
+class OverallMetrics(Averages):
+    """The figures of a whole split; all but the counts lie in 0–1.
+
+    Attributes:
+        n: Number of images.
+        duplicate_free_n: Images without a near duplicate or group member in training; the accuracy and macro-F1 of this
+            subset are None if it is empty.
+        tumor_accuracy, tumor_macro_f1: If only the tumor of the class counts; ``contrast_*`` likewise, None if classes
+            have no contrast.
+        accuracy_low, accuracy_high: Ends of the 95 % interval of the accuracy (see ``bootstrap``); ``macro_f1_*``
+            likewise.
+    """
+
+    n: int
+    duplicate_free_n: int
+    duplicate_free_accuracy: float | None
+    duplicate_free_macro_f1: float | None
+    tumor_accuracy: float | None
+    tumor_macro_f1: float | None
+    contrast_accuracy: float | None
+    contrast_macro_f1: float | None
+    accuracy_low: float
+    accuracy_high: float
+    macro_f1_low: float
+    macro_f1_high: float
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The images of a split and what the model made of them; all arrays have shape (n,).
+
+    Attributes:
+        targets: True class indices, int64.
+        predicted: Predicted class indices, int64.
+        duplicate_free: Whether no image of the same group was trained on, bool.
+        groups: Group of each image, null where it has none.
+    """
+
+    targets: np.ndarray
+    predicted: np.ndarray
+    duplicate_free: np.ndarray
+    groups: np.ndarray
+
+    @classmethod
+    def concatenate(cls, parts: "list[Predictions]") -> "Predictions":
+        columns = ([getattr(part, each.name) for part in parts] for each in fields(cls))
+        return cls(*(np.concatenate(column) for column in columns))
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """A model's results on one split.
 
-    ``overall``: n, accuracy, macro_* and weighted_* averages, duplicate_free_n, duplicate_free_accuracy,
-    duplicate_free_macro_f1; tumor_* and contrast_*, accuracy and macro_f1 of that part of the class alone;
-    accuracy_low … macro_f1_high, the 95 % intervals of ``bootstrap``.
-    ``classes``: position, label, tumor, contrast, precision, recall, f1, support; one row a class of the model.
-    ``contrasts``: contrast, n, accuracy, macro_f1. ``confusion``: true_label, predicted_label, n; non-zero cells only.
+    Attributes:
+        classes: One row per class of the model: position, label, tumor, contrast, precision, recall, f1, support.
+        contrasts: One row per contrast: contrast, n, accuracy, macro_f1.
+        confusion: Non-zero cells: true_label, predicted_label, n.
+        seconds: Time the evaluation took.
     """
 
-    overall: dict[str, Any]
+    overall: OverallMetrics
     classes: pd.DataFrame
     contrasts: pd.DataFrame
     confusion: pd.DataFrame
-    answers: pd.DataFrame = field(default_factory=pd.DataFrame)
-    """One row an image: target, predicted (class numbers), duplicate_free, group."""
+    predictions: Predictions = field(repr=False)
+    seconds: float = 0.0
 
 
-def evaluate_predictions(
-    targets: np.ndarray,
-    predicted: np.ndarray,
-    labels: tuple[Label, ...],
-    duplicate_free: np.ndarray,
-    groups: np.ndarray | None = None,
-) -> Evaluation:
-    """Compare class numbers, int (n,) each; ``duplicate_free`` is bool (n,), ``groups`` each one's group or null."""
-    apart = summarise(targets[duplicate_free], predicted[duplicate_free]) if duplicate_free.any() else {}
-    overall = {
-        "n": len(targets),
-        **summarise(targets, predicted),
-        "duplicate_free_n": int(duplicate_free.sum()),
-        "duplicate_free_accuracy": apart.get("accuracy"),
-        "duplicate_free_macro_f1": apart.get("macro_f1"),
-        **alone("tumor", [label.tumor for label in labels], targets, predicted),
-        **alone("contrast", [label.contrast for label in labels], targets, predicted),
-        **bootstrap(targets, predicted, groups),
-    }
+def evaluate_predictions(predictions: Predictions, labels: tuple[Label, ...]) -> Evaluation:
+    """All metrics of some predictions; ``labels`` are the classes in the order of their indices."""
+    targets, predicted, free = predictions.targets, predictions.predicted, predictions.duplicate_free
+    subset = summarize(targets[free], predicted[free]) if free.any() else None
+    tumor = summarize_part([label.tumor for label in labels], targets, predicted)
+    contrast = summarize_part([label.contrast for label in labels], targets, predicted)
+    overall = OverallMetrics(
+        **vars(summarize(targets, predicted)),
+        n=len(targets),
+        duplicate_free_n=int(free.sum()),
+        duplicate_free_accuracy=subset.accuracy if subset else None,
+        duplicate_free_macro_f1=subset.macro_f1 if subset else None,
+        tumor_accuracy=tumor.accuracy if tumor else None,
+        tumor_macro_f1=tumor.macro_f1 if tumor else None,
+        contrast_accuracy=contrast.accuracy if contrast else None,
+        contrast_macro_f1=contrast.macro_f1 if contrast else None,
+        **bootstrap(targets, predicted, predictions.groups),
+    )
     classes = per_class(targets, predicted, labels)
     contrasts = per_contrast(targets, predicted, classes)
-    return Evaluation(overall, classes, contrasts, confusions(targets, predicted, labels))
+    return Evaluation(overall, classes, contrasts, confusions(targets, predicted, labels), predictions)
 
 
-def summarise(targets: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
-    """Accuracy, and macro and weighted precision, recall and F1.
+def summarize(targets: np.ndarray, predicted: np.ndarray) -> Averages:
+    """Averages over class indices, int (n,) each, n > 0.
 
-    Averages run over the classes that have images here. scikit-learn's default would also count, as zero, a class that
-    is only predicted: a part of a test set would then look worse the fewer classes it holds.
+    They run over the classes that have images here. scikit-learn's default would also count, as zero, a class that is
+    only predicted: a part of a test set would then look worse the fewer classes it holds.
     """
     present = np.unique(targets)
-    averages = {"accuracy": float((targets == predicted).mean())}
+    scores = {"accuracy": float((targets == predicted).mean())}
     for average in ("macro", "weighted"):
-        scores = precision_recall_fscore_support(targets, predicted, labels=present, average=average, zero_division=0)
-        named = zip(("precision", "recall", "f1"), scores[:3], strict=True)
-        averages |= {f"{average}_{name}": float(value) for name, value in named}
-    return averages
+        found = precision_recall_fscore_support(targets, predicted, labels=present, average=average, zero_division=0)
+        named = zip(("precision", "recall", "f1"), found[:3], strict=True)
+        scores |= {f"{average}_{name}": float(value) for name, value in named}
+    return Averages(**scores)
 
 
-def alone(part: str, names: list[Any], targets: np.ndarray, predicted: np.ndarray) -> dict[str, float | None]:
-    """Accuracy and macro-F1 where only one part of the class counts; None where classes do not have it."""
+def summarize_part(names: list[str] | list[str | None], targets: np.ndarray, predicted: np.ndarray) -> Averages | None:
+    """Averages if only one part of the class counts; ``names`` gives that part of each class. None if one has none."""
     if None in names:
-        return {f"{part}_accuracy": None, f"{part}_macro_f1": None}
+        return None
     _, number = np.unique(np.array(names, dtype=str), return_inverse=True)
-    averages = summarise(number[targets], number[predicted])
-    return {f"{part}_accuracy": averages["accuracy"], f"{part}_macro_f1": averages["macro_f1"]}
+    return summarize(number[targets], number[predicted])
 
 
 def bootstrap(
@@ -85,13 +145,20 @@ def bootstrap(
 ) -> dict[str, float]:
     """95 % percentile intervals of accuracy and macro-F1 (Efron and Tibshirani, 1993, chapter 13).
 
-    Class numbers are int (n,) each. Whole groups are drawn, with replacement, where ``groups`` (n,) is given (the
-    cluster bootstrap; Field and Welsh, 2007, J. R. Stat. Soc. B 69, 369–390): images of one group are right or wrong
-    together, and drawing them singly would make the interval too narrow. An image without a group stands for itself.
+    Whole groups are drawn, with replacement, if ``groups`` is given (the cluster bootstrap; Field and Welsh, 2007,
+    J. R. Stat. Soc. B 69, 369–390): images of one group are right or wrong together, and drawing single images would
+    make the interval too narrow. An image without a group is a group of its own.
+
+    Args:
+        targets, predicted: Class indices, int of shape (n,).
+        groups: Group of each image, of shape (n,), null where it has none.
+
+    Returns:
+        ``accuracy_low``, ``accuracy_high``, ``macro_f1_low``, ``macro_f1_high``.
     """
     classes, numbers = np.unique(np.concatenate([targets, predicted]), return_inverse=True)
     true, answered = np.split(numbers, 2)
-    unit = units(groups, len(targets))
+    unit = resampling_units(groups, len(targets))
     draws = np.random.default_rng(seed).multinomial(
         unit.max() + 1, np.full(unit.max() + 1, 1 / (unit.max() + 1)), resamples
     )
@@ -113,8 +180,8 @@ def bootstrap(
     }
 
 
-def units(groups: np.ndarray | None, n: int) -> np.ndarray:
-    """The number of the group that each of ``n`` images is drawn with."""
+def resampling_units(groups: np.ndarray | None, n: int) -> np.ndarray:
+    """The number of the unit that each of ``n`` images is drawn with: its group, or itself."""
     if groups is None:
         return np.arange(n)
     names = [f"image {at}" if pd.isna(name) else f"group {name}" for at, name in enumerate(groups)]
@@ -122,6 +189,7 @@ def units(groups: np.ndarray | None, n: int) -> np.ndarray:
 
 
 def per_class(targets: np.ndarray, predicted: np.ndarray, labels: tuple[Label, ...]) -> pd.DataFrame:
+    """One row per class (see ``Evaluation``)."""
     scores = precision_recall_fscore_support(targets, predicted, labels=range(len(labels)), zero_division=0)
     table = pd.DataFrame(dict(zip(("precision", "recall", "f1", "support"), scores, strict=True)))
     table.insert(0, "position", range(len(labels)))
@@ -132,9 +200,9 @@ def per_class(targets: np.ndarray, predicted: np.ndarray, labels: tuple[Label, .
 
 
 def per_contrast(targets: np.ndarray, predicted: np.ndarray, classes: pd.DataFrame) -> pd.DataFrame:
-    """One row a contrast of the true class; no rows where classes carry no contrast.
+    """One row per contrast of the true class; no rows if classes have no contrast.
 
-    ``macro_f1`` is the mean F1 of the contrast's classes as they stand in ``classes``.
+    ``macro_f1`` is the mean F1 of the contrast's classes that have images.
     """
     contrast = classes["contrast"].fillna("").to_numpy(str)[targets]
     present = classes[classes["support"] > 0]
@@ -147,7 +215,10 @@ def per_contrast(targets: np.ndarray, predicted: np.ndarray, classes: pd.DataFra
 
 
 def confusions(targets: np.ndarray, predicted: np.ndarray, labels: tuple[Label, ...]) -> pd.DataFrame:
+    """Non-zero cells of the confusion matrix (see ``Evaluation``)."""
     names = np.array([label.name for label in labels])
     matrix = confusion_matrix(targets, predicted, labels=range(len(labels)))
-    true, taken_for = np.nonzero(matrix)
-    return pd.DataFrame({"true_label": names[true], "predicted_label": names[taken_for], "n": matrix[true, taken_for]})
+    true, predicted_as = np.nonzero(matrix)
+    return pd.DataFrame(
+        {"true_label": names[true], "predicted_label": names[predicted_as], "n": matrix[true, predicted_as]}
+    )

@@ -1,4 +1,4 @@
-"""The one forward pass: training's validation, evaluation and scoring all go through it."""
+"""The one forward pass: validation in training, evaluation and scoring all use it."""
 
 import numpy as np
 import torch
@@ -9,6 +9,7 @@ from mri_model.data.preprocessing import Preprocessing
 from mri_model.progress import ProgressCallback, no_progress
 
 BATCH = 64
+"""Images in a forward pass."""
 
 
 @torch.inference_mode()
@@ -19,11 +20,17 @@ def forward(
     device: torch.device,
     tta_hflip: bool = False,
 ) -> torch.Tensor:
-    """uint8 RGB (n, 3, size, size) → float32 logits (n, classes) on the CPU. The network must be in eval mode.
+    """Logits of a batch.
 
-    ``tta_hflip`` gives the mean of the logits of each image and of its mirror image.
+    Args:
+        network: In eval mode.
+        batch: uint8 RGB of shape (n, 3, size, size), on any device.
+        tta_hflip: Mean of the logits of each image and of its mirror image.
+
+    Returns:
+        float32 of shape (n, classes), on the CPU.
     """
-    images = preprocessing.normalise(batch.to(device))
+    images = preprocessing.normalize(batch.to(device))
     logits = network(images).float()
     if tta_hflip:
         logits = (logits + network(images.flip(3)).float()) / 2
@@ -36,10 +43,10 @@ def predict(
     pixels: PixelStore,
     positions: np.ndarray,
     device: torch.device,
-    progress: ProgressCallback = no_progress,
     tta_hflip: bool = False,
+    progress: ProgressCallback = no_progress,
 ) -> torch.Tensor:
-    """Logits, float32 (n, classes), for rows of a pixel store."""
+    """Logits of rows of a pixel store, float32 of shape (len(positions), classes), on the CPU."""
     parts = []
     progress("predict", 0, len(positions))
     for start in range(0, len(positions), BATCH):

@@ -1,38 +1,156 @@
-"""What a model folder says of itself, read without PyTorch."""
+"""What a model folder says about itself, read without PyTorch."""
 
+import csv
 import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
+from mri_model.data.manifest import Manifest, Partition
+from mri_model.data.preprocessing import Preprocessing
 from mri_model.errors import MriError
-from mri_model.files import read_json
+from mri_model.files import atomic, read_json, write_json
 
-FORMAT = 2
-METADATA_KEYS = {"id", "classes", "preprocessing", "protocol", "recipe", "manifest", "metrics", "sha256"}
-METADATA_KEYS |= {"temperature", "tta_hflip"}
+FORMAT = 3
+"""Version of ``model.json``. Folders of other versions are refused."""
+
+RecipeFields = Mapping[str, str | int | float | bool]
+"""A recipe as recorded with its model: weights by name and SHA-256, batch size and precision as they were used."""
 
 
-def read_metadata(folder: Path) -> dict[str, Any]:
-    """The model's metadata. Raises MriError where the folder holds no complete model of this format."""
+@dataclass(frozen=True)
+class EpochMetrics:
+    """One row of ``history.csv``.
+
+    Losses are mean cross-entropies (NaN if they diverged); accuracies, precision, recall and F1 lie in 0–1. The
+    training figures are running means over the epoch, while the weights change. Precision, recall and F1 are macro
+    averages.
+    """
+
+    epoch: int
+    learning_rate: float
+    train_loss: float
+    train_accuracy: float
+    val_loss: float
+    val_accuracy: float
+    val_precision: float
+    val_recall: float
+    val_f1: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class ModelMetadata:
+    """Contents of ``model.json``.
+
+    Attributes:
+        id: Name of the model folder.
+        classes: Class names in the order of the network's outputs.
+        temperature: Logits are divided by this before the softmax.
+        tta_hflip: Whether the model answers with the mean over an image and its mirror image.
+        protocol: ``random`` or ``grouped``: the partition it was trained under.
+        recipe: How it was trained.
+        manifest: Digest of the manifest it was trained on.
+        profile: Name of that manifest's profile.
+        data_digest: Digest of that manifest's files.
+        metrics: The epoch whose weights were kept.
+        epochs: Number of epochs trained.
+        seconds: Training time.
+        sha256: Digest of ``model.safetensors``.
+        versions: Versions of Python and the libraries it was trained with.
+        git_commit: Commit of the code, None outside a checkout.
+    """
+
+    id: str
+    network: str
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing
+    temperature: float
+    tta_hflip: bool
+    protocol: str
+    recipe: RecipeFields
+    manifest: str
+    profile: str
+    data_digest: str
+    metrics: EpochMetrics
+    epochs: int
+    seconds: float
+    device: str
+    created_at: str
+    sha256: str
+    versions: Mapping[str, str]
+    git_commit: str | None
+    intended_use: str
+
+    @property
+    def fold(self) -> int:
+        """Number of the cross-validation fold it was trained for, 0 if it is none."""
+        return int(self.recipe["fold"])
+
+    def partition(self, manifest: Manifest) -> Partition:
+        """The train, val and test images of a manifest, by the protocol and fold the model was trained under."""
+        return manifest.partition(self.protocol, int(self.recipe["folds"]), self.fold)
+
+
+def write_metadata(folder: Path, metadata: ModelMetadata) -> None:
+    write_json(folder / "model.json", {"format": FORMAT, **asdict(metadata)})
+
+
+def read_metadata(folder: Path) -> ModelMetadata:
+    """Raises MriError if the folder holds no complete model of this format."""
+    file = folder / "model.json"
     try:
-        metadata = read_json(folder / "model.json")
+        stored = read_json(file)
     except FileNotFoundError:
         raise MriError(f"there is no trained model in {folder}", "run: mri train") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise MriError(f"{folder / 'model.json'} is damaged: {error}", f"delete {folder} and train again") from None
-    if not isinstance(metadata, dict) or metadata.get("format") != FORMAT or not metadata.keys() >= METADATA_KEYS:
+        raise MriError(f"{file} is damaged: {error}", f"delete {folder} and train again") from None
+    if not isinstance(stored, dict) or stored.pop("format", None) != FORMAT:
         raise MriError(f"{folder} is not a model folder of format {FORMAT}", f"delete {folder} and train again")
-    return metadata
-
-
-def read_history(folder: Path) -> pd.DataFrame:
-    """One row an epoch. Raises MriError where ``history.csv`` is missing or damaged."""
     try:
-        history = pd.read_csv(folder / "history.csv")
-    except (OSError, ValueError):
-        history = pd.DataFrame()
-    if "val_f1" not in history:
+        return parse_metadata(stored)
+    except (TypeError, ValueError, KeyError) as error:
+        raise MriError(f"{file} is damaged: {error}", f"delete {folder} and train again") from None
+
+
+def parse_metadata(stored: dict[str, Any]) -> ModelMetadata:
+    preprocessing = {**stored["preprocessing"]}
+    preprocessing |= {name: tuple(preprocessing[name]) for name in ("mean", "std")}
+    metadata = ModelMetadata(**stored)
+    return replace(
+        metadata,
+        classes=tuple(metadata.classes),
+        preprocessing=Preprocessing(**preprocessing),
+        metrics=EpochMetrics(**stored["metrics"]),
+    )
+
+
+def write_history(folder: Path, history: list[EpochMetrics]) -> None:
+    """Write ``history.csv``: one row per epoch."""
+    with atomic(folder / "history.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(EpochMetrics)])
+        writer.writeheader()
+        writer.writerows(asdict(row) for row in history)
+
+
+def read_history(folder: Path) -> list[EpochMetrics]:
+    """Raises MriError if ``history.csv`` is missing or damaged."""
+    try:
+        with (folder / "history.csv").open(newline="", encoding="utf-8") as file:
+            history = [parse_epoch(row) for row in csv.DictReader(file)]
+    except (OSError, ValueError, TypeError, KeyError):
+        history = []
+    if not history:
         raise MriError(f"{folder / 'history.csv'} is missing or damaged", f"delete {folder} and train again")
     return history
+
+
+def parse_epoch(row: Mapping[str, str]) -> EpochMetrics:
+    numbers = {field.name: float(row[field.name]) for field in fields(EpochMetrics)}
+    return EpochMetrics(**{**numbers, "epoch": int(row["epoch"])})  # type: ignore[arg-type]
+
+
+def best_epoch(history: list[EpochMetrics]) -> EpochMetrics:
+    """The epoch with the best validation macro-F1, the earlier one of equals."""
+    return max(history, key=lambda row: (row.val_f1, -row.epoch))

@@ -1,9 +1,10 @@
-"""A scoring run: predictions committed as they come, then the whole folder as one Parquet file."""
+"""A scoring run: predictions are committed as they come, then the whole folder is written as one Parquet file."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import pandas as pd
 
@@ -12,28 +13,48 @@ from mri_model.models.artifact import Model
 from mri_model.progress import ProgressCallback, no_progress
 from mri_model.scoring.scorer import Identity, paths_below, score_files
 
-if TYPE_CHECKING:
-    from mri_model.results.store import Store
+
+class PredictionStore(Protocol):
+    """What a scoring run needs of the results database (see ``results.store.Store``)."""
+
+    def start_scoring_run(self, row: Mapping[str, Any]) -> None: ...
+    def known_predictions(self, model_id: str, paths: Sequence[str]) -> pd.DataFrame: ...
+    def add_predictions(self, rows: Iterable[Mapping[str, Any]]) -> int: ...
+    def finish_scoring_run(self, run_id: str, **counts: Any) -> None: ...
 
 
 @dataclass(frozen=True)
-class Scored:
-    """A finished run. ``rows`` has one row for every file found, sorted by path; ``run_id`` in a row is the run that
-    scored it, an earlier one where the file was known."""
+class ScoringCounts:
+    """Files of a scoring run: found = scored + abstained + rejected; ``n_reused`` of them kept an earlier row."""
+
+    n_found: int
+    n_scored: int
+    n_abstained: int
+    n_rejected: int
+    n_reused: int
+
+
+@dataclass(frozen=True)
+class ScoringRun:
+    """A finished scoring run.
+
+    Attributes:
+        rows: One row for every file found, sorted by path. ``run_id`` in a row is the run that scored the file.
+    """
 
     run_id: str
     model_id: str
     parquet: Path
     rows: pd.DataFrame
-    counts: dict[str, int]
+    counts: ScoringCounts
 
 
 def score_folder(
-    store: "Store", model: Model, folder: Path, scores: Path, progress: ProgressCallback = no_progress
-) -> Scored:
+    store: PredictionStore, model: Model, folder: Path, scores: Path, progress: ProgressCallback = no_progress
+) -> ScoringRun:
     """Score every file below ``folder``; one this model scored before, unchanged, keeps its row.
 
-    Raises MriError where the folder is missing or empty.
+    Raises MriError if the folder is missing or empty.
     """
     files = paths_below(folder)
     run = run_id("score")
@@ -53,10 +74,10 @@ def score_folder(
     parquet = scores / f"{run}.parquet"
     with atomic(parquet) as temporary:
         rows.to_parquet(temporary, index=False)
-    counts = {f"n_{status}": int((rows["status"] == status).sum()) for status in ("scored", "abstained", "rejected")}
-    counts["n_reused"] = len(rows) - n_new
-    store.finish_scoring_run(run, parquet=str(parquet), **counts)
-    return Scored(run, model.id, parquet, rows, {"n_found": len(files), **counts})
+    by_status = {f"n_{name}": int((rows["status"] == name).sum()) for name in ("scored", "abstained", "rejected")}
+    counts = ScoringCounts(len(files), **by_status, n_reused=len(rows) - n_new)
+    store.finish_scoring_run(run, parquet=str(parquet), **by_status, n_reused=counts.n_reused)
+    return ScoringRun(run, model.id, parquet, rows, counts)
 
 
 def identities(predictions: pd.DataFrame) -> list[Identity]:
@@ -64,5 +85,5 @@ def identities(predictions: pd.DataFrame) -> list[Identity]:
 
 
 def readable(found: list[Identity]) -> set[Identity]:
-    """Those with content: what could not be read is tried again."""
+    """Those with content: files that could not be read are tried again."""
     return {identity for identity in found if identity[1]}

@@ -1,4 +1,4 @@
-"""What a device decides: how large a batch, in which precision."""
+"""Batch size and precision, where the recipe leaves them to the device."""
 
 import torch
 
@@ -11,9 +11,12 @@ FEWEST_STEPS = 24
 """An epoch keeps at least this many steps: larger batches would leave a small data set too few of them."""
 
 
-def first_batch_size(recipe: Recipe, device: torch.device, n_images: int) -> int:
-    """The recipe's, or where it says 0: ``BASE`` on a CPU, which gains nothing from more; on a GPU the largest power of
-    two that leaves ``FEWEST_STEPS``, to be halved while it does not fit (see ``trainer.train``)."""
+def choose_batch_size(recipe: Recipe, device: torch.device, n_images: int) -> int:
+    """The recipe's batch size, or a choice if that is 0.
+
+    ``BASE`` on a CPU, where larger batches are not faster. On a GPU the largest power of two that leaves
+    ``FEWEST_STEPS`` steps in an epoch; the trainer halves it while it does not fit into memory.
+    """
     if recipe.batch_size:
         return recipe.batch_size
     if device.type == "cpu":
@@ -30,8 +33,10 @@ def base_batch_size(recipe: Recipe) -> int:
 
 
 def choose_precision(recipe: Recipe, device: torch.device) -> str:
-    """``bf16`` where the device computes in it natively (it doubles the rate on AVX512-BF16 and is 5 to 10 times slower
-    on a CPU without), else ``fp32``; the recipe's where it names one."""
+    """``fp32`` or ``bf16``: the recipe's, or for ``auto`` bf16 if the device computes in it natively.
+
+    On AVX512-BF16 it doubles the rate; on a CPU without it is 5 to 10 times slower than fp32.
+    """
     if recipe.precision != "auto":
         return recipe.precision
     if device.type == "cuda":

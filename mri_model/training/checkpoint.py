@@ -1,7 +1,7 @@
-"""What a training needs to go on after its death, in one file that is never half-written."""
+"""The checkpoint: all that a training needs to resume, in one file that is never half-written."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +13,30 @@ from torch.optim import Optimizer
 
 from mri_model.errors import MriError
 from mri_model.files import atomic
+from mri_model.models.metadata import EpochMetrics, best_epoch
 
 NAME = "checkpoint.safetensors"
 
 
 @dataclass
-class Progress:
-    """Where a training stands.
+class TrainingState:
+    """How far a training has got.
 
-    ``history``: the epochs done, rows of ``history.csv``. ``best``: the weights of the best of them by validation
-    macro-F1. Of the epoch under way: the ``steps`` taken, the sums of loss and of correct answers over the ``images``
-    seen, the ``seconds`` spent. Order and mirror images are drawn from (seed, epoch, step), so no generator is kept.
+    Random numbers are drawn from (seed, epoch, step), so no generator's state is kept.
+
+    Attributes:
+        history: The finished epochs.
+        best: Weights of the epoch with the best validation macro-F1.
+        steps: Steps taken in the current epoch.
+        loss: Sum of the losses of the images seen in the current epoch.
+        correct: Number of them that were classified correctly.
+        images: Number of images seen in the current epoch.
+        seconds: Time spent in the current epoch.
     """
 
     batch_size: int
     precision: str
-    history: list[dict[str, Any]] = field(default_factory=list)
+    history: list[EpochMetrics] = field(default_factory=list)
     best: dict[str, torch.Tensor] = field(default_factory=dict)
     steps: int = 0
     loss: float = 0.0
@@ -38,55 +46,68 @@ class Progress:
 
     @property
     def epoch(self) -> int:
-        """The epoch under way, from 1."""
+        """The current epoch, from 1."""
         return len(self.history) + 1
 
     @property
-    def best_row(self) -> dict[str, Any]:
-        return max(self.history, key=lambda row: (row["val_f1"], -row["epoch"]))
+    def best_epoch(self) -> EpochMetrics:
+        return best_epoch(self.history)
 
-    def next_epoch(self, row: dict[str, Any]) -> None:
-        self.history.append(row)
+    def finish_epoch(self, metrics: EpochMetrics) -> None:
+        self.history.append(metrics)
         self.steps = self.correct = self.images = 0
         self.loss = self.seconds = 0.0
 
+    def as_json(self) -> str:
+        """All but the weights."""
+        return json.dumps({name: value for name, value in plain_fields(self).items() if name != "best"})
 
-def save_checkpoint(folder: Path, network: nn.Module, optimizer: Optimizer, progress: Progress) -> None:
-    """Raises MriError where the file cannot be written; the one before it then stands."""
+    @classmethod
+    def from_json(cls, text: str, best: dict[str, torch.Tensor]) -> "TrainingState":
+        stored: dict[str, Any] = json.loads(text)
+        history = [EpochMetrics(**row) for row in stored.pop("history")]
+        return cls(**stored, history=history, best=best)
+
+
+def plain_fields(state: TrainingState) -> dict[str, Any]:
+    return vars(state) | {"history": [asdict(row) for row in state.history]}
+
+
+def save_checkpoint(folder: Path, network: nn.Module, optimizer: Optimizer, state: TrainingState) -> None:
+    """Raises MriError if the file cannot be written; the previous checkpoint then stays."""
     tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
-    tensors |= {f"best.{name}": value for name, value in progress.best.items()}
+    tensors |= {f"best.{name}": value for name, value in state.best.items()}
     tensors |= {f"optimizer.{name}": value for name, value in optimizer_tensors(network, optimizer).items()}
     stored = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    facts = {name: value for name, value in vars(progress).items() if name != "best"}
     try:
         with atomic(folder / NAME) as temporary:
-            save_file(stored, temporary, metadata={"progress": json.dumps(facts)})
+            save_file(stored, temporary, metadata={"state": state.as_json()})
     except (OSError, SafetensorError) as error:
         raise MriError(
             f"the checkpoint cannot be written to {folder}: {error}",
-            "make room there and run the same command again: it goes on from the last good checkpoint",
+            "make room there and run the same command again: it resumes from the last good checkpoint",
         ) from None
 
 
-def load_checkpoint(folder: Path, network: nn.Module, optimizer: Optimizer) -> Progress | None:
-    """Bring network and optimizer to where the checkpoint left them; None where there is none."""
+def load_checkpoint(folder: Path, network: nn.Module, optimizer: Optimizer) -> TrainingState | None:
+    """Load the checkpoint into network and optimizer; None if there is none. Raises MriError if it is damaged."""
     file = folder / NAME
     if not file.is_file():
         return None
     try:
         with safe_open(file, "pt") as opened:
-            facts = json.loads(opened.metadata()["progress"])
+            stored = opened.metadata()["state"]
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118  # not a mapping
-        progress = Progress(**facts, best=under("best.", tensors))
+        state = TrainingState.from_json(stored, under("best.", tensors))
         network.load_state_dict(under("network.", tensors))
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise MriError(f"{file} is damaged: {error}", f"delete {folder} and train again") from None
     restore_optimizer(network, optimizer, under("optimizer.", tensors))
-    return progress
+    return state
 
 
 def optimizer_tensors(network: nn.Module, optimizer: Optimizer) -> dict[str, torch.Tensor]:
-    """What the optimizer remembers of each parameter, as ``<parameter>/<kind>``."""
+    """The optimizer's state of each parameter, as ``<parameter>/<kind>``."""
     return {
         f"{name}/{kind}": value
         for name, parameter in network.named_parameters()
@@ -99,7 +120,7 @@ def restore_optimizer(network: nn.Module, optimizer: Optimizer, tensors: dict[st
     parameters = dict(network.named_parameters())
     for key, value in tensors.items():
         name, kind = key.rsplit("/", 1)
-        device = "cpu" if kind == "step" else parameters[name].device  # where PyTorch's own optimizers keep them
+        device = "cpu" if kind == "step" else parameters[name].device  # where PyTorch's optimizers keep it
         optimizer.state[parameters[name]][kind] = value.to(device)
 
 

@@ -1,10 +1,12 @@
-"""Several processes, one training: what ``torchrun`` starts agrees here.
+"""Data-parallel training: the processes that ``torchrun`` started work on one training together.
 
-Every process takes its share of each batch, the gradients and the batch statistics are those of the whole batch, and
-the first process alone judges, writes and records: the result is that of one process with the same batch size.
+Every process computes a shard of each batch. Gradients and batch statistics are those of the whole batch, and only the
+first process validates, writes and records, so the result is that of one process with the same batch size, within
+rounding.
 """
 
 import atexit
+import inspect
 import os
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,13 +19,13 @@ from torch.nn.parallel import DistributedDataParallel
 
 T = TypeVar("T")
 
-PATIENCE = timedelta(hours=2)
-"""How long the others wait while the first decodes or judges."""
+TIMEOUT = timedelta(hours=2)
+"""How long the other processes wait while the first one decodes or validates."""
 
 
 @dataclass(frozen=True)
 class World:
-    """The processes of one training: this one's ``rank`` (from 0) of ``size``."""
+    """The processes of one training: this one has ``rank`` (from 0) of ``size``."""
 
     rank: int = 0
     size: int = 1
@@ -32,35 +34,43 @@ class World:
     def is_first(self) -> bool:
         return self.rank == 0
 
-    def share(self, batch: Any) -> Any:
+    def shard(self, batch: Any) -> Any:
         """This process's part of a batch (an array or a tensor, along its first dimension)."""
         return batch[self.rank :: self.size]
 
-    def total(self, *figures: float) -> list[float]:
-        """The sum of each figure over all processes."""
+    def all_reduce(self, *values: float) -> list[float]:
+        """The sum of each value over all processes."""
         if self.size == 1:
-            return list(figures)
-        sums = torch.tensor(figures, dtype=torch.float64)
+            return list(values)
+        sums = torch.tensor(values, dtype=torch.float64)
         dist.all_reduce(sums, group=dist.group.WORLD)
         return sums.tolist()
 
     def broadcast(self, value: T) -> T:
-        """What the first process holds; the others wait for it."""
+        """The first process's value; the others wait for it."""
         if self.size == 1:
             return value
         held = [value]
         dist.broadcast_object_list(held, src=0)
         return held[0]
 
-    def wait(self) -> None:
+    def barrier(self) -> None:
+        """Wait until every process has arrived here."""
         self.broadcast(None)
 
-    def spread(self, network: nn.Module, device: torch.device) -> nn.Module:
-        """The network as every process trains it: gradients are means over all of them."""
+    def parallelize(self, network: nn.Module, device: torch.device) -> nn.Module:
+        """The network with gradients averaged over all processes."""
         if self.size == 1:
             return network
         devices = [device.index] if device.type == "cuda" else None
-        return DistributedDataParallel(network, device_ids=devices, broadcast_buffers=False)
+        return DistributedDataParallel(network, device_ids=devices, **{NO_BUFFER_SYNC: False})  # type: ignore[arg-type]
+
+
+NO_BUFFER_SYNC = (
+    "forward_sync_buffers"  # newer versions of PyTorch warn about the old name
+    if "forward_sync_buffers" in inspect.signature(DistributedDataParallel.__init__).parameters
+    else "broadcast_buffers"
+)
 
 
 def is_distributed() -> bool:
@@ -69,18 +79,18 @@ def is_distributed() -> bool:
 
 
 def join_world() -> World:
-    """The processes that ``torchrun`` started, or this one alone. CPU tensors travel by gloo, a GPU's by NCCL."""
+    """The processes that ``torchrun`` started, or this one alone. CPU tensors are sent by gloo, GPU tensors by NCCL."""
     if not is_distributed():
         return World()
     if not dist.is_initialized():
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-        dist.init_process_group(backend, timeout=PATIENCE)
+        dist.init_process_group(backend, timeout=TIMEOUT)
         atexit.register(dist.destroy_process_group)
     return World(dist.get_rank(), dist.get_world_size())
 
 
 def own_device(device: torch.device) -> torch.device:
-    """Each process of a machine takes a GPU of its own."""
+    """The GPU of this process: each process of a machine has its own."""
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if device.type == "cuda" else device
 
 
@@ -107,8 +117,11 @@ def over_all(values: torch.Tensor) -> torch.Tensor:
 
 
 class ProcessSyncBatchNorm(nn.BatchNorm2d):
-    """Batch normalisation by the statistics of all processes' images, on any device; PyTorch's own SyncBatchNorm is for
-    GPUs alone. The same parameters and buffers as BatchNorm2d, the same result on the whole batch, within rounding."""
+    """Batch normalization with the statistics of all processes' images, on any device.
+
+    PyTorch's SyncBatchNorm works on GPUs only. Parameters and buffers are those of BatchNorm2d; so is the result on the
+    whole batch, within rounding.
+    """
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         if not self.training:
@@ -119,12 +132,12 @@ class ProcessSyncBatchNorm(nn.BatchNorm2d):
         mean = sums[:-1] / sums[-1]
         centred = values - mean.view(1, -1, 1, 1)
         variance = over_all(centred.square().sum((0, 2, 3))) / sums[-1]
-        self.remember(mean.detach(), (variance * sums[-1] / (sums[-1] - 1)).detach())
+        self.update_running(mean.detach(), (variance * sums[-1] / (sums[-1] - 1)).detach())
         scale = self.weight * (variance + self.eps).rsqrt()
         return (centred * scale.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)).to(input.dtype)
 
     @torch.no_grad()
-    def remember(self, mean: torch.Tensor, variance: torch.Tensor) -> None:
+    def update_running(self, mean: torch.Tensor, variance: torch.Tensor) -> None:
         momentum = 0.1 if self.momentum is None else self.momentum
         for buffer, value in ((self.running_mean, mean), (self.running_var, variance)):
             assert buffer is not None
@@ -134,7 +147,7 @@ class ProcessSyncBatchNorm(nn.BatchNorm2d):
 
 
 def sync_batch_norm(network: nn.Module, device: torch.device) -> None:
-    """Make ``network`` normalise its batches over all processes; its state dict keeps its names."""
+    """Make ``network`` normalize its batches over all processes. The names in its state dict stay."""
     if device.type == "cuda":
         nn.SyncBatchNorm.convert_sync_batchnorm(network)  # in place, below the module it is given
         return

@@ -4,7 +4,7 @@ import math
 
 import torch
 from torch import nn
-from torch.nn import functional as F  # its customary name
+from torch.nn import functional as F
 from torch.optim import SGD, AdamW, Optimizer
 
 from mri_model.data.labels import Label
@@ -12,12 +12,12 @@ from mri_model.training.recipe import Recipe
 
 WARM_UP = 0.25
 START = 0.04
-"""One cycle: the rate rises along a cosine for this share of the steps, from this share of its peak, then falls to 0
-(Smith and Topin, 2018, in the form of PyTorch's OneCycleLR)."""
+"""One cycle: over the first ``WARM_UP`` of the steps the rate rises along a cosine from ``START`` times its peak,
+then it falls to 0 (Smith and Topin, 2018, as in PyTorch's OneCycleLR)."""
 
 
 def build_optimizer(network: nn.Module, recipe: Recipe) -> Optimizer:
-    """Weight decay on matrices and kernels alone, not on normalisation layers and biases."""
+    """The recipe's optimizer. Weight decay acts on matrices and kernels, not on normalization layers and biases."""
     parameters = list(network.parameters())
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
@@ -29,7 +29,7 @@ def build_optimizer(network: nn.Module, recipe: Recipe) -> Optimizer:
 
 
 def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
-    """The rate of step ``step`` (from 0) of ``steps``, before it is scaled to the batch."""
+    """The learning rate of step ``step`` (from 0) of ``steps``, before it is scaled to the batch size."""
     if recipe.schedule == "constant":
         return recipe.learning_rate
     rise = WARM_UP * steps
@@ -41,16 +41,18 @@ def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
 
 
 def scale_to_batch(recipe: Recipe, batch_size: int, base: int) -> float:
-    """Factor on the learning rate for another batch size than the one it was chosen for: linear for SGD (Goyal et al.,
-    2017), its square root for Adam (Malladi et al., 2022)."""
+    """Factor on the learning rate for another batch size than the one it was chosen for.
+
+    Linear for SGD (Goyal et al., 2017), the square root for Adam (Malladi et al., 2022).
+    """
     ratio = batch_size / base
     return ratio if recipe.optimizer == "sgd" else math.sqrt(ratio)
 
 
 class Loss(nn.Module):
-    """Cross-entropy of the class and, weighed by the recipe's ``aux_loss_weight``, of its tumor and its contrast alone.
+    """Cross-entropy of the class plus ``aux_loss_weight`` times that of its tumor alone and of its contrast alone.
 
-    ``forward`` maps logits (n, classes) and targets int64 (n,) to the losses, float32 (n,).
+    ``forward`` maps logits of shape (n, classes) and targets, int64 (n,), to one loss per image, float32 (n,).
     """
 
     def __init__(self, labels: tuple[Label, ...], recipe: Recipe) -> None:
@@ -73,6 +75,6 @@ class Loss(nn.Module):
 
 
 def membership(names: list[str] | list[str | None]) -> torch.Tensor:
-    """Which class belongs to which name: 0 or 1, float32 (classes, distinct names)."""
+    """Which class has which name: 0 or 1, float32 of shape (classes, distinct names)."""
     order = {name: position for position, name in enumerate(sorted({str(name) for name in names}))}
     return F.one_hot(torch.tensor([order[str(name)] for name in names]), len(order)).float()

@@ -1,18 +1,30 @@
-"""How a network is trained, as data."""
+"""How a network is trained, as data. The fields of ``Recipe`` are the one list of training options."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from mri_model.data.preprocessing import Preprocessing
-from mri_model.data.splits import PROTOCOLS
 from mri_model.errors import MriError, UsageError
 from mri_model.files import digest_of
+from mri_model.options import (
+    MAX_FOLDS,
+    MAX_SEED,
+    MAX_SIZE,
+    MIN_FOLDS,
+    MIN_SIZE,
+    Option,
+    Protocol,
+    RecipeName,
+    Resize,
+    Value,
+    option,
+    options_of,
+)
 
-OPTIMIZERS = ("sgd", "adamw")
-SCHEDULES = ("constant", "one-cycle")
-PRECISIONS = ("auto", "fp32", "bf16")
+if TYPE_CHECKING:  # mri --help shows the options without loading OpenCV
+    from mri_model.data.preprocessing import Preprocessing
 
 
 @dataclass(frozen=True)
@@ -20,80 +32,70 @@ class Recipe:
     """Everything that decides a training's outcome, apart from the manifest.
 
     The defaults are the report's: mini-batch SGD with learning rate 0.01 and nothing else, cross-entropy, plain resize.
-    ``MODERN`` is the other recipe. ``weights``: ``imagenet``, ``none`` or a state dict's path. ``batch_size`` 0 takes
-    the recipe's own (``report``: by image size; ``modern``: see ``batch.py``). ``weight_decay`` leaves normalisation
-    layers and biases alone. ``aux_loss_weight`` weighs the loss of tumor alone and contrast alone beside the class's.
-    ``flip`` mirrors half of the training images, ``tta_hflip`` predicts from an image and its mirror image.
-    ``deterministic`` forbids a GPU what it cannot repeat to the bit (a CPU always can). ``fold``/``folds``: train on
-    fold number ``fold`` (from 1) of grouped cross-validation; 0 for the protocol's split.
+
+    Attributes:
+        name: The named recipe this one derives from.
+        folds, fold: Train on fold ``fold`` (from 1) of a grouped cross-validation of ``folds``; 0 for the protocol's
+            own split.
+
+    The other fields are described where they are defined. Raises UsageError for a value out of bounds.
     """
 
-    name: str = "report"
-    image_size: int = 100
-    batch_size: int = 0
-    epochs: int = 10
-    optimizer: str = "sgd"
-    learning_rate: float = 0.01
-    momentum: float = 0.0
-    weight_decay: float = 0.0
-    schedule: str = "constant"
-    label_smoothing: float = 0.0
-    aux_loss_weight: float = 0.0
-    flip: bool = False
-    tta_hflip: bool = False
-    precision: str = "fp32"
-    deterministic: bool = False
-    resize: str = "linear"
-    weights: str = "imagenet"
-    protocol: str = "random"
-    seed: int = 0
+    name: RecipeName = "report"
+    image_size: int = option(100, "Images are resized to this many pixels square.", ge=MIN_SIZE, le=MAX_SIZE)
+    batch_size: int = option(
+        0, "Images in a step; 0 chooses: report 50, 25, 15 at 100, 256, 630 pixels, modern by device.", ge=0, le=65536
+    )
+    epochs: int = option(10, "Passes over the training images.", ge=1, le=100_000)
+    learning_rate: float = option(0.01, "Peak learning rate.", gt=0, le=1e6)
+    weights: str = option("imagenet", "Start from imagenet, none, or the file of a torchvision ResNet-18 state dict.")
+    protocol: Protocol = option("random", "random (the report's split) or grouped (each group in one split).")
+    seed: int = option(0, "Decides the initial weights of the last layer and the order of images.", ge=0, le=MAX_SEED)
+    optimizer: Literal["sgd", "adamw"] = option("sgd", "Optimization algorithm.")
+    momentum: float = option(0.0, "Momentum of SGD; first beta of AdamW.", ge=0, lt=1)
+    weight_decay: float = option(0.0, "Weight decay; normalization layers and biases have none.", ge=0, le=10)
+    schedule: Literal["constant", "one-cycle"] = option("constant", "Learning rate over the steps.")
+    label_smoothing: float = option(0.0, "Share of the target spread over all classes.", ge=0, lt=1)
+    aux_loss_weight: float = option(0.0, "Weight of the losses of tumor alone and contrast alone.", ge=0, le=100)
+    hflip: bool = option(False, "Mirror half of the training images left to right.")
+    tta_hflip: bool = option(False, "Predict from an image and its mirror image.")
+    precision: Literal["auto", "fp32", "bf16"] = option("fp32", "auto takes bf16 if the device computes in it.")
+    deterministic: bool = option(False, "Results on a GPU repeat bit for bit, but more slowly. CPU results always do.")
+    resize: Resize = option("linear", "linear, or area (no aliasing when shrinking).")
     folds: int = 0
     fold: int = 0
 
     def __post_init__(self) -> None:
         if self.batch_size == 0 and self.name == "report":
             object.__setattr__(self, "batch_size", report_batch_size(self.image_size))
-        _ = self.preprocessing
+        for each in OPTIONS.values():
+            each.check(getattr(self, each.name))
         one_of("recipe", self.name, tuple(RECIPES))
-        one_of("protocol", self.protocol, PROTOCOLS)
-        one_of("optimizer", self.optimizer, OPTIMIZERS)
-        one_of("schedule", self.schedule, SCHEDULES)
-        one_of("precision", self.precision, PRECISIONS)
-        require(self.batch_size == 0 or self.batch_size >= 2, f"batch size {self.batch_size} is too small", "use 2 up")
-        require(self.epochs >= 1, f"{self.epochs} epochs are too few", "use 1 or more; the report used at least 5")
-        require(
-            self.learning_rate > 0,
-            f"learning rate {self.learning_rate} is not positive",
-            "the report used 0.01",
-        )
-        require(0 <= self.momentum < 1, f"momentum {self.momentum} is out of range", "use 0 up to 1, without 1")
-        require(self.weight_decay >= 0, f"weight decay {self.weight_decay} is negative", "use 0 or more")
-        require(0 <= self.label_smoothing < 1, f"label smoothing {self.label_smoothing} is out of range", "use 0 to 1")
-        require(
-            self.aux_loss_weight >= 0, f"aux_loss_weight weight {self.aux_loss_weight} is negative", "use 0 or more"
-        )
-        require(self.seed >= 0, f"seed {self.seed} is negative", "use 0 or more")
-        require(self.folds == 0 or self.folds >= 3, f"{self.folds} folds are too few", "use 3 or more, or 0 for none")
+        require(self.batch_size != 1, "a batch of 1 image has no batch statistics", "use a batch size of 2 or more")
+        check_folds(self.folds)
         require(
             (self.fold == 0) if self.folds == 0 else 1 <= self.fold <= self.folds,
             f"there is no fold {self.fold} of {self.folds}",
             "folds count from 1",
         )
-        require(self.folds == 0 or self.protocol == "grouped", "folds keep groups apart", "use --protocol grouped")
+        require(self.folds == 0 or self.protocol == "grouped", "folds keep groups apart", "use the protocol grouped")
 
     @property
-    def preprocessing(self) -> Preprocessing:
-        return Preprocessing(self.image_size, self.resize)  # type: ignore[arg-type]  # checked where it is built
+    def preprocessing(self) -> "Preprocessing":
+        from mri_model.data.preprocessing import Preprocessing
 
-    def model_id(self, manifest_digest: str) -> str:
-        """The same recipe on the same manifest has the same name, wherever the weights file lies."""
-        facts = self.as_dict() | {"manifest": manifest_digest}
-        fold = f"-fold{self.fold}of{self.folds}" if self.folds else ""
-        return f"resnet18-{self.image_size}px-{self.protocol}{fold}-{digest_of(facts)[:10]}"
+        return Preprocessing(self.image_size, self.resize)
 
-    def as_dict(self) -> dict[str, Any]:
+    def recorded(self) -> dict[str, Value]:
+        """The fields as they are recorded: weights by file name and SHA-256, wherever the file lies.
+
+        Raises MriError if the weights file is missing.
+        """
         return asdict(self) | {"weights": weights_identity(self.weights)}
 
+
+OPTIONS: dict[str, Option] = options_of(Recipe)
+"""Every recipe field that users can set, by name."""
 
 MODERN: dict[str, Any] = {
     "name": "modern",
@@ -105,23 +107,45 @@ MODERN: dict[str, Any] = {
     "weight_decay": 0.05,
     "schedule": "one-cycle",
     "label_smoothing": 0.1,
-    "flip": True,
+    "hflip": True,
     "tta_hflip": True,
     "precision": "auto",
     "resize": "area",
 }
-"""What the ablation in ``docs/results.md`` rests on. ``momentum`` is AdamW's first beta."""
+"""Chosen by the ablation in ``docs/results.md``."""
 
 RECIPES: dict[str, dict[str, Any]] = {"report": {}, "modern": MODERN}
 
 
 def make_recipe(name: str = "modern", **changes: Any) -> Recipe:
-    """A named recipe with some of its fields changed; None leaves a field as the recipe has it."""
+    """A named recipe with some of its fields changed; None leaves a field as the recipe has it.
+
+    Raises UsageError for an unknown recipe or field, and for a value out of bounds.
+    """
     one_of("recipe", name, tuple(RECIPES))
-    known = {field.name for field in fields(Recipe)}
+    known = {each.name for each in fields(Recipe)}
     unknown = sorted(changes.keys() - known)
-    require(not unknown, f"a recipe has no {', '.join(unknown)}", f"it has {', '.join(sorted(known))}")
+    require(not unknown, f"a recipe has no {', '.join(unknown)}", f"its fields: {', '.join(OPTIONS)}")
     return Recipe(**(RECIPES[name] | {key: value for key, value in changes.items() if value is not None}))
+
+
+def parse_settings(assignments: list[str]) -> dict[str, Value]:
+    """Recipe fields from texts like ``momentum=0.9``. Raises UsageError for an unknown field or a bad value."""
+    changes = {}
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        name = name.strip().replace("-", "_")
+        require(bool(equals), f"{assignment!r} is not a setting", "write name=value, for example momentum=0.9")
+        require(name in OPTIONS, f"a recipe has no field {name!r}", f"its fields: {', '.join(OPTIONS)}")
+        changes[name] = OPTIONS[name].parse(text.strip())
+    return changes
+
+
+def model_id(recorded: Mapping[str, Value], manifest_digest: str) -> str:
+    """The name of the model that a recipe (see ``Recipe.recorded``) gives on a manifest."""
+    fold = f"-fold{recorded['fold']}of{recorded['folds']}" if recorded["folds"] else ""
+    digest = digest_of({**recorded, "manifest": manifest_digest})[:10]
+    return f"resnet18-{recorded['image_size']}px-{recorded['protocol']}{fold}-{digest}"
 
 
 def report_batch_size(image_size: int) -> int:
@@ -132,7 +156,7 @@ def report_batch_size(image_size: int) -> int:
 
 
 def weights_identity(weights: str) -> str:
-    """``imagenet``, ``none``, or a file's name with the start of its SHA-256. Raises MriError where it is missing."""
+    """``imagenet``, ``none``, or a file's name with the start of its SHA-256. Raises MriError if it is missing."""
     if weights in ("imagenet", "none"):
         return weights
     file = Path(weights)
@@ -141,6 +165,15 @@ def weights_identity(weights: str) -> str:
         raise MriError(f"there is no weights file {file}", hint)
     with file.open("rb") as content:
         return f"{file.name}#{hashlib.file_digest(content, 'sha256').hexdigest()[:12]}"
+
+
+def check_folds(folds: int) -> None:
+    """Raises UsageError for a number of folds that cannot be."""
+    require(
+        folds == 0 or MIN_FOLDS <= folds <= MAX_FOLDS,
+        f"cross-validation cannot have {folds} folds",
+        f"use {MIN_FOLDS} to {MAX_FOLDS}, or 0 for none",
+    )
 
 
 def one_of(what: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -1,14 +1,13 @@
-"""Manifest and recipe in, trained model folder out."""
+"""A manifest and a recipe in, a trained model folder out."""
 
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import nn
 from torch.optim import Optimizer
@@ -16,22 +15,73 @@ from torch.optim import Optimizer
 from mri_model.data.manifest import Manifest, Partition
 from mri_model.data.pixel_store import PixelStore, ResidentPixels, nearest_pixels
 from mri_model.errors import MriError
-from mri_model.evaluation.metrics import summarise
-from mri_model.files import atomic, sole_writer, write_text
-from mri_model.models.artifact import write_model
+from mri_model.evaluation.metrics import Averages, summarize
+from mri_model.files import sole_writer
+from mri_model.models.artifact import INTENDED_USE, git_commit, versions, write_weights
 from mri_model.models.inference import predict
+from mri_model.models.metadata import EpochMetrics, ModelMetadata, write_history, write_metadata
 from mri_model.models.network import build_network
-from mri_model.report.curves import learning_curves
 from mri_model.training.augment import draw, mirror
-from mri_model.training.batch import base_batch_size, choose_precision, first_batch_size
-from mri_model.training.checkpoint import NAME, Progress, load_checkpoint, save_checkpoint
+from mri_model.training.batch import base_batch_size, choose_batch_size, choose_precision
+from mri_model.training.checkpoint import NAME, TrainingState, load_checkpoint, save_checkpoint
 from mri_model.training.distributed import World, sync_batch_norm
 from mri_model.training.optimizer import Loss, build_optimizer, learning_rate, scale_to_batch
-from mri_model.training.recipe import Recipe
+from mri_model.training.recipe import Recipe, Value, model_id
 
-OnEpoch = Callable[[dict[str, Any]], None]
+OnEpoch = Callable[[EpochMetrics], None]
 OnStep = Callable[[int, int, int], None]
 """Called as ``on_step(epoch, images done, images in an epoch)``."""
+
+
+def ignore_epoch(metrics: EpochMetrics) -> None:
+    """No-op epoch callback."""
+
+
+def ignore_step(epoch: int, done: int, total: int) -> None:
+    """No-op step callback."""
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """One training: what is trained, on what, where it is written and who is told.
+
+    Attributes:
+        recorded: The recipe's fields as they are recorded. They hold the weights file's digest, which is computed once:
+            the file may disappear while the training runs.
+        models: Folder of the model folders.
+        checkpoint_seconds: A killed training loses at most this much work.
+        world: The processes that train together; each calls ``train``, and the first one writes.
+    """
+
+    manifest: Manifest
+    recipe: Recipe
+    models: Path
+    device: torch.device
+    checkpoint_seconds: float = 60.0
+    world: World = field(default_factory=World)
+    on_epoch: OnEpoch = ignore_epoch
+    on_step: OnStep = ignore_step
+    recorded: dict[str, Value] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "recorded", self.recipe.recorded())
+
+    @property
+    def model_id(self) -> str:
+        return model_id(self.recorded, self.manifest.digest)
+
+    @property
+    def folder(self) -> Path:
+        return self.models / self.model_id
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the model folder is already there."""
+        return (self.folder / "model.json").is_file()
+
+    @property
+    def partition(self) -> Partition:
+        return self.manifest.partition(self.recipe.protocol, self.recipe.folds, self.recipe.fold)
 
 
 @dataclass(frozen=True)
@@ -58,222 +108,217 @@ def load_split(partition: Partition, name: str) -> SplitData:
     return SplitData(rows.index.to_numpy(), partition.manifest.class_indices(rows["label"]))
 
 
-def train(
-    manifest: Manifest,
-    pixels: PixelStore,
-    recipe: Recipe,
-    models: Path,
-    device: torch.device,
-    on_epoch: OnEpoch = lambda row: None,
-    on_step: OnStep = lambda epoch, done, total: None,
-    checkpoint_seconds: float = 60.0,
-    world: World = World(),  # noqa: B008  # frozen
-) -> Path:
-    """Train by the recipe; keep the epoch with the best validation macro-F1; return the model folder.
+def train(job: TrainingJob, pixels: PixelStore) -> Path:
+    """Train by the recipe, keep the epoch with the best validation macro-F1, return the model folder.
 
-    A folder that is already complete is returned as it is; one with a checkpoint is gone on with at the step where it
-    was written, to the same weights as without the interruption (on a CPU, to the bit). A batch size left to the device
-    is halved, and the training begun anew, where it does not fit into the device's memory. In a ``world`` of several
-    processes each calls this; the first writes.
+    A complete model folder is returned as it is. If there is a checkpoint, training resumes at its step and ends with
+    the same weights as without the interruption (bit for bit on a CPU). If a batch size left to the device does not fit
+    into memory, it is halved and training starts again.
+
+    Raises:
+        MriError: If another process trains this model, a split has no images, the loss diverges, a given batch size
+            does not fit, or a checkpoint cannot be written.
     """
-    model_id = recipe.model_id(manifest.digest)
-    folder = models / model_id
-    if world.broadcast((folder / "model.json").is_file()):
+    world, folder = job.world, job.folder
+    if world.broadcast(job.is_complete):
         return folder
     if not world.is_first:
-        world.wait()  # till the first holds the folder
-        train_alone(manifest, pixels, recipe, folder, device, on_epoch, on_step, checkpoint_seconds, world)
-        world.wait()
+        world.barrier()  # until the first process holds the lock
+        fit(job, pixels)
+        world.barrier()
         return folder
-    busy = MriError(f"another process is training {model_id}", "wait for it, or change --seed or the recipe")
+    busy = MriError(f"another process is training {job.model_id}", "wait for it, or change --seed or the recipe")
     with sole_writer(folder, busy):
-        world.wait()
-        if world.size > 1 or not (folder / "model.json").is_file():
-            train_alone(manifest, pixels, recipe, folder, device, on_epoch, on_step, checkpoint_seconds, world)
-        world.wait()
+        world.barrier()
+        if world.size > 1 or not job.is_complete:
+            fit(job, pixels)
+        world.barrier()
     return folder
 
 
-def train_alone(
-    manifest: Manifest,
-    pixels: PixelStore,
-    recipe: Recipe,
-    folder: Path,
-    device: torch.device,
-    on_epoch: OnEpoch,
-    on_step: OnStep,
-    checkpoint_seconds: float,
-    world: World,
-) -> None:
-    partition = manifest.partition(recipe.protocol, recipe.folds, recipe.fold)
-    splits = {name: load_split(partition, name) for name in ("train", "val")}
-    batch_size = first_batch_size(recipe, device, len(splits["train"]))
+def fit(job: TrainingJob, pixels: PixelStore) -> None:
+    """Run the training to its end with the first batch size that fits, and write the model folder."""
+    splits = {name: load_split(job.partition, name) for name in ("train", "val")}
+    batch_size = choose_batch_size(job.recipe, job.device, len(splits["train"]))
     while True:
         try:
-            training = Training(manifest, pixels, recipe, folder, device, splits, batch_size, checkpoint_seconds, world)
-            training.run(on_epoch, on_step)
+            state = Trainer(job, pixels, splits, batch_size).run()
             break
         except torch.OutOfMemoryError:
-            (folder / NAME).unlink(missing_ok=True)
-            if recipe.batch_size or batch_size <= 2 or world.size > 1:
-                hint = "use a smaller --batch-size, or 0 in a single process to have it found"
+            (job.folder / NAME).unlink(missing_ok=True)
+            if job.recipe.batch_size or batch_size <= 2 or job.world.size > 1:
+                hint = "use a smaller --batch-size, or 0 in a single process to have it chosen"
                 raise MriError(f"a batch of {batch_size} does not fit into the device's memory", hint) from None
             batch_size //= 2
-    if not world.is_first:
-        return
-    progress = training.progress
-    choices = {"batch_size": progress.batch_size, "precision": progress.precision}
-    write_history(folder, progress)
-    write_model(
-        folder, folder.name, manifest, recipe, progress.best, progress.best_row, progress.history, str(device), choices
+    if job.world.is_first:
+        write_model(job, state)
+        (job.folder / NAME).unlink(missing_ok=True)
+
+
+def write_model(job: TrainingJob, state: TrainingState) -> None:
+    """Write history, weights and, last, the metadata: a folder with a ``model.json`` is complete."""
+    manifest, recipe = job.manifest, job.recipe
+    write_history(job.folder, state.history)
+    digest = write_weights(job.folder, state.best)
+    metadata = ModelMetadata(
+        id=job.model_id,
+        network="resnet18",
+        classes=manifest.classes,
+        preprocessing=recipe.preprocessing,
+        temperature=1.0,
+        tta_hflip=recipe.tta_hflip,
+        protocol=recipe.protocol,
+        recipe=job.recorded | {"batch_size": state.batch_size, "precision": state.precision},
+        manifest=manifest.digest,
+        profile=manifest.profile,
+        data_digest=manifest.data_digest,
+        metrics=state.best_epoch,
+        epochs=len(state.history),
+        seconds=round(sum(row.seconds for row in state.history), 3),
+        device=str(job.device),
+        created_at=datetime.now(UTC).isoformat(),
+        sha256=digest,
+        versions=versions(),
+        git_commit=git_commit(),
+        intended_use=INTENDED_USE,
     )
-    (folder / NAME).unlink(missing_ok=True)
+    write_metadata(job.folder, metadata)
 
 
-class Training:
-    """One training under way: network, optimizer and where it stands."""
+class Trainer:
+    """The training loop of one job: network, optimizer and state."""
 
-    def __init__(
-        self,
-        manifest: Manifest,
-        pixels: PixelStore,
-        recipe: Recipe,
-        folder: Path,
-        device: torch.device,
-        splits: dict[str, SplitData],
-        batch_size: int,
-        checkpoint_seconds: float,
-        world: World,
-    ) -> None:
-        self.world = world
-        self.recipe, self.folder, self.device, self.splits = recipe, folder, device, splits
-        self.checkpoint_seconds = checkpoint_seconds
-        self.pixels = pixels
-        self.near: PixelStore | ResidentPixels = nearest_pixels(pixels, device)
-        network = build_network(len(manifest.classes), recipe.weights, recipe.seed)
+    def __init__(self, job: TrainingJob, pixels: PixelStore, splits: dict[str, SplitData], batch_size: int) -> None:
+        recipe, world = job.recipe, job.world
+        self.job, self.pixels, self.splits = job, pixels, splits
+        self.near: PixelStore | ResidentPixels = nearest_pixels(pixels, job.device)
+        network = build_network(len(job.manifest.classes), recipe.weights, recipe.seed)
         if world.size > 1:
-            sync_batch_norm(network, device)
-        self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
-        self.spread = world.spread(self.network, device)
-        self.loss = Loss(manifest.labels, recipe)
+            sync_batch_norm(network, job.device)
+        self.network = network.to(job.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.parallel = world.parallelize(self.network, job.device)
+        self.loss = Loss(job.manifest.labels, recipe)
         self.optimizer: Optimizer = build_optimizer(self.network, recipe)
-        fresh = Progress(batch_size, choose_precision(recipe, device))
-        self.progress = load_checkpoint(folder, self.network, self.optimizer) or fresh
-        self.rate_factor = scale_to_batch(recipe, self.progress.batch_size, base_batch_size(recipe))
+        fresh = TrainingState(batch_size, choose_precision(recipe, job.device))
+        self.state = load_checkpoint(job.folder, self.network, self.optimizer) or fresh
+        self.rate_factor = scale_to_batch(recipe, self.state.batch_size, base_batch_size(recipe))
 
-    def run(self, on_epoch: OnEpoch, on_step: OnStep) -> None:
-        progress = self.progress
-        while progress.epoch <= self.recipe.epochs:
-            before = progress.seconds
+    def run(self) -> TrainingState:
+        """Train all epochs that are left."""
+        while self.state.epoch <= self.job.recipe.epochs:
+            before = self.state.seconds
             started = time.monotonic()
-            self.train_epoch(started - before, on_step)
-            validated = self.validate()
-            row = {
-                "epoch": progress.epoch,
-                "learning_rate": self.optimizer.param_groups[0]["lr"],
-                "train_loss": progress.loss / progress.images,
-                "train_accuracy": progress.correct / progress.images,
-                **validated,
-                "seconds": round(before + time.monotonic() - started, 3),
-            }
-            progress.next_epoch(row)
-            if progress.best_row is row:
-                progress.best = {
-                    name: value.detach().cpu().clone() for name, value in self.network.state_dict().items()
-                }
-            if self.world.is_first:
-                save_checkpoint(self.folder, self.network, self.optimizer, progress)
-                write_history(self.folder, progress)
-                on_epoch(row)
+            self.train_epoch(started - before)
+            metrics = self.epoch_metrics(self.validate(), before + time.monotonic() - started)
+            self.state.finish_epoch(metrics)
+            if self.state.best_epoch is metrics:
+                weights = self.network.state_dict().items()
+                self.state.best = {name: value.detach().cpu().clone() for name, value in weights}
+            if self.job.world.is_first:
+                self.save()
+                write_history(self.job.folder, self.state.history)
+                self.job.on_epoch(metrics)
+        return self.state
 
-    def validate(self) -> dict[str, float]:
-        first = self.world.is_first
-        validated = validate(self.network, self.pixels, self.splits["val"], self.recipe, self.device) if first else {}
-        return self.world.broadcast(validated)
+    def save(self) -> None:
+        save_checkpoint(self.job.folder, self.network, self.optimizer, self.state)
 
-    def train_epoch(self, started: float, on_step: OnStep) -> None:
-        """The rest of the epoch under way, in an order drawn from (seed, epoch). Loss and accuracy are running means
-        over the pass."""
-        progress, split, recipe = self.progress, self.splits["train"], self.recipe
+    def epoch_metrics(self, validation: tuple[float, Averages], seconds: float) -> EpochMetrics:
+        state, (loss, averages) = self.state, validation
+        return EpochMetrics(
+            epoch=state.epoch,
+            learning_rate=self.optimizer.param_groups[0]["lr"],
+            train_loss=state.loss / state.images,
+            train_accuracy=state.correct / state.images,
+            val_loss=loss,
+            val_accuracy=averages.accuracy,
+            val_precision=averages.macro_precision,
+            val_recall=averages.macro_recall,
+            val_f1=averages.macro_f1,
+            seconds=round(seconds, 3),
+        )
+
+    def validate(self) -> tuple[float, Averages]:
+        """Loss and averages over the validation split, computed by the first process."""
+        job = self.job
+        own = None
+        if job.world.is_first:
+            own = validate(self.network, self.pixels, self.splits["val"], job.recipe, job.device)
+        return job.world.broadcast(own)  # type: ignore[return-value]  # the first process has one
+
+    def train_epoch(self, started: float) -> None:
+        """Train the rest of the current epoch, in an order drawn from (seed, epoch).
+
+        ``started`` is the monotonic time at which the epoch would have begun without interruptions, in seconds.
+        """
+        state, split, recipe = self.state, self.splits["train"], self.job.recipe
         self.network.train()
-        order = np.random.default_rng([recipe.seed, progress.epoch])
-        parts = batches(len(split), progress.batch_size, order, at_least=max(2, self.world.size))
+        order = np.random.default_rng([recipe.seed, state.epoch])
+        batches = shuffled_batches(len(split), state.batch_size, order, at_least=max(2, self.job.world.size))
         saved = time.monotonic()
-        for step in range(progress.steps, len(parts)):
-            rate = learning_rate(recipe, (progress.epoch - 1) * len(parts) + step, recipe.epochs * len(parts))
-            self.take_step(parts[step], rate * self.rate_factor)
-            progress.steps = step + 1
-            if not math.isfinite(progress.loss):
+        for step in range(state.steps, len(batches)):
+            rate = learning_rate(recipe, (state.epoch - 1) * len(batches) + step, recipe.epochs * len(batches))
+            self.train_step(batches[step], rate * self.rate_factor)
+            state.steps = step + 1
+            if not math.isfinite(state.loss):
                 raise MriError(
-                    f"the loss is no longer finite at epoch {progress.epoch}, step {step + 1}",
+                    f"the loss is no longer finite at epoch {state.epoch}, step {step + 1}",
                     "try a smaller --learning-rate",
                 )
-            on_step(progress.epoch, progress.images, len(split))
-            if not self.world.is_first:
-                continue
-            if time.monotonic() - saved >= self.checkpoint_seconds and progress.steps < len(parts):
-                progress.seconds = time.monotonic() - started
-                save_checkpoint(self.folder, self.network, self.optimizer, progress)
+            self.job.on_step(state.epoch, state.images, len(split))
+            if self.is_checkpoint_due(saved) and state.steps < len(batches):
+                state.seconds = time.monotonic() - started
+                self.save()
                 saved = time.monotonic()
 
-    def take_step(self, chosen: np.ndarray, rate: float) -> None:
-        """One step on the images at ``chosen``, of which this process computes its share."""
-        progress, split, world = self.progress, self.splits["train"], self.world
+    def is_checkpoint_due(self, saved: float) -> bool:
+        return self.job.world.is_first and time.monotonic() - saved >= self.job.checkpoint_seconds
+
+    def train_step(self, chosen: np.ndarray, rate: float) -> None:
+        """One step on the training images ``chosen`` (indices into the split); this process computes its shard."""
+        state, split, job = self.state, self.splits["train"], self.job
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        own = world.share(chosen)
-        images = self.near.batch(split.positions[own]).to(self.device)
-        if self.recipe.flip:
-            images = mirror(images, world.share(draw(len(chosen), self.generator())))
-        targets = torch.from_numpy(split.targets[own]).to(self.device)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=progress.precision == "bf16"):
-            logits = self.spread(self.recipe.preprocessing.normalise(images))
+        own = job.world.shard(chosen)
+        images = self.near.batch(split.positions[own]).to(job.device)
+        if job.recipe.hflip:
+            images = mirror(images, job.world.shard(draw(len(chosen), self.step_generator())))
+        targets = torch.from_numpy(split.targets[own]).to(job.device)
+        with torch.autocast(job.device.type, torch.bfloat16, enabled=state.precision == "bf16"):
+            logits = self.parallel(job.recipe.preprocessing.normalize(images))
         loss = self.loss(logits, targets).sum() / len(chosen)
         self.optimizer.zero_grad(set_to_none=True)
-        (loss * world.size).backward()  # the gradients' mean over the processes is then the whole batch's gradient
+        (loss * job.world.size).backward()  # averaged over the processes, this is the whole batch's gradient
         self.optimizer.step()
-        right = (logits.argmax(1) == targets).sum()
-        loss_sum, n_right = world.total(loss.item() * len(chosen), float(right))
-        progress.loss += loss_sum
-        progress.correct += int(n_right)
-        progress.images += len(chosen)
+        correct = (logits.argmax(1) == targets).sum()
+        loss_sum, n_correct = job.world.all_reduce(loss.item() * len(chosen), float(correct))
+        state.loss += loss_sum
+        state.correct += int(n_correct)
+        state.images += len(chosen)
 
-    def generator(self) -> torch.Generator:
-        """Drawn anew for each step from (seed, epoch, step), so that a resumed training draws alike."""
-        seeds = np.random.SeedSequence([self.recipe.seed, self.progress.epoch, self.progress.steps])
+    def step_generator(self) -> torch.Generator:
+        """A generator seeded by (seed, epoch, step), so that a resumed training draws the same numbers."""
+        seeds = np.random.SeedSequence([self.job.recipe.seed, self.state.epoch, self.state.steps])
         return torch.Generator().manual_seed(int(seeds.generate_state(1, np.uint64)[0] >> 1))
 
 
-def batches(n: int, size: int, order: np.random.Generator, at_least: int = 2) -> list[np.ndarray]:
-    """A shuffled range cut into batches; a last one too small for batch norm, or for an image a process, joins its
-    neighbour."""
-    shuffled = order.permutation(n)
+def shuffled_batches(n: int, size: int, order: np.random.Generator, at_least: int = 2) -> list[np.ndarray]:
+    """A shuffled range of ``n`` cut into batches of ``size``.
+
+    A last batch of fewer than ``at_least`` images (too few for batch norm, or for one image a process) joins the one
+    before it.
+    """
     cuts = list(range(size, n, size))
     if cuts and n - cuts[-1] < at_least:
         cuts.pop()
-    return np.split(shuffled, cuts)
+    return np.split(order.permutation(n), cuts)
 
 
 def validate(
     network: nn.Module, pixels: PixelStore, split: SplitData, recipe: Recipe, device: torch.device
-) -> dict[str, float]:
-    """Loss, accuracy and macro averages on one split."""
+) -> tuple[float, Averages]:
+    """Mean cross-entropy, and accuracy with macro averages, over one split."""
     network.eval()
-    positions = split.positions
-    logits = predict(network, recipe.preprocessing, pixels, positions, device, tta_hflip=recipe.tta_hflip)
+    logits = predict(network, recipe.preprocessing, pixels, split.positions, device, recipe.tta_hflip)
     loss = nn.functional.cross_entropy(logits, torch.from_numpy(split.targets))
-    averages = summarise(split.targets, logits.argmax(1).numpy())
-    return {
-        "val_loss": float(loss),
-        "val_accuracy": averages["accuracy"],
-        "val_precision": averages["macro_precision"],
-        "val_recall": averages["macro_recall"],
-        "val_f1": averages["macro_f1"],
-    }
-
-
-def write_history(folder: Path, progress: Progress) -> None:
-    """``history.csv``, and its picture ``curves.svg``."""
-    with atomic(folder / "history.csv") as temporary:
-        pd.DataFrame(progress.history).to_csv(temporary, index=False)
-    write_text(folder / "curves.svg", learning_curves(progress.history))
+    return float(loss), summarize(split.targets, logits.argmax(1).numpy())

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from mri_model import api
+from mri_model import api, steps
 from mri_model.settings import Settings
 from mri_model.training.checkpoint import NAME
 from tests.conftest import QUICK
@@ -83,13 +83,13 @@ def test_a_killed_scoring_run_is_finished_by_the_next_with_every_file_once(setti
     api.train(settings, QUICK)
 
     def some_rows() -> bool:
-        with api.open_store(settings) as store:
+        with steps.open_store(settings) as store:
             return len(store.query("predictions")) > 0
 
     run_and_kill(["score", str(phantom)], some_rows)
     done = api.score(settings, phantom)
-    assert done.counts["n_found"] == done.counts["n_scored"] == 176
-    assert 0 < done.counts["n_reused"] < 176
+    assert done.counts.n_found == done.counts.n_scored == 176
+    assert 0 < done.counts.n_reused < 176
     assert done.rows["path"].is_unique
 
 

@@ -8,7 +8,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from mri_model import api, server
+from mri_model import steps
 from mri_model.settings import Settings
 
 SMALL = {"sizes": [32, 40], "epochs": 1, "batch_size": 32, "learning_rate": 0.05, "weights": "none", "device": "cpu"}
@@ -64,7 +64,7 @@ def test_score_writes_a_row_for_every_file(inside: Settings, own_phantom: Path) 
     evaluate_mri(split="val")
     (own_phantom / "broken.jpeg").write_bytes(b"broken")
     run = score_mri(own_phantom)
-    with api.open_store(inside) as store:
+    with steps.open_store(inside) as store:
         runs, evaluations = store.query("scored-runs"), store.query("evaluations")
     assert runs.loc[0, ["id", "n_scored", "n_rejected"]].tolist() == [run, 176, 1]
     assert evaluations["split"].tolist() == ["val"]

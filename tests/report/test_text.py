@@ -4,8 +4,9 @@ import re
 
 import numpy as np
 
+from mri_model.api import RecordedEvaluation
 from mri_model.data.labels import parse_label
-from mri_model.evaluation.metrics import evaluate_predictions
+from mri_model.evaluation.metrics import Predictions, evaluate_predictions
 from mri_model.report.text import describe_evaluation
 
 
@@ -13,8 +14,9 @@ def described(*names: str) -> list[str]:
     targets = np.tile(np.arange(len(names)), 10)
     predicted = np.where(np.arange(len(targets)) < len(names), 0, targets)
     labels = tuple(parse_label(name) for name in names)
-    evaluation = evaluate_predictions(targets, predicted, labels, np.zeros(len(targets), bool))
-    return describe_evaluation("e1", evaluation).splitlines()
+    n = len(targets)
+    predictions = Predictions(targets, predicted, np.zeros(n, bool), np.arange(n))
+    return describe_evaluation(RecordedEvaluation("e1", evaluate_predictions(predictions, labels))).splitlines()
 
 
 def test_scores_stand_with_their_intervals_and_parts() -> None:

@@ -11,6 +11,7 @@ from mri_model.data.pixel_store import pack_pixels
 from mri_model.errors import MriError
 from mri_model.models.artifact import load_model
 from mri_model.models.inference import predict
+from mri_model.scoring.run import ScoringCounts
 from mri_model.settings import Settings
 from tests.conftest import QUICK
 
@@ -18,7 +19,7 @@ from tests.conftest import QUICK
 @pytest.fixture
 def trained(settings: Settings, phantom: Path) -> Path:
     api.ingest(settings, phantom)
-    return api.train(settings, QUICK)
+    return api.train(settings, QUICK).folders[0]
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def test_every_file_gets_one_row_and_bad_ones_a_reason(settings: Settings, incom
     (incoming / "cut.jpg").write_bytes((incoming / "00.jpeg").read_bytes()[:900])
     (incoming / "notes.txt").write_text("hello")
     scored = api.score(settings, incoming)
-    assert scored.counts == {"n_found": 23, "n_scored": 20, "n_abstained": 0, "n_rejected": 3, "n_reused": 0}
+    assert scored.counts == ScoringCounts(23, 20, 0, 3, 0)
     rows = scored.rows.set_index(scored.rows["path"].str.rpartition("/")[2])
     assert rows.loc["zero.jpg", "reason"] == "empty file"
     assert rows.loc["notes.txt", "status"] == "rejected"
@@ -76,7 +77,7 @@ def test_a_second_run_scores_only_what_is_new_or_changed(settings: Settings, inc
     (incoming / "03.jpeg").write_bytes((incoming / "04.jpeg").read_bytes())
     (incoming / "20.jpeg").write_bytes((incoming / "05.jpeg").read_bytes())
     second = api.score(settings, incoming)
-    assert second.counts == {"n_found": 21, "n_scored": 21, "n_abstained": 0, "n_rejected": 0, "n_reused": 19}
+    assert second.counts == ScoringCounts(21, 21, 0, 0, 19)
     assert second.rows["path"].is_unique
     by_name = second.rows.set_index(second.rows["path"].str.rpartition("/")[2])
     assert set(by_name.loc[["03.jpeg", "20.jpeg"], "run_id"]) == {second.run_id}
@@ -92,7 +93,7 @@ def test_two_folders_with_the_same_names_and_files_both_get_their_rows(
     other.mkdir()
     (other / "00.jpeg").write_bytes((incoming / "00.jpeg").read_bytes())
     api.score(settings, incoming)
-    assert api.score(settings, other).counts["n_reused"] == 0
+    assert api.score(settings, other).counts.n_reused == 0
 
 
 def test_a_model_brought_to_another_machine_scores_there(
@@ -100,7 +101,7 @@ def test_a_model_brought_to_another_machine_scores_there(
 ) -> None:
     monkeypatch.setenv("MRI_HOME", str(tmp_path / "elsewhere"))
     elsewhere = Settings()
-    assert api.score(elsewhere, incoming, str(trained)).counts["n_scored"] == 20
+    assert api.score(elsewhere, incoming, str(trained)).counts.n_scored == 20
 
 
 @pytest.mark.usefixtures("trained")

@@ -1,18 +1,24 @@
-"""A training can be watched: its rows in SQL, its curves, its repetitions."""
+"""What a training records while it runs, and sweeps of seeds."""
 
 import math
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
+import torch
 from typer.testing import CliRunner
 
-from mri_model import api
+from mri_model import api, steps
 from mri_model.cli.main import app
+from mri_model.errors import UsageError
+from mri_model.models.network import Resnet18
 from mri_model.report.curves import learning_curves
 from mri_model.settings import Settings
 from tests.conftest import QUICK
+from tests.faults.test_kills import TRAIN, run_and_kill
 
 
 def epoch_row(epoch: int, **changes: float) -> dict[str, Any]:
@@ -36,18 +42,18 @@ def test_epochs_are_in_the_database_while_the_training_runs(
     api.ingest(settings, phantom)
     seen = []
 
-    def look(row: dict[str, Any]) -> None:
-        with api.open_store(settings) as store:
-            model = store.query("models").iloc[0]
-            seen.append((len(store.query("epochs")), model["epochs"], model["status"], store.latest_model()))
+    def look(line: str) -> None:
+        with steps.open_store(settings) as store:
+            models = store.query("models")
+            seen.append((line[:8], len(store.query("epochs")), models["status"].tolist(), store.latest_model()))
             assert store.query("report-table-3").empty
 
-    folder = api.train(settings, QUICK, on_epoch=look)
-    assert seen == [(1, 1, "training", None), (2, 2, "training", None)]
-    with api.open_store(settings) as store:
+    trained = api.train(settings, QUICK, run=api.StepRunner(log=look))
+    assert seen == [("epoch 1:", 0, [], None), ("epoch 2:", 1, ["training"], None)]
+    with steps.open_store(settings) as store:
         assert store.query("models")["status"].tolist() == ["trained"]
         assert len(store.query("epochs")) == 2
-        assert store.latest_model() == folder.name
+        assert store.latest_model() == trained.models[0].id
 
 
 def test_a_database_that_goes_away_stops_no_training(
@@ -55,14 +61,85 @@ def test_a_database_that_goes_away_stops_no_training(
 ) -> None:
     manifest = api.ingest(settings, phantom)
     monkeypatch.setenv("MRI_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/away?connect_timeout=1")
-    folder = api.fit(Settings(), QUICK, manifest)
+    folder = steps.train_network(Settings(), QUICK, manifest, "cpu")
     assert (folder / "model.json").is_file()
     assert "epoch 1 is not in the database yet" in caplog.text
-    api.record_model(settings, folder)
-    with api.open_store(settings) as store:
+    steps.record_model(settings, folder)
+    with steps.open_store(settings) as store:
         assert len(store.query("epochs")) == 2
 
 
+def test_an_interrupted_training_is_recorded_as_stopped_until_it_resumes(phantom: Path, settings: Settings) -> None:
+    api.ingest(settings, phantom)
+
+    def interrupt(stage: str, done: int, total: int) -> None:
+        if stage == "epoch 2/2" and done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        api.train(settings, QUICK, run=api.StepRunner(progress=interrupt))
+    with steps.open_store(settings) as store:
+        assert store.query("models")["status"].tolist() == ["stopped"]
+    api.train(settings, QUICK)
+    with steps.open_store(settings) as store:
+        assert store.query("models")["status"].tolist() == ["trained"]
+
+
+def test_a_training_whose_process_died_is_recorded_as_stopped_by_the_next_one(
+    phantom: Path, settings: Settings
+) -> None:
+    api.ingest(settings, phantom)
+    run_and_kill(TRAIN, lambda: any(settings.models.glob("*/curves.svg")) and recorded(settings) == ["training"])
+    api.train(settings, replace(QUICK, epochs=1))
+    assert sorted(recorded(settings)) == ["stopped", "trained"]
+
+
+def recorded(settings: Settings) -> list[str]:
+    with steps.open_store(settings) as store:
+        return list(store.query("models")["status"])
+
+
+def test_a_finished_training_run_again_leaves_its_row_and_its_sweep_as_they_were(
+    phantom: Path, settings: Settings
+) -> None:
+    api.ingest(settings, phantom)
+    recipe = replace(QUICK, epochs=1)
+    api.train(settings, recipe, seeds=2)
+    with steps.open_store(settings) as store:
+        models, sweeps, latest = store.query("models"), store.query("sweeps"), store.latest_model()
+    api.train(settings, recipe)
+    with steps.open_store(settings) as store:
+        pd.testing.assert_frame_equal(store.query("models"), models)
+        pd.testing.assert_frame_equal(store.query("sweeps"), sweeps)
+        assert store.latest_model() == latest
+
+
+def test_a_model_trained_before_its_sweep_belongs_to_it_too(phantom: Path, settings: Settings) -> None:
+    api.ingest(settings, phantom)
+    recipe = replace(QUICK, epochs=1)
+    api.train(settings, recipe)
+    first, again = (api.train(settings, recipe, seeds=2).sweep_id for _ in range(2))
+    assert first == again
+    with steps.open_store(settings) as store:
+        assert store.query("sweeps")["models"].tolist() == [2]
+
+
+def test_a_weights_file_deleted_during_training_does_not_stop_it(
+    phantom: Path, settings: Settings, tmp_path: Path
+) -> None:
+    api.ingest(settings, phantom)
+    weights = tmp_path / "w.pth"
+    torch.save(Resnet18(1000).resnet.state_dict(), weights)
+
+    def delete(line: str) -> None:
+        weights.unlink(missing_ok=True)
+
+    trained = api.train(settings, replace(QUICK, weights=str(weights)), run=api.StepRunner(log=delete))
+    assert str(trained.models[0].recipe["weights"]).startswith("w.pth#")
+    assert trained.models[0].epochs == 2
+
+
+@pytest.mark.slow
 def test_seeds_give_a_model_each_and_say_how_far_they_differ(phantom: Path, settings: Settings) -> None:
     api.ingest(settings, phantom)
     options = "train --recipe report --image-size 32 --epochs 1 --weights none --seeds 2 --seed 5"
@@ -70,16 +147,18 @@ def test_seeds_give_a_model_each_and_say_how_far_they_differ(phantom: Path, sett
     assert done.exit_code == 0, done.output
     assert "accuracy 0." in done.stdout
     assert " ± " in done.stdout
-    with api.open_store(settings) as store:
-        repeats = store.query("repeats").iloc[0]
+    with steps.open_store(settings) as store:
+        sweeps = store.query("sweeps").iloc[0]
         assert len(store.query("evaluations")) == 2
         assert sorted(name.rsplit("-", 1)[0] for name in store.query("models")["id"]) == ["resnet18-32px-random"] * 2
-    assert repeats["models"] == 2
-    assert repeats["accuracy_lowest"] <= repeats["accuracy"] <= repeats["accuracy_highest"]
+    assert (sweeps["kind"], sweeps["models"]) == ("seeds", 2)
+    assert sweeps["accuracy_lowest"] <= sweeps["accuracy"] <= sweeps["accuracy_highest"]
 
 
-def test_seeds_and_folds_together_are_refused() -> None:
-    assert CliRunner().invoke(app, ["train", "--seeds", "2", "--folds", "3"]).exit_code == 2
+def test_seeds_and_folds_together_are_refused(settings: Settings, phantom: Path) -> None:
+    api.ingest(settings, phantom)
+    with pytest.raises(UsageError, match="cannot be combined"):
+        api.train(settings, QUICK, seeds=2, folds=3)
 
 
 def test_curves_show_every_epoch_and_mark_the_best() -> None:

@@ -12,24 +12,23 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from mri_model import api
+from mri_model import api, steps
 from mri_model.data.inventory import take_inventory
 from mri_model.data.labels import parse_label
 from mri_model.data.manifest import Manifest, write_manifest
 from mri_model.data.pixel_store import PixelStore, ResidentPixels, pack_pixels
 from mri_model.errors import MriError
-from mri_model.models.metadata import read_metadata
+from mri_model.models.metadata import EpochMetrics, read_metadata
 from mri_model.settings import Settings
 from mri_model.training import trainer
 from mri_model.training.augment import draw, mirror
-from mri_model.training.batch import first_batch_size
+from mri_model.training.batch import choose_batch_size
 from mri_model.training.checkpoint import NAME
 from mri_model.training.optimizer import Loss, build_optimizer, learning_rate, scale_to_batch
 from mri_model.training.recipe import Recipe, make_recipe
-from mri_model.training.trainer import train
 from tests.conftest import MODEL_FOLDER
+from tests.training.jobs import CPU, train
 
-CPU = torch.device("cpu")
 QUICK_MODERN = make_recipe("modern", image_size=32, epochs=2, weights="none", precision="fp32", aux_loss_weight=0.3)
 
 
@@ -62,7 +61,7 @@ def cut_at(manifest: Manifest, pixels: PixelStore, recipe: Recipe, models: Path,
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(manifest, pixels, recipe, models, CPU, on_step=die, checkpoint_seconds=0)
+        train(manifest, pixels, recipe, models, on_step=die, checkpoint_seconds=0)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -70,11 +69,11 @@ def test_cut_off_twice_within_epochs_it_ends_with_the_same_bits(
     manifest: Manifest, pixels: PixelStore, tmp_path: Path, precision: str
 ) -> None:
     recipe = replace(QUICK_MODERN, precision=precision)
-    whole = train(manifest, pixels, recipe, tmp_path / "whole", CPU)
+    whole = train(manifest, pixels, recipe, tmp_path / "whole")
     cut_at(manifest, pixels, recipe, tmp_path / "cut", 3)
     cut_at(manifest, pixels, recipe, tmp_path / "cut", 3)
     steps: list[int] = []
-    resumed = train(manifest, pixels, recipe, tmp_path / "cut", CPU, on_step=lambda *step: steps.append(step[0]))
+    resumed = train(manifest, pixels, recipe, tmp_path / "cut", on_step=lambda *step: steps.append(step[0]))
     assert len(steps) < 2 * math.ceil(88 / 32)
     assert same(weights(whole), weights(resumed))
     columns = [(folder / "history.csv").read_text().splitlines() for folder in (whole, resumed)]
@@ -93,7 +92,7 @@ cli.main()
 def test_a_checkpoint_that_finds_no_room_leaves_the_last_good_one(settings: Settings, phantom: Path) -> None:
     api.ingest(settings, phantom)
     common = ["train", "--image-size", "32", "--weights", "none", "--epochs", "1", "--batch-size", "32"]
-    common += ["--precision", "fp32"]
+    common += ["--set", "precision=fp32"]
     # 60 MB hold the pixels, and not the weights with AdamW's two moments
     command = [sys.executable, "-c", FULL_DISK, "60000000", *common]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -120,43 +119,43 @@ def test_a_failed_save_keeps_the_checkpoint_before_it(
 
     monkeypatch.setattr("mri_model.training.checkpoint.save_file", no_room)
     with pytest.raises(MriError, match="No space left"):
-        train(manifest, pixels, QUICK_MODERN, tmp_path, CPU)
+        train(manifest, pixels, QUICK_MODERN, tmp_path)
     assert kept.read_bytes() == before
     assert [file.name for file in kept.parent.iterdir() if file.name.startswith(".c")] == []
 
 
 def test_two_processes_do_not_train_one_model_at_once(manifest: Manifest, pixels: PixelStore, tmp_path: Path) -> None:
-    def second(row: dict[str, object]) -> None:
+    def second(metrics: EpochMetrics) -> None:
         with pytest.raises(MriError, match="another process is training"):
-            train(manifest, pixels, QUICK_MODERN, tmp_path, CPU)
+            train(manifest, pixels, QUICK_MODERN, tmp_path)
 
-    folder = train(manifest, pixels, QUICK_MODERN, tmp_path, CPU, on_epoch=second)
+    folder = train(manifest, pixels, QUICK_MODERN, tmp_path, on_epoch=second)
     assert sorted(file.name for file in folder.iterdir()) == MODEL_FOLDER
 
 
 def test_a_batch_left_to_the_device_is_halved_until_it_fits(
     manifest: Manifest, pixels: PixelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    take_step = trainer.Training.take_step
+    train_step = trainer.Trainer.train_step
 
-    def small_memory(self: trainer.Training, chosen: np.ndarray, rate: float) -> None:
+    def small_memory(self: trainer.Trainer, chosen: np.ndarray, rate: float) -> None:
         if len(chosen) > 8:
             raise torch.OutOfMemoryError("no room")
-        take_step(self, chosen, rate)
+        train_step(self, chosen, rate)
 
-    monkeypatch.setattr(trainer.Training, "take_step", small_memory)
-    metadata = read_metadata(train(manifest, pixels, replace(QUICK_MODERN, epochs=1), tmp_path, CPU))
-    assert metadata["recipe"]["batch_size"] == 8
+    monkeypatch.setattr(trainer.Trainer, "train_step", small_memory)
+    metadata = read_metadata(train(manifest, pixels, replace(QUICK_MODERN, epochs=1), tmp_path))
+    assert metadata.recipe["batch_size"] == 8
     with pytest.raises(MriError, match="batch of 16 does not fit"):
-        train(manifest, pixels, replace(QUICK_MODERN, batch_size=16), tmp_path, CPU)
+        train(manifest, pixels, replace(QUICK_MODERN, batch_size=16), tmp_path)
 
 
 def test_a_batch_size_is_found_by_device_and_size_of_the_set() -> None:
     recipe = make_recipe("modern")
-    assert first_batch_size(recipe, CPU, 100_000) == 32
-    assert first_batch_size(recipe, torch.device("cuda"), 3135) == 128
-    assert first_batch_size(recipe, torch.device("cuda"), 100_000) == 256
-    assert first_batch_size(replace(recipe, batch_size=7), torch.device("cuda"), 3135) == 7
+    assert choose_batch_size(recipe, CPU, 100_000) == 32
+    assert choose_batch_size(recipe, torch.device("cuda"), 3135) == 128
+    assert choose_batch_size(recipe, torch.device("cuda"), 100_000) == 256
+    assert choose_batch_size(replace(recipe, batch_size=7), torch.device("cuda"), 3135) == 7
 
 
 def test_the_rate_follows_the_batch() -> None:
@@ -236,16 +235,24 @@ def test_every_agreed_image_is_tested_in_one_fold_with_its_group(manifest: Manif
     assert sorted(seen) == sorted(usable["path"])
 
 
-def test_cross_validation_tests_every_image_once(settings: Settings, phantom: Path) -> None:
+@pytest.mark.slow
+def test_cross_validation_tests_every_image_once_and_records_all_folds_together(
+    settings: Settings, phantom: Path
+) -> None:
     manifest = api.ingest(settings, phantom)
-    recipe = replace(QUICK_MODERN, epochs=1, protocol="grouped")
-    sweep, pooled = api.cross_validate(settings, recipe, 3)
+    result = api.train(settings, replace(QUICK_MODERN, epochs=1), folds=3)
     usable = manifest.frame[(manifest.frame["status"] == "ok") & ~manifest.frame["conflict"].astype(bool)]
-    assert pooled.overall["n"] == len(usable)
-    with api.open_store(settings) as store:
-        models = store.query("models")
-    assert len(models) == 3
-    assert sweep
+    assert result.pooled
+    pooled = result.pooled.evaluation
+    assert pooled.overall.n == len(usable) == sum(each.evaluation.overall.n for each in result.evaluations)
+    with steps.open_store(settings) as store:
+        assert set(store.query("models")["id"]) == {model.id for model in result.models}
+        evaluations = store.query("evaluations").set_index("id")
+        shown = store.query("report-table-5")
+    assert evaluations.loc[result.pooled.id, "sweep_id"] == result.sweep_id
+    assert evaluations.loc[result.pooled.id, "n"] == len(usable)
+    assert len(evaluations) == 4
+    assert shown["support"].sum() == len(usable)  # the table that the command points to is that of all folds
 
 
 @pytest.mark.parametrize(

@@ -12,13 +12,12 @@ from mri_model.data.manifest import Manifest, write_manifest
 from mri_model.data.pixel_store import PixelStore, pack_pixels
 from mri_model.errors import MriError
 from mri_model.models.artifact import load_model
-from mri_model.models.metadata import read_metadata
+from mri_model.models.metadata import EpochMetrics, read_metadata
 from mri_model.models.network import Resnet18, build_network
-from mri_model.training.recipe import Recipe
-from mri_model.training.trainer import batches, train
+from mri_model.training.recipe import Recipe, model_id
+from mri_model.training.trainer import shuffled_batches
 from tests.conftest import MODEL_FOLDER, QUICK
-
-CPU = torch.device("cpu")
+from tests.training.jobs import CPU, train
 
 
 @pytest.fixture(scope="module")
@@ -32,30 +31,30 @@ def pixels(manifest: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Pixe
 
 
 def test_a_model_folder_describes_itself(manifest: Manifest, pixels: PixelStore, tmp_path: Path) -> None:
-    folder = train(manifest, pixels, QUICK, tmp_path, CPU)
+    folder = train(manifest, pixels, QUICK, tmp_path)
     assert sorted(file.name for file in folder.iterdir()) == MODEL_FOLDER
     metadata = read_metadata(folder)
-    assert metadata["classes"] == list(manifest.classes)
-    assert metadata["manifest"] == manifest.digest
-    assert metadata["protocol"] == "random"
-    assert metadata["preprocessing"]["size"] == 32
+    assert metadata.classes == manifest.classes
+    assert metadata.manifest == manifest.digest
+    assert metadata.protocol == "random"
+    assert metadata.preprocessing.size == 32
     history = pd.read_csv(folder / "history.csv")
     assert history["epoch"].tolist() == [1, 2]
-    assert metadata["metrics"]["val_f1"] == pytest.approx(history["val_f1"].max())
+    assert metadata.metrics.val_f1 == pytest.approx(history["val_f1"].max())
 
 
-def test_an_interrupted_training_goes_on_to_the_same_weights_to_the_bit(
+def test_an_interrupted_training_resumes_to_the_same_weights_bit_for_bit(
     manifest: Manifest, pixels: PixelStore, tmp_path: Path
 ) -> None:
-    whole = train(manifest, pixels, QUICK, tmp_path / "whole", CPU)
+    whole = train(manifest, pixels, QUICK, tmp_path / "whole")
 
-    def die(row: dict[str, object]) -> None:
+    def die(metrics: EpochMetrics) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(manifest, pixels, QUICK, tmp_path / "cut", CPU, on_epoch=die)
+        train(manifest, pixels, QUICK, tmp_path / "cut", on_epoch=die)
     epochs: list[object] = []
-    resumed = train(manifest, pixels, QUICK, tmp_path / "cut", CPU, on_epoch=lambda row: epochs.append(row["epoch"]))
+    resumed = train(manifest, pixels, QUICK, tmp_path / "cut", on_epoch=lambda row: epochs.append(row.epoch))
     assert epochs == [2]
     first, second = (load_file(folder / "model.safetensors") for folder in (whole, resumed))
     assert all(torch.equal(first[name], second[name]) for name in first)
@@ -63,26 +62,26 @@ def test_an_interrupted_training_goes_on_to_the_same_weights_to_the_bit(
 
 def test_a_finished_training_is_not_repeated(manifest: Manifest, pixels: PixelStore, tmp_path: Path) -> None:
     recipe = replace(QUICK, epochs=1)
-    folder = train(manifest, pixels, recipe, tmp_path, CPU)
+    folder = train(manifest, pixels, recipe, tmp_path)
     epochs: list[object] = []
-    assert train(manifest, pixels, recipe, tmp_path, CPU, on_epoch=epochs.append) == folder
+    assert train(manifest, pixels, recipe, tmp_path, on_epoch=epochs.append) == folder
     assert epochs == []
 
 
 def test_a_loss_that_is_no_number_names_epoch_and_step(manifest: Manifest, pixels: PixelStore, tmp_path: Path) -> None:
     with pytest.raises(MriError, match="epoch 1, step"):
-        train(manifest, pixels, replace(QUICK, learning_rate=1e30), tmp_path, CPU)
+        train(manifest, pixels, replace(QUICK, learning_rate=1e6), tmp_path)
 
 
 def test_training_learns_the_phantom(manifest: Manifest, pixels: PixelStore, tmp_path: Path) -> None:
-    history = pd.read_csv(train(manifest, pixels, replace(QUICK, epochs=6), tmp_path, CPU) / "history.csv")
+    history = pd.read_csv(train(manifest, pixels, replace(QUICK, epochs=6), tmp_path) / "history.csv")
     assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[0] - 0.3
     assert history["train_accuracy"].iloc[-1] > 4 / 44
 
 
 def test_every_image_is_in_one_batch_and_none_stands_alone() -> None:
     for n in range(2, 40):
-        parts = batches(n, 8, np.random.default_rng(0))
+        parts = shuffled_batches(n, 8, np.random.default_rng(0))
         assert sorted(np.concatenate(parts)) == list(range(n))
         assert min(len(part) for part in parts) >= 2
         assert max(len(part) for part in parts) <= 9
@@ -128,7 +127,7 @@ def test_bad_weights_are_one_clear_error(tmp_path: Path, content: str, capsys: p
 def test_a_model_whose_weights_were_exchanged_is_refused(
     manifest: Manifest, pixels: PixelStore, tmp_path: Path
 ) -> None:
-    folder = train(manifest, pixels, replace(QUICK, epochs=1), tmp_path, CPU)
+    folder = train(manifest, pixels, replace(QUICK, epochs=1), tmp_path)
     with (folder / "model.safetensors").open("r+b") as file:
         file.seek(-1, 2)
         file.write(b"\x55")
@@ -136,8 +135,8 @@ def test_a_model_whose_weights_were_exchanged_is_refused(
         load_model(folder, CPU)
 
 
-@pytest.mark.parametrize("metadata", ["{", "[]", '{"format": 1}'])
-def test_a_damaged_card_says_which_folder_to_delete(tmp_path: Path, metadata: str) -> None:
+@pytest.mark.parametrize("metadata", ["{", "[]", '{"format": 1}', '{"format": 3}'])
+def test_damaged_metadata_says_which_folder_to_delete(tmp_path: Path, metadata: str) -> None:
     (tmp_path / "model.json").write_text(metadata)
     with pytest.raises(MriError) as caught:
         load_model(tmp_path, CPU)
@@ -145,9 +144,12 @@ def test_a_damaged_card_says_which_folder_to_delete(tmp_path: Path, metadata: st
 
 
 def test_the_recipes_name_follows_what_decides_the_outcome() -> None:
-    assert QUICK.model_id("abc") == replace(QUICK).model_id("abc")
+    def name(recipe: Recipe, manifest: str = "abc") -> str:
+        return model_id(recipe.recorded(), manifest)
+
+    assert name(QUICK) == name(replace(QUICK))
     others = [replace(QUICK, seed=1), replace(QUICK, epochs=3), replace(QUICK, protocol="grouped")]
-    assert len({recipe.model_id("abc") for recipe in [QUICK, *others]} | {QUICK.model_id("abd")}) == 5
+    assert len({name(recipe) for recipe in [QUICK, *others]} | {name(QUICK, "abd")}) == 5
 
 
 @pytest.mark.parametrize(("image_size", "batch_size"), [(100, 50), (256, 25), (630, 15)])

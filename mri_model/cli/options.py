@@ -1,0 +1,64 @@
+"""Command-line options that several commands share, and those derived from the fields of a recipe."""
+
+import inspect
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+from mri_model import options
+from mri_model.options import MAX_SEED
+from mri_model.training.recipe import OPTIONS
+
+F = TypeVar("F", bound=Callable[..., None])
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else.")]
+Data = Annotated[Path, typer.Argument(help="Folder that holds one folder for each class.")]
+Profile = Annotated[
+    str, typer.Option(help="What the data must look like: auto, a shipped profile, or a TOML file (see mri profile).")
+]
+OnInvalid = Annotated[
+    options.OnInvalid,
+    typer.Option(help="If a rule is broken: fail, or reject the files that break it and continue."),
+]
+Seed = Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Decides the random choices.")]
+Device = Annotated[options.Device, typer.Option(help="Where to compute; auto takes a GPU if there is one.")]
+RecipeName = Annotated[
+    options.RecipeName, typer.Option("--recipe", help="Start from this recipe; report is exactly the report's.")
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Any field of the recipe, repeatable; see mri recipe."),
+]
+ManifestName = Annotated[str, typer.Option("--manifest", help="latest, a digest, or a manifest folder.")]
+ModelName = Annotated[
+    str,
+    typer.Option("--model", help="best (by validation, on the newest manifest), latest, a model id, or a folder."),
+]
+
+COMMON = ("image_size", "batch_size", "epochs", "learning_rate", "weights", "protocol", "seed")
+"""Recipe fields that ``mri train`` shows as options of their own; ``--set`` reaches the others."""
+
+
+def with_recipe_options(names: Iterable[str]) -> Callable[[F], F]:
+    """Replace a command's ``**changes`` by one option for each recipe field in ``names``; not given means None."""
+
+    def decorate(command: F) -> F:
+        signature = inspect.signature(command, eval_str=True)
+        own = [each for each in signature.parameters.values() if each.kind is not inspect.Parameter.VAR_KEYWORD]
+        derived = [recipe_parameter(name) for name in names]
+        command.__signature__ = signature.replace(parameters=[*own[:2], *derived, *own[2:]])  # type: ignore[attr-defined]
+        command.__annotations__ = {each.name: each.annotation for each in (*own, *derived)}
+        return command
+
+    return decorate
+
+
+def recipe_parameter(name: str) -> inspect.Parameter:
+    """The typer option of a recipe field."""
+    field = OPTIONS[name]
+    kind = {bool: bool | None, int: int | None, float: float | None, str: str | None}.get(field.type, field.type | None)
+    help_text = f"{field.help} Default: the recipe's."
+    info = typer.Option(help=help_text, min=field.ge, max=field.le)
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, info])

@@ -1,0 +1,57 @@
+"""What a command prints: results on stdout, messages on stderr, errors as one line why and one line what to do."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from mri_model.errors import MriError
+from mri_model.progress import is_first_process, show_progress
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mri_model.api import StepRunner
+
+
+def make_streams_safe() -> None:
+    """Print what the terminal's encoding cannot show as escapes, instead of failing after the work is done."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def print_result(as_json: bool, facts: dict[str, Any], text: str) -> None:
+    """The command's result on stdout: ``facts`` as one JSON object, or ``text``."""
+    if is_first_process():
+        unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+        print(json.dumps(facts, ensure_ascii=not unicode, default=str) if as_json else text)
+
+
+def print_message(line: str, quiet: bool = False) -> None:
+    """A message on stderr."""
+    if not quiet and is_first_process():
+        print(line, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def stage_runner(quiet: bool) -> Iterator["StepRunner"]:
+    """Runs the steps of a stage with progress and messages on stderr."""
+    from mri_model.api import StepRunner
+
+    with show_progress(quiet) as progress:
+        yield StepRunner(progress, lambda line: print_message(line, quiet))
+
+
+def records(table: "pd.DataFrame") -> list[dict[str, Any]]:
+    """Rows as JSON-serializable mappings: null for missing values, moments in ISO 8601."""
+    return json.loads(table.to_json(orient="records", date_format="iso"))
+
+
+def fail(error: MriError) -> NoReturn:
+    """Print an error the user can fix and exit with its code."""
+    print(f"mri: {error}", file=sys.stderr)
+    if error.hint:
+        print(f"     {error.hint}", file=sys.stderr)
+    sys.exit(error.exit_code)

@@ -1,0 +1,126 @@
+"""Options that users set: their allowed words, types, bounds and help texts, each written once.
+
+Command-line options and Prefect parameters derive from these definitions (``cli/options.py``, ``tasks/parameters.py``).
+"""
+
+import math
+from dataclasses import Field, dataclass, field, fields
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from mri_model.errors import UsageError
+
+RecipeName = Literal["modern", "report"]
+Protocol = Literal["random", "grouped"]
+Split = Literal["train", "val", "test"]
+Device = Literal["auto", "cpu", "cuda"]
+Resize = Literal["linear", "area"]
+OnInvalid = Literal["fail", "quarantine"]
+
+MAX_SEED = 2**32 - 1
+"""Largest seed that every random generator in use accepts (scikit-learn's has 32 bits)."""
+
+MIN_SIZE, MAX_SIZE = 32, 2048
+"""Bounds of the image size, in pixels."""
+
+MAX_SEEDS = 1000
+"""Most trainings in a sweep of seeds."""
+
+MIN_FOLDS, MAX_FOLDS = 3, 100
+"""Bounds of the number of folds of a cross-validation."""
+
+Value = str | int | float | bool
+
+
+@dataclass(frozen=True)
+class Option:
+    """Type, bounds and help text of one recipe field. Command-line options and Prefect parameters derive from it.
+
+    Attributes:
+        type: ``int``, ``float``, ``bool``, ``str`` or a ``Literal`` of the allowed words.
+        ge, gt, le, lt: Bounds of a number, None for no bound.
+    """
+
+    name: str
+    type: Any
+    default: Value
+    help: str
+    ge: float | None = None
+    gt: float | None = None
+    le: float | None = None
+    lt: float | None = None
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The allowed words, empty if the field is not one of a list."""
+        return get_args(self.type) if get_origin(self.type) is Literal else ()
+
+    @property
+    def bounds(self) -> dict[str, float]:
+        """Those of ``ge``, ``gt``, ``le`` and ``lt`` that are set."""
+        named = {"ge": self.ge, "gt": self.gt, "le": self.le, "lt": self.lt}
+        return {name: bound for name, bound in named.items() if bound is not None}
+
+    @property
+    def allowed(self) -> str:
+        """What a value must be, in words."""
+        if self.choices:
+            return " or ".join(self.choices)
+        if self.type is bool:
+            return "true or false"
+        if self.type is str:
+            return "a text"
+        kind = "a whole number" if self.type is int else "a number"
+        low = f"from {self.ge}" if self.ge is not None else f"above {self.gt}" if self.gt is not None else ""
+        high = f"to {self.le}" if self.le is not None else f"below {self.lt}" if self.lt is not None else ""
+        return " ".join(filter(None, [kind, low, high]))
+
+    def accepts(self, value: object) -> bool:
+        if self.choices:
+            return value in self.choices
+        if self.type in (bool, str):
+            return isinstance(value, self.type)
+        numbers = int if self.type is int else (int, float)
+        if not isinstance(value, numbers) or isinstance(value, bool) or not math.isfinite(value):
+            return False
+        return (
+            (self.ge is None or value >= self.ge)
+            and (self.gt is None or value > self.gt)
+            and (self.le is None or value <= self.le)
+            and (self.lt is None or value < self.lt)
+        )
+
+    def check(self, value: object) -> None:
+        """Raises UsageError for a value that the field cannot have."""
+        if not self.accepts(value):
+            raise UsageError(f"{self.name} cannot be {value!r}", f"use {self.allowed}")
+
+    def parse(self, text: str) -> Value:
+        """The value that a text stands for. Raises UsageError if it is none or out of bounds."""
+        try:
+            value = PARSERS.get(self.type, str)(text)
+        except (ValueError, KeyError, OverflowError):
+            raise UsageError(f"{self.name} cannot be {text!r}", f"use {self.allowed}") from None
+        self.check(value)
+        return value
+
+
+PARSERS: dict[Any, Any] = {
+    int: int,
+    float: float,
+    bool: lambda text: {"true": True, "false": False}[text.lower()],
+}
+
+
+def option(default: Value, help: str, **bounds: float) -> Any:
+    """A recipe field that users can set."""
+    return field(default=default, metadata={"help": help, **bounds})
+
+
+def options_of(cls: type) -> dict[str, Option]:
+    """The fields of a dataclass that were defined by ``option``, by name."""
+    types = get_type_hints(cls)
+    return {each.name: as_option(each, types[each.name]) for each in fields(cls) if "help" in each.metadata}
+
+
+def as_option(each: "Field[Any]", kind: Any) -> Option:
+    return Option(each.name, kind, each.default, **each.metadata)  # type: ignore[arg-type]

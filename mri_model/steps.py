@@ -1,0 +1,303 @@
+"""The steps of the stages in ``api.py``: each one computes, writes below ``MRI_HOME`` or records rows.
+
+Every step can be repeated: it finds what an earlier attempt left, or writes the same again.
+"""
+
+import logging
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mri_model.data import inventory as inventories
+from mri_model.data import manifest as manifests
+from mri_model.data.inventory import Inventory
+from mri_model.data.manifest import Manifest, class_table, find_manifest, mark_ingested, read_near_duplicates
+from mri_model.data.validation import enforce, validate
+from mri_model.errors import MriError
+from mri_model.files import write_json, write_text
+from mri_model.models.choice import choose_model as choose
+from mri_model.models.metadata import EpochMetrics, ModelMetadata, read_history, read_metadata
+from mri_model.options import OnInvalid
+from mri_model.progress import Log, ProgressCallback, is_first_process, no_log, no_progress
+from mri_model.quality.report import QualityReport, write_quality_report
+from mri_model.settings import Settings
+
+if TYPE_CHECKING:  # PyTorch, scikit-learn and SQLAlchemy take seconds to import: only the steps that use them do
+    import pandas as pd
+
+    from mri_model.evaluation.metrics import Evaluation
+    from mri_model.results.store import Store
+    from mri_model.scoring.run import ScoringRun
+    from mri_model.training.recipe import Recipe
+    from mri_model.training.sweep import Sweep
+    from mri_model.training.trainer import TrainingJob
+
+REPORT_TABLES = tuple(f"report-table-{number}" for number in range(1, 7))
+
+
+def open_store(settings: Settings) -> "Store":
+    """The results database."""
+    from mri_model.results.store import Store
+
+    return Store.open(settings.results_url)
+
+
+def check_database(settings: Settings) -> None:
+    """Open the results database before any work, so that no work is lost if it is unusable."""
+    open_store(settings).close()
+
+
+# --- ingestion
+
+
+def take_inventory(settings: Settings, data: Path, profile: str, progress: ProgressCallback = no_progress) -> Inventory:
+    """Read every file below ``data`` and label it by its folder."""
+    return inventories.take_inventory(data, profile, progress=progress, cache=settings.cache)
+
+
+def find_ingested(settings: Settings, inventory: Inventory, seed: int) -> Manifest | None:
+    """The manifest that the same files gave before."""
+    return manifests.find_ingested(inventory, settings.manifests, seed)
+
+
+def validate_inventory(settings: Settings, inventory: Inventory, on_invalid: OnInvalid) -> Inventory:
+    """Validate by the profile; the result is in ``manifests/validation.json`` even if the data is refused."""
+    validated = replace(inventory, validation=validate(inventory))
+    write_json(settings.manifests / "validation.json", validated.validation)
+    return enforce(validated, on_invalid)
+
+
+def write_manifest(
+    settings: Settings, inventory: Inventory, seed: int, progress: ProgressCallback = no_progress
+) -> Manifest:
+    """Find near duplicates, group, split and write the manifest."""
+    return manifests.write_manifest(inventory, settings.manifests, seed, progress)
+
+
+def report_quality(settings: Settings, inventory: Inventory, manifest: Manifest) -> QualityReport:
+    """Write the quality report and its page, then make the manifest the latest."""
+    from mri_model.quality.page import write_quality_page
+
+    report = write_quality_report(manifest, inventory.thumbnails)
+    page = quality_page(settings, manifest)
+    if not page.is_file():
+        pairs = read_near_duplicates(manifest)
+        write_quality_page(report, manifest.frame, inventory.thumbnails, pairs, page, manifest.digest, manifest.profile)
+    mark_ingested(manifest.folder, inventory, manifest.seed)
+    return report
+
+
+def quality_page(settings: Settings, manifest: Manifest) -> Path:
+    return settings.reports / f"data-{manifest.digest}.html"
+
+
+def record_dataset(settings: Settings, manifest: Manifest) -> None:
+    """Write the data set's row and those of its classes."""
+    from mri_model.results.records import dataset_row
+
+    with open_store(settings) as store:
+        store.record_dataset(dataset_row(manifest), class_table(manifest))
+
+
+# --- training
+
+
+def open_manifest(settings: Settings, name: str) -> Manifest:
+    """``latest``, a digest (or its start), or a manifest folder."""
+    return find_manifest(settings.manifests, name)
+
+
+def train_network(
+    settings: Settings,
+    recipe: "Recipe",
+    manifest: Manifest,
+    device: str,
+    progress: ProgressCallback = no_progress,
+    log: Log = no_log,
+) -> Path:
+    """Decode the images once, then train; resumes if an earlier training of the same recipe was interrupted.
+
+    Returns the model folder. An interruption leaves the model's row with status ``stopped``.
+    """
+    import torch
+
+    from mri_model.data.pixel_store import pack_pixels
+    from mri_model.models.network import choose_device
+    from mri_model.report.text import ALREADY_TRAINED, describe_epoch
+    from mri_model.training.distributed import join_world, own_device
+    from mri_model.training.trainer import TrainingJob, train
+
+    world = join_world()
+    if recipe.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is not deterministic without it
+    torch.use_deterministic_algorithms(recipe.deterministic)
+
+    def on_epoch(metrics: EpochMetrics) -> None:
+        log(describe_epoch(metrics))
+        record_epochs(settings, job)
+
+    def on_step(epoch: int, done: int, total: int) -> None:
+        progress(f"epoch {epoch}/{recipe.epochs}", done, total)
+
+    job = TrainingJob(
+        manifest=manifest,
+        recipe=recipe,
+        models=settings.models,
+        device=own_device(choose_device(device)),
+        checkpoint_seconds=settings.checkpoint_seconds,
+        world=world,
+        on_epoch=on_epoch,
+        on_step=on_step,
+    )
+    if job.is_complete:
+        log(ALREADY_TRAINED)
+        return job.folder
+    if world.is_first:
+        pack_pixels(manifest, recipe.preprocessing, settings.pixels, progress)
+    world.barrier()
+    pixels = pack_pixels(manifest, recipe.preprocessing, settings.pixels)
+    try:
+        return train(job, pixels)
+    except BaseException:
+        mark_stopped(settings, job.model_id)
+        raise
+
+
+def record_epochs(settings: Settings, job: "TrainingJob") -> None:
+    """Write the row of a model in training, its epochs so far and their curves.
+
+    A database that cannot be reached does not stop the training: all rows are written again at its end.
+    """
+    from mri_model.report.curves import learning_curves
+    from mri_model.results.records import epoch_rows, training_row
+
+    history = read_history(job.folder)
+    write_text(job.folder / "curves.svg", learning_curves(history))
+    try:
+        with open_store(settings) as store:
+            dataset = known_dataset(store, job.manifest.digest)
+            row = training_row(job.recorded, job.folder, history, str(job.device), dataset)
+            store.record_model(row, epoch_rows(history))
+    except MriError as error:
+        logging.getLogger(__name__).warning("epoch %d is not in the database yet: %s", len(history), error)
+
+
+def mark_stopped(settings: Settings, model_id: str) -> None:
+    """Record that a training was interrupted."""
+    with suppress(MriError), open_store(settings) as store:
+        store.mark_stopped(model_id)
+
+
+def record_model(settings: Settings, folder: Path) -> ModelMetadata:
+    """Write a trained model's row and its epochs. Under ``torchrun`` the first process does."""
+    metadata = read_metadata(folder)
+    if is_first_process():
+        with open_store(settings) as store:
+            write_model_rows(store, folder, metadata)
+    return metadata
+
+
+def write_model_rows(store: "Store", folder: Path, metadata: ModelMetadata) -> None:
+    from mri_model.results.records import epoch_rows, model_row
+
+    row = model_row(metadata, folder, known_dataset(store, metadata.manifest))
+    store.record_model(row, epoch_rows(read_history(folder)))
+
+
+def known_dataset(store: "Store", digest: str) -> str | None:
+    """The digest if the database knows the data set, else None."""
+    return digest if store.knows_dataset(digest) else None
+
+
+def record_sweep(settings: Settings, sweep: "Sweep", models: Sequence[ModelMetadata]) -> None:
+    """Record which models belong to a sweep, as far as it has got."""
+    with open_store(settings) as store:
+        store.record_sweep({"id": sweep.id, "kind": sweep.kind}, [model.id for model in models])
+
+
+# --- evaluation
+
+
+def choose_model(settings: Settings, name: str, log: Log = no_log) -> Path:
+    """The folder of the model ``name``; see ``models.choice``. Says which one was chosen and why."""
+    chosen = choose(name, settings.models, settings.manifests)
+    log(chosen.reason)
+    return chosen.folder
+
+
+def evaluate_model(
+    settings: Settings,
+    folder: Path,
+    manifest: Manifest,
+    split: str,
+    device: str,
+    progress: ProgressCallback = no_progress,
+) -> "Evaluation":
+    """Evaluate a model on one split of a manifest."""
+    from mri_model.data.pixel_store import pack_pixels
+    from mri_model.evaluation import evaluate
+    from mri_model.models.artifact import load_model
+    from mri_model.models.network import choose_device
+
+    model = load_model(folder, choose_device(device))
+    evaluate.check_classes(model, manifest)
+    pixels = pack_pixels(manifest, model.preprocessing, settings.pixels, progress)
+    return evaluate.evaluate_model(model, manifest, pixels, split, progress)
+
+
+def record_evaluation(
+    settings: Settings,
+    evaluation_id: str,
+    owner: "Path | Sweep",
+    manifest: Manifest,
+    split: str,
+    evaluation: "Evaluation",
+) -> None:
+    """Write an evaluation's rows; it belongs to a model (its folder) or, pooled over folds, to a sweep."""
+    from mri_model.results.records import dataset_row, evaluation_row
+
+    with open_store(settings) as store:
+        if not store.knows_dataset(manifest.digest):
+            store.record_dataset(dataset_row(manifest), class_table(manifest))
+        if isinstance(owner, Path):
+            column = {"model_id": ensure_recorded(settings, store, owner).id}
+        else:
+            column = {"sweep_id": owner.id}
+        row = evaluation_row(evaluation_id, column, manifest.digest, split, evaluation)
+        store.record_evaluation(row, evaluation.classes, evaluation.contrasts, evaluation.confusion)
+
+
+def ensure_recorded(settings: Settings, store: "Store", folder: Path) -> ModelMetadata:
+    """Write the rows of a model that came from elsewhere (another machine, another database), if they are missing."""
+    metadata = read_metadata(folder)
+    if (settings.manifests / metadata.manifest).is_dir() and not store.knows_dataset(metadata.manifest):
+        record_dataset(settings, find_manifest(settings.manifests, metadata.manifest))
+    if not store.knows_model(metadata.id):
+        write_model_rows(store, folder, metadata)
+    return metadata
+
+
+def query_report_tables(settings: Settings) -> "dict[str, pd.DataFrame]":
+    """The report's six tables by name, for the latest results."""
+    with open_store(settings) as store:
+        return {name: store.query(name) for name in REPORT_TABLES}
+
+
+# --- scoring
+
+
+def score_folder(
+    settings: Settings, model_folder: Path, folder: Path, device: str, progress: ProgressCallback = no_progress
+) -> "ScoringRun":
+    """Score every file below ``folder``; one that this model scored before, unchanged, keeps its row."""
+    from mri_model.models.artifact import load_model
+    from mri_model.models.network import choose_device
+    from mri_model.scoring import run
+
+    model = load_model(model_folder, choose_device(device))
+    with open_store(settings) as store:
+        ensure_recorded(settings, store, model.folder)
+        return run.score_folder(store, model, folder, settings.scores, progress)
