@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mri_model.cli.main import fail
 from mri_model.errors import MriError
-from mri_model.settings import Settings
+from mri_model.settings import Settings, load_settings
 
 SIZES = (48, 64)
 EPOCHS = 10
@@ -23,7 +23,7 @@ LOG_LINES = {
 def main(arguments: list[str]) -> None:
     """Run the demo; ``arguments`` may name a folder of class folders."""
     started = time.monotonic()
-    settings = Settings()
+    settings = load_settings()
     data, incoming = (Path(arguments[0]),) * 2 if arguments else draw_samples(settings)
     if not data.is_dir():
         raise MriError(f"there is no folder {data}", "make demo DATA=<folder that holds the class folders>")
@@ -100,7 +100,7 @@ def whereabouts(settings: Settings, data: Path, seconds: float) -> str:
             f"  manifests  {settings.manifests}",
             f"  models     {settings.models}",
             f"  scores     {settings.scores}",
-            f"  results    {settings.results_url.removeprefix('sqlite:///')}",
+            f"  results    {settings.results_url.render_as_string().removeprefix('sqlite:///')}",
             "Next:  .venv/bin/mri query             the questions the results database answers",
             '       eval "$(.venv/bin/mri up)"      Prefect with its UI, the runs of this demo among them',
         ]

@@ -342,9 +342,9 @@ def doctor(as_json: Json = False) -> None:
 
 
 def settings() -> "Settings":
-    from mri_model.settings import Settings
+    from mri_model.settings import load_settings
 
-    return Settings()
+    return load_settings()
 
 
 def make_recipe(weights: str, name: str, **changes: Any) -> "Recipe":

@@ -6,10 +6,10 @@ from collections import Counter
 from pathlib import Path
 
 import cv2
-import mri_model.data.profiles
 import numpy as np
 import pytest
 
+import mri_model.data.profiles
 from mri_model.data.labels import CONTRASTS
 from mri_model.data.phantom import SIGNATURES, write_phantom
 from mri_model.errors import MriError
