@@ -17,7 +17,7 @@ from mri_model.data.manifest import Manifest, Partition
 from mri_model.data.pixel_store import PixelStore, ResidentPixels, nearest_pixels
 from mri_model.errors import MriError
 from mri_model.evaluation.metrics import summarise
-from mri_model.files import atomic, sole_writer, write_text
+from mri_model.files import atomic, exclusive_lock, write_text
 from mri_model.models.artifact import write_model
 from mri_model.models.inference import predict
 from mri_model.models.network import build_network
@@ -86,7 +86,7 @@ def train(
         world.wait()
         return folder
     busy = MriError(f"another process is training {model_id}", "wait for it, or change --seed or the recipe")
-    with sole_writer(folder, busy):
+    with exclusive_lock(folder, busy):
         world.wait()
         if world.size > 1 or not (folder / "model.json").is_file():
             train_alone(manifest, pixels, recipe, folder, device, on_epoch, on_step, checkpoint_seconds, world)
