@@ -100,7 +100,7 @@ def whereabouts(settings: Settings, data: Path, seconds: float) -> str:
             f"  manifests  {settings.manifests}",
             f"  models     {settings.models}",
             f"  scores     {settings.scores}",
-            f"  results    {settings.results_url.removeprefix('sqlite:///')}",
+            f"  results    {settings.results_url.render_as_string().removeprefix('sqlite:///')}",
             "Next:  .venv/bin/mri query             the questions the results database answers",
             '       eval "$(.venv/bin/mri up)"      Prefect with its UI, the runs of this demo among them',
         ]

@@ -1,6 +1,5 @@
-"""Writing so that a reader never sees half a file."""
+"""Files: written under a temporary name and then renamed, locks between processes, JSON, digests and run ids."""
 
-import fcntl
 import hashlib
 import json
 import os
@@ -12,14 +11,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mri_model.errors import MriError
-
-LOCK = ".lock"
+from filelock import FileLock, Timeout
 
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; on success it is flushed and renamed to ``path``."""
+    """Yield a temporary path beside ``path``. On success it is flushed to disk and renamed to ``path``.
+
+    A reader sees the old file or the new one, never a part. After an exception ``path`` is as it was.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
     os.close(handle)
@@ -34,23 +34,44 @@ def atomic(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-@contextmanager
-def sole_writer(folder: Path, busy: MriError) -> Iterator[None]:
-    """Hold ``folder`` for this process, till its end or death; raise ``busy`` where another one does.
+def lock_of(file: Path) -> FileLock:
+    """A lock on ``file`` between processes. The operating system releases it when its holder exits or dies.
 
-    What a killed writer left half-written in it is removed.
+    The lock file stays after release: if it were removed, a process that had opened it before and one that creates it
+    anew would both get the lock.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise busy from None
-        for left in folder.glob(".*"):
-            if left.name != LOCK:
-                left.unlink()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(file, preserve_lock_file=True)
+
+
+@contextmanager
+def exclusive_lock(folder: Path, busy: Exception) -> Iterator[None]:
+    """Take an exclusive lock on ``folder``, which is created if needed. Released when the process exits.
+
+    The lock file is ``.locks/<name>.lock`` beside the folder, so that the folder holds only its contents. Hidden files
+    in the folder are removed: a killed writer left them half-written.
+
+    Args:
+        folder: The folder to write.
+        busy: What to raise if another process, or another caller in this one, holds the lock.
+    """
+    lock = lock_of(folder.parent / ".locks" / f"{folder.name}.lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise busy from None
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        remove_hidden_files(folder)
         yield
-        (folder / LOCK).unlink(missing_ok=True)
+    finally:
+        lock.release()
+
+
+def remove_hidden_files(folder: Path) -> None:
+    for file in folder.glob(".*"):
+        if not file.is_dir():
+            file.unlink()
 
 
 def write_text(path: Path, text: str) -> None:
@@ -73,5 +94,5 @@ def digest_of(value: Any) -> str:
 
 
 def run_id(kind: str) -> str:
-    """Unique, and sorts by time: ``score-20261123T180501-3f2a9c``."""
+    """A unique id that sorts by time (UTC), e.g. ``score-20261123T180501-3f2a9c``."""
     return f"{kind}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"

@@ -90,12 +90,12 @@ def test_the_home_is_given_by_the_environment(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.delenv("MRI_DATABASE_URL", raising=False)
     monkeypatch.chdir(tmp_path)
     assert Settings().root == Path(os.path.realpath(tmp_path)) / "mri-home"
-    assert Settings().results_url == f"sqlite:///{os.path.realpath(tmp_path)}/mri-home/results.db"
+    assert str(Settings().results_url) == f"sqlite:///{os.path.realpath(tmp_path)}/mri-home/results.db"
 
 
 def test_a_sqlite_file_is_one_file_from_wherever_a_run_starts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MRI_DATABASE_URL", "sqlite:///some/results.db")
-    assert Settings().results_url == f"sqlite:///{os.path.realpath(tmp_path)}/some/results.db"
+    assert str(Settings().results_url) == f"sqlite:///{os.path.realpath(tmp_path)}/some/results.db"
     monkeypatch.setenv("MRI_DATABASE_URL", "postgresql://host/name")
-    assert Settings().results_url == "postgresql://host/name"
+    assert str(Settings().results_url) == "postgresql://host/name"

@@ -100,7 +100,6 @@ def status(settings: Settings) -> Running | None:
 def environment(settings: Settings, api_url: str) -> dict[str, str]:
     """What a process runs flows with: the caller's environment, this server, this ``MRI_HOME``, and telemetry
     off unless it was turned on."""
-    weights = Path(settings.weights)
     no_proxy = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
     defaults = {
         "DO_NOT_TRACK": "1",
@@ -116,9 +115,7 @@ def environment(settings: Settings, api_url: str) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         "NO_PROXY": f"127.0.0.1,localhost,{no_proxy}",
         "no_proxy": f"127.0.0.1,localhost,{no_proxy}",
-        "MRI_HOME": str(settings.root),
-        "MRI_DATABASE_URL": settings.results_url,
-        "MRI_WEIGHTS": str(weights.resolve()) if weights.is_file() else settings.weights,
+        **settings.as_variables(),
     }
     caller = {k: v for k, v in os.environ.items() if k not in ("PREFECT_PROFILE", "PREFECT_PROFILES_PATH")}
     return defaults | caller | fixed

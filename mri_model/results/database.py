@@ -35,7 +35,7 @@ UPGRADE_LOCK = 0x6D7269  # "mri"; any number that all our processes agree on
 _upgrading = threading.Lock()  # Alembic's context is global to the process
 
 
-def connect(url: str) -> Engine:
+def connect(url: str | URL) -> Engine:
     """An engine on the database at ``url``, its schema and views brought up to date."""
     parsed = parse(url)
     _make_room(parsed)
@@ -51,7 +51,7 @@ def connect(url: str) -> Engine:
     return engine
 
 
-def parse(url: str) -> URL:
+def parse(url: str | URL) -> URL:
     """The URL with the driver we use. What cannot be parsed is never echoed: it may hold a password."""
     try:
         parsed = make_url(url)

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import Column, Connection, Engine, Table, and_, select
+from sqlalchemy import URL, Column, Connection, Engine, Table, and_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mri_model.errors import MriError
@@ -36,7 +36,7 @@ class Store:
         self._insert: Any = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
 
     @classmethod
-    def open(cls, url: str) -> "Store":
+    def open(cls, url: str | URL) -> "Store":
         """Open the database at ``url``; create or upgrade its tables and views where needed."""
         return cls(connect(url))
 

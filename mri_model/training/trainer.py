@@ -16,7 +16,7 @@ from mri_model.data.manifest import Manifest, Partition
 from mri_model.data.pixel_store import PixelStore, ResidentPixels, nearest_pixels
 from mri_model.errors import MriError
 from mri_model.evaluation.metrics import Averages, summarize
-from mri_model.files import sole_writer
+from mri_model.files import exclusive_lock
 from mri_model.models.artifact import INTENDED_USE, git_commit, versions, write_weights
 from mri_model.models.inference import predict
 from mri_model.models.metadata import EpochMetrics, ModelMetadata, write_history, write_metadata
@@ -128,7 +128,7 @@ def train(job: TrainingJob, pixels: PixelStore) -> Path:
         world.barrier()
         return folder
     busy = MriError(f"another process is training {job.model_id}", "wait for it, or change --seed or the recipe")
-    with sole_writer(folder, busy):
+    with exclusive_lock(folder, busy):
         world.barrier()
         if world.size > 1 or not job.is_complete:
             fit(job, pixels)
