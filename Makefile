@@ -2,13 +2,18 @@ PYTHON ?= python3
 BIN := .venv/bin
 export DO_NOT_TRACK := 1
 
-.PHONY: demo test install lint clean
+# Tests run in two processes of one thread each; tests of one xdist_group, such as those of the server, share a process.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup
+
+.PHONY: demo test quick install lint clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo               the whole line on generated images, about 3 minutes"
 	@echo "make demo DATA=folder   the same on your own folder of class folders"
-	@echo "make test               lint, types and tests"
+	@echo "make test               lint, types, imports and all tests but those that need a GPU, about 8 minutes"
+	@echo "make quick              the tests that are neither slow nor need a server, under 2 minutes"
+	@echo "make lint               style, types and the direction of imports"
 	@echo "make install            only the environment, in .venv"
 
 install: .venv/.installed
@@ -24,12 +29,16 @@ demo: install
 	@$(BIN)/python -m flows.demo $(if $(DATA),"$(DATA)")
 
 test: install lint
-	@OMP_NUM_THREADS=1 $(BIN)/pytest
+	@$(PYTEST) -m "not gpu"
+
+quick: install
+	@$(PYTEST) -m "not slow and not server and not gpu"
 
 lint: install
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
 
 clean:
 	rm -rf .venv mri-home

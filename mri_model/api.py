@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mri_model.evaluation.metrics import Evaluation
     from mri_model.scoring.run import ScoringRun
     from mri_model.training.recipe import Recipe
-    from mri_model.training.sweep import Sweep
+    from mri_model.training.sweep import Sweep, SweepKind
 
 REPORT_SIZES = (100, 256, 630)
 """Image sizes of the report's Table 3, in pixels."""
@@ -134,34 +134,40 @@ def train(
         seeds: Number of successive seeds to train and test, from the recipe's on.
         folds: Number of folds of a grouped cross-validation, 0 for none. Every image is tested once.
     """
+    recipes = sweep_recipes(recipe, seeds, folds)
     run(steps.check_database, settings)
     manifest = run(steps.open_manifest, settings, manifest_name)
-    sweep = plan_sweep(recipe, manifest, seeds, folds)
-    if sweep:
-        return run_sweep(settings, sweep, manifest, device, run)
+    if len(recipes) > 1:
+        return run_sweep(settings, "folds" if folds else "seeds", recipes, manifest, device, run)
     folder = run(steps.train_network, settings, recipe, manifest, device)
     return TrainingResult([run(steps.record_model, settings, folder)], [folder])
 
 
-def plan_sweep(recipe: "Recipe", manifest: Manifest, seeds: int, folds: int) -> "Sweep | None":
-    """The sweep that ``train`` runs, None for a single training. Raises UsageError for what cannot be combined."""
+def sweep_recipes(recipe: "Recipe", seeds: int, folds: int) -> "tuple[Recipe, ...]":
+    """The recipes that ``train`` runs, one for a single training. Raises UsageError for what cannot be combined."""
     from mri_model.training.distributed import is_distributed
-    from mri_model.training.sweep import Sweep, fold_recipes, seed_recipes
+    from mri_model.training.sweep import fold_recipes, seed_recipes
 
     if folds and seeds != 1:
         raise UsageError("seeds and folds cannot be combined", "give either seeds or folds")
     recipes = fold_recipes(recipe, folds) if folds else seed_recipes(recipe, seeds)
-    if len(recipes) == 1:
-        return None
-    if is_distributed():
+    if len(recipes) > 1 and is_distributed():
         raise UsageError("a sweep runs in one process", "start it without torchrun")
-    return Sweep("folds" if folds else "seeds", recipes, manifest.digest)
+    return recipes
 
 
 def run_sweep(
-    settings: Settings, sweep: "Sweep", manifest: Manifest, device: Device, run: StepRunner
+    settings: Settings,
+    kind: "SweepKind",
+    recipes: "Sequence[Recipe]",
+    manifest: Manifest,
+    device: Device,
+    run: StepRunner,
 ) -> TrainingResult:
     """Train and record each model of a sweep and, but for image sizes, test it; pool the folds."""
+    from mri_model.training.sweep import Sweep
+
+    sweep = Sweep(kind, tuple(recipes), manifest.digest)
     result = TrainingResult(sweep_id=sweep.id)
     for recipe in sweep.recipes:
         folder = run(steps.train_network, settings, recipe, manifest, device)
@@ -241,11 +247,8 @@ def reproduce(
 
     Returns the report's six tables by name, ``report-table-1`` to ``report-table-6``.
     """
-    from mri_model.training.sweep import Sweep
-
     manifest = ingest(settings, data, profile, seed, on_invalid, run)
-    sweep = Sweep("sizes", tuple(recipes), manifest.digest)
-    trained = run_sweep(settings, sweep, manifest, device, run)
+    trained = run_sweep(settings, "sizes", recipes, manifest, device, run)
     evaluate_folder(settings, best_folder(trained), manifest, "test", device, run)
     return run(steps.query_report_tables, settings)
 

@@ -20,6 +20,14 @@ MODEL_FOLDER = ["curves.svg", "history.csv", "model.json", "model.safetensors"]
 QUICK = Recipe(image_size=32, batch_size=32, epochs=2, learning_rate=0.05, momentum=0.9, weights="none")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of the server share one process when pytest-xdist runs several (``--dist loadgroup``)."""
+    for item in items:
+        if item.get_closest_marker("server"):
+            item.add_marker(pytest.mark.xdist_group("server"))
+
+
 @pytest.fixture(scope="session")
 def phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """44 classes of 4 small images. Tests only read it."""

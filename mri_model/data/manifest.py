@@ -184,22 +184,31 @@ def read_near_duplicates(manifest: Manifest) -> NearDuplicates:
     file = manifest.folder / "near_duplicates.parquet"
     try:
         pairs = pq.read_table(file, columns=["first", "second", "correlation"], read_dictionary=["first", "second"])
-        accepted = manifest.frame[manifest.frame["status"] == "ok"]
-        row_of = pd.Series(accepted.index, accepted["path"])
-        first, second = (rows_of_paths(pairs[column], row_of) for column in ("first", "second"))
+        accepted = manifest.frame.loc[manifest.frame["status"] == "ok", "path"]
+        first, second = (rows_of_paths(pairs[column], accepted) for column in ("first", "second"))
         complete = json.loads((pairs.schema.metadata or {}).get(b"complete", b"true"))
     except (pa.ArrowException, OSError, ValueError, KeyError):
         raise MriError(f"{file} is missing or damaged", "run: mri ingest DATA") from None
     return NearDuplicates(first, second, pairs["correlation"].to_numpy(), complete)
 
 
-def rows_of_paths(paths: pa.ChunkedArray, row_of: pd.Series) -> np.ndarray:
-    """int32 row numbers of dictionary-encoded paths."""
+def rows_of_paths(paths: pa.ChunkedArray, accepted: pd.Series) -> np.ndarray:
+    """int32 row numbers of dictionary-encoded paths.
+
+    Args:
+        paths: The dictionary may hold more paths than occur, those of rejected files among them.
+        accepted: Paths of the accepted rows, indexed by row number.
+
+    Raises:
+        KeyError: If a path is not one of an accepted row.
+    """
     if not len(paths):
         return np.empty(0, np.int32)
     encoded = paths.combine_chunks() if paths.num_chunks != 1 else paths.chunk(0)
-    rows = row_of[encoded.dictionary.to_pylist()].to_numpy(np.int32)
-    return rows[encoded.indices.to_numpy()]
+    places = pd.Index(accepted).get_indexer(encoded.dictionary.to_pylist())[encoded.indices.to_numpy()]
+    if (places < 0).any():
+        raise KeyError("a pair names a file that was not accepted")
+    return accepted.index.to_numpy(np.int32)[places]
 
 
 def mark_ingested(folder: Path, inventory: Inventory, seed: int) -> None:

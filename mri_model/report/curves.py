@@ -1,73 +1,99 @@
-"""Learning curves as a picture: one SVG that needs nothing else, in light and dark."""
+"""Learning curves of one training as an SVG picture."""
 
+import io
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-WIDTH, HEIGHT = 360, 220
-LEFT, RIGHT, TOP, BOTTOM = 44, 12, 34, 34
-STYLE = """
-svg { font: 12px system-ui, sans-serif; color: #1b1b1f; background: #fff }
-text { fill: currentColor } .title { font-weight: 600 } .grid { stroke: currentColor; opacity: .15 }
-.train { stroke: #8a6d00; stroke-dasharray: 5 3 } .val { stroke: #1f6feb } .f1 { stroke: #a5348d }
-.line { fill: none; stroke-width: 2 } .best { stroke: currentColor; opacity: .45; stroke-dasharray: 2 3 }
-@media (prefers-color-scheme: dark) {
-  svg { color: #e8e8ec; background: #16161a }
-  .train { stroke: #e0b93d } .val { stroke: #6ea8ff } .f1 { stroke: #ee86d6 }
-}
-"""
-PANELS = (
-    ("Loss", (("train_loss", "training", "train"), ("val_loss", "validation", "val"))),
-    (
-        "Accuracy and macro-F1",
-        (("train_accuracy", "training", "train"), ("val_accuracy", "validation", "val"), ("val_f1", "macro-F1", "f1")),
-    ),
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BLUE, ORANGE, GREEN = "#0072b2", "#d55e00", "#009e73"
+"""Colours that people with colour vision deficiency can distinguish (Okabe and Ito, 2008)."""
+
+LOSSES = (("train_loss", "training", ORANGE), ("val_loss", "validation", BLUE))
+SCORES = (
+    ("train_accuracy", "training accuracy", ORANGE),
+    ("val_accuracy", "validation accuracy", BLUE),
+    ("val_f1", "validation macro-F1", GREEN),
 )
+"""Lines of a panel: field of a row, name in the legend, colour."""
+
+STYLE: Any = {  # matplotlib types the keys as a Literal of all its settings
+    "font.size": 11,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "svg.fonttype": "none",  # text stays text
+    "svg.hashsalt": "learning curves",  # fixes the identifiers, so that the same history gives the same bytes
+}
 
 
-def learning_curves(history: Sequence[Mapping[str, Any]]) -> str:
-    """Rows of ``history.csv`` (one an epoch) → SVG; the epoch that was kept is marked."""
-    best = max(history, key=lambda row: (row["val_f1"], -row["epoch"]))
-    summary = f"{len(history)} epochs; the best, {best['epoch']}, has validation macro-F1 {best['val_f1']:.3f}"
-    panels = [
-        panel(title, lines, history, int(best["epoch"]), number * WIDTH) for number, (title, lines) in enumerate(PANELS)
-    ]
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH * len(PANELS)} {HEIGHT}" role="img" '
-        f'aria-label="Learning curves: {summary}"><style>{STYLE}</style>{"".join(panels)}</svg>\n'
-    )
+def learning_curves(history: Sequence[Any]) -> str:
+    """Draw loss, accuracy and macro-F1 of every epoch and mark the best epoch.
+
+    Args:
+        history: One row per epoch, at least one: objects or mappings with ``epoch`` (from 1), ``train_loss``,
+            ``val_loss``, ``train_accuracy``, ``val_accuracy`` and ``val_f1`` (0 to 1). NaN values are not drawn.
+
+    Returns:
+        The text of an SVG file that refers to no other file. The same history gives the same text.
+    """
+    import matplotlib
+
+    file = io.StringIO()
+    with matplotlib.rc_context(STYLE):
+        draw(history).savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Title": summary(history)})
+    return file.getvalue()
 
 
-def panel(
-    title: str,
-    lines: Sequence[tuple[str, str, str]],
-    history: Sequence[Mapping[str, Any]],
-    best: int,
-    offset: int,
-) -> str:
-    finite = [row[key] for row in history for key, _, _ in lines if row[key] == row[key]]
-    top = max([1.0, *finite]) if title == "Loss" else 1.0
-    last = max(2, len(history))
+def draw(history: Sequence[Any]) -> "Figure":
+    """Two panels side by side: losses on the left, accuracy and macro-F1 on the right."""
+    from matplotlib.figure import Figure
 
-    def x(epoch: float) -> float:
-        return round(offset + LEFT + (epoch - 1) / (last - 1) * (WIDTH - LEFT - RIGHT), 1)
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    draw_panel(left, "Loss", LOSSES, history)
+    left.set_ylim(bottom=0)
+    draw_panel(right, "Accuracy and macro-F1", SCORES, history)
+    right.set_ylim(0, 1)
+    return figure
 
-    def y(value: float) -> float:
-        return round(HEIGHT - BOTTOM - min(value, top) / top * (HEIGHT - TOP - BOTTOM), 1)
 
-    parts = [f'<text class="title" x="{offset + LEFT}" y="14">{title}</text>']
-    for share in (0, 0.25, 0.5, 0.75, 1):
-        height = y(share * top)
-        parts.append(f'<line class="grid" x1="{x(1)}" x2="{x(last)}" y1="{height}" y2="{height}"/>')
-        parts.append(f'<text x="{offset + LEFT - 6}" y="{height + 4}" text-anchor="end">{share * top:.2f}</text>')
-    for epoch in sorted({1, round((1 + last) / 2), last}):
-        parts.append(f'<text x="{x(epoch)}" y="{HEIGHT - 16}" text-anchor="middle">{epoch}</text>')
-    middle = offset + (LEFT + WIDTH - RIGHT) / 2
-    parts.append(f'<text x="{middle}" y="{HEIGHT - 2}" text-anchor="middle">epoch</text>')
-    parts.append(f'<line class="best" x1="{x(best)}" x2="{x(best)}" y1="{y(0)}" y2="{y(top)}"/>')
-    for number, (key, name, style) in enumerate(lines):
-        points = " ".join(f"{x(row['epoch'])},{y(row[key])}" for row in history if row[key] == row[key])
-        parts.append(f'<polyline class="line {style}" points="{points}"/>')
-        left = offset + LEFT + number * 96
-        parts.append(f'<line class="line {style}" x1="{left}" x2="{left + 18}" y1="24" y2="24"/>')
-        parts.append(f'<text x="{left + 22}" y="28">{name}</text>')
-    return "".join(parts)
+def draw_panel(axes: "Axes", title: str, lines: Sequence[tuple[str, str, str]], history: Sequence[Any]) -> None:
+    """One panel: a line for each field, and a vertical line at the best epoch."""
+    from matplotlib.ticker import MaxNLocator
+
+    for field, name, colour in lines:
+        points = [(value(row, "epoch"), value(row, field)) for row in history]
+        drawn = [point for point in points if math.isfinite(point[1])]
+        axes.plot([x for x, _ in drawn], [y for _, y in drawn], ".-", color=colour, label=name, gid=field)
+    best = best_epoch(history)
+    axes.axvline(best, color="#767676", linestyle=":", label=f"best epoch: {best}", gid="best")
+    axes.set(title=title, xlabel="epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.3)
+    axes.legend()
+
+
+def best_epoch(history: Sequence[Any]) -> int:
+    """The epoch with the highest validation macro-F1; of equals the first."""
+    return int(value(max(history, key=lambda row: (finite_f1(row), -value(row, "epoch"))), "epoch"))
+
+
+def finite_f1(row: Any) -> float:
+    """The row's validation macro-F1, -1 if it is NaN."""
+    f1 = value(row, "val_f1")
+    return f1 if math.isfinite(f1) else -1.0
+
+
+def summary(history: Sequence[Any]) -> str:
+    """The picture in one sentence, for screen readers."""
+    best = best_epoch(history)
+    f1 = next(value(row, "val_f1") for row in history if value(row, "epoch") == best)
+    return f"Learning curves: {len(history)} epochs; the best, {best}, has validation macro-F1 {f1:.3f}"
+
+
+def value(row: Any, field: str) -> float:
+    """A field of an object or of a mapping."""
+    return row[field] if isinstance(row, Mapping) else getattr(row, field)

@@ -9,12 +9,14 @@ from mri_model.files import digest_of
 from mri_model.options import MAX_SEED, MAX_SEEDS
 from mri_model.training.recipe import Recipe, check_folds, make_recipe, model_id
 
+SweepKind = Literal["sizes", "seeds", "folds"]
+
 
 @dataclass(frozen=True)
 class Sweep:
     """The recipes of a sweep on one manifest. Run again, it has the same id and finds its models."""
 
-    kind: Literal["sizes", "seeds", "folds"]
+    kind: SweepKind
     recipes: tuple[Recipe, ...]
     manifest_digest: str
     id: str = field(init=False)

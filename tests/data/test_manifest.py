@@ -6,7 +6,14 @@ import pytest
 
 from mri_model.data.decode import read_image
 from mri_model.data.inventory import take_inventory
-from mri_model.data.manifest import Manifest, class_table, find_manifest, mark_ingested, write_manifest
+from mri_model.data.manifest import (
+    Manifest,
+    class_table,
+    find_manifest,
+    mark_ingested,
+    read_near_duplicates,
+    write_manifest,
+)
 from mri_model.data.pixel_store import pack_pixels
 from mri_model.data.preprocessing import Preprocessing
 from mri_model.errors import MriError
@@ -42,6 +49,18 @@ def test_a_manifest_is_found_as_latest_by_its_digest_and_by_its_path(phantom: Pa
         assert find_manifest(tmp_path, name).digest == last.digest
     with pytest.raises(MriError, match="0 manifests match"):
         find_manifest(tmp_path, "nonsense")
+
+
+def test_near_duplicates_are_read_back_beside_rejected_files(own_phantom: Path, tmp_path: Path) -> None:
+    folder = own_phantom / "Meningioma T2"
+    original = sorted(folder.iterdir())[0]
+    shutil.copy(original, folder / f"z copy{original.suffix}")
+    (folder / "broken.jpg").write_bytes(b"no image")
+    manifest = write_manifest(take_inventory(own_phantom), tmp_path)
+    pairs = read_near_duplicates(manifest)
+    paths = manifest.frame["path"].to_numpy()
+    names = {original.name, f"z copy{original.suffix}"}
+    assert names in [{Path(paths[a]).name, Path(paths[b]).name} for a, b in zip(pairs.first, pairs.second, strict=True)]
 
 
 def test_class_table_counts_every_side(phantom: Path, tmp_path: Path) -> None:

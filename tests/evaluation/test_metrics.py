@@ -29,11 +29,18 @@ def test_everything_agrees_with_scikit_learns_report(answers: tuple[np.ndarray, 
         assert row["support"] == theirs[str(row["position"])]["support"]
 
 
+@pytest.mark.parametrize("predicted_as_empty", [0, 30])
 def test_a_class_without_images_is_a_row_of_zeros_and_no_part_of_the_average(
-    answers: tuple[np.ndarray, np.ndarray],
+    answers: tuple[np.ndarray, np.ndarray], predicted_as_empty: int
 ) -> None:
-    done = evaluate_predictions(*answers, LABELS, np.ones(200, bool))
+    targets, predicted = answers
+    predicted[:predicted_as_empty] = 4
+    done = evaluate_predictions(targets, predicted, LABELS, np.ones(200, bool))
     assert done.classes.iloc[4][["precision", "recall", "f1", "support"]].tolist() == [0, 0, 0, 0]
+    for name in ("precision", "recall", "f1"):
+        assert done.overall[f"macro_{name}"] == pytest.approx(done.classes[name].head(4).mean())
+        assert done.overall[f"macro_{name}"] > done.classes[name].mean() + 0.1
+    assert done.contrasts["n"].sum() == 200
 
 
 def test_contrasts_are_those_of_the_true_class(answers: tuple[np.ndarray, np.ndarray]) -> None:
@@ -74,7 +81,7 @@ def test_confusions_count_every_image_once(answers: tuple[np.ndarray, np.ndarray
     assert right == (targets == predicted).sum()
 
 
-def test_the_twin_free_part_is_measured_apart(answers: tuple[np.ndarray, np.ndarray]) -> None:
+def test_the_duplicate_free_subset_is_evaluated_on_its_own(answers: tuple[np.ndarray, np.ndarray]) -> None:
     targets, predicted = answers
     free = np.arange(200) < 50
     overall = evaluate_predictions(targets, predicted, LABELS, free).overall
@@ -110,7 +117,7 @@ def test_a_missing_group_is_an_image_of_its_own() -> None:
     assert bootstrap(targets, targets[::-1], nameless) == bootstrap(targets, targets[::-1])
 
 
-def test_tumor_and_contrast_are_also_judged_alone() -> None:
+def test_tumor_and_contrast_are_also_evaluated_alone() -> None:
     labels = tuple(parse_label(name) for name in ("A T1", "A T2", "B T1", "B T2"))
     targets, predicted = np.array([0, 1, 2, 3]), np.array([1, 1, 0, 3])
     overall = evaluate_predictions(targets, predicted, labels, np.ones(4, bool)).overall

@@ -105,6 +105,7 @@ def mutated(data: bytes, chance: random.Random) -> bytes:
     return bytes(spoilt)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(SECONDS + 60)
 def test_ten_thousand_damaged_images_give_ten_thousand_rows(tmp_path: Path) -> None:
     chance, originals = random.Random(0), list(encoders())

@@ -1,10 +1,7 @@
 """What a training records while it runs, and sweeps of seeds."""
 
-import math
-import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -15,21 +12,9 @@ from mri_model import api, steps
 from mri_model.cli.main import app
 from mri_model.errors import UsageError
 from mri_model.models.network import Resnet18
-from mri_model.report.curves import learning_curves
 from mri_model.settings import Settings
 from tests.conftest import QUICK
 from tests.faults.test_kills import TRAIN, run_and_kill
-
-
-def epoch_row(epoch: int, **changes: float) -> dict[str, Any]:
-    row = {
-        "epoch": epoch,
-        "train_loss": 2.5 / epoch,
-        "val_loss": 3.0 / epoch,
-        "train_accuracy": 0.5,
-        "val_accuracy": 0.4,
-    }
-    return row | {"val_f1": epoch / 10} | changes
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
@@ -155,16 +140,6 @@ def test_seeds_give_a_model_each_and_say_how_far_they_differ(phantom: Path, sett
     assert sweeps["accuracy_lowest"] <= sweeps["accuracy"] <= sweeps["accuracy_highest"]
 
 
-def test_seeds_and_folds_together_are_refused(settings: Settings, phantom: Path) -> None:
-    api.ingest(settings, phantom)
+def test_seeds_and_folds_together_are_refused(settings: Settings) -> None:
     with pytest.raises(UsageError, match="cannot be combined"):
         api.train(settings, QUICK, seeds=2, folds=3)
-
-
-def test_curves_show_every_epoch_and_mark_the_best() -> None:
-    rows = [epoch_row(1), epoch_row(2, val_f1=0.9), epoch_row(3, train_loss=math.nan)]
-    picture = ElementTree.fromstring(learning_curves(rows))
-    lines = [len(element.get("points", "").split()) for element in picture if element.tag.endswith("polyline")]
-    assert lines == [2, 3, 3, 3, 3]
-    assert "the best, 2, has validation macro-F1 0.900" in picture.attrib["aria-label"]
-    ElementTree.fromstring(learning_curves(rows[:1]))
