@@ -29,7 +29,7 @@ from mri_model.errors import MriError, UsageError
 from mri_model.files import run_id, write_json
 from mri_model.models.metadata import read_history, read_metadata
 from mri_model.progress import ProgressCallback, no_progress
-from mri_model.quality.report import read_quality, write_quality_report
+from mri_model.quality.report import read_quality_report, write_quality_report
 from mri_model.settings import Settings
 
 if TYPE_CHECKING:  # PyTorch and scikit-learn take seconds to import: only the stages that compute with them do
@@ -97,7 +97,7 @@ def write_quality_page(settings: Settings, inventory: Inventory, manifest: Manif
     if file.is_file():
         return file
     return page.write_quality_page(
-        read_quality(manifest.folder),
+        read_quality_report(manifest.folder),
         manifest.frame,
         inventory.thumbnails,
         read_near_duplicates(manifest),

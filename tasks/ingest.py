@@ -11,8 +11,8 @@ from mri_model.data import inventory as library
 from mri_model.data import manifest as manifests
 from mri_model.data.inventory import Inventory
 from mri_model.data.manifest import Manifest
-from mri_model.quality.issues import quality_markdown, quality_table
-from mri_model.quality.report import read_quality
+from mri_model.quality.report import read_quality_report
+from mri_model.quality.text import quality_markdown, quality_table
 from mri_model.report.text import manifest_facts
 from mri_model.settings import Settings
 from tasks.artifacts import show_markdown, show_table, shown_progress
@@ -59,11 +59,11 @@ def show_ingestion(manifest: Manifest) -> None:
     show_table("validation", verdicts, "Great Expectations' verdict, rule by rule")
     facts = {key: str(value) for key, value in manifest_facts(manifest).items() if key != "rejected"}
     show_table("manifest", pd.DataFrame(facts.items(), columns=["fact", "value"]), f"Manifest {manifest.digest}")
-    quality = read_quality(manifest.folder)
+    quality = read_quality_report(manifest.folder)
     show_table("quality", quality_table(quality), "How far a score on this data set can be believed")
     show_markdown("quality-issues", quality_markdown(quality), "What to know before training on this data set")
-    for issue in quality["issues"]:
-        if issue["level"] == "serious":
-            get_run_logger().warning("%s %s", issue["issue"], issue["advice"])
+    for issue in quality.issues:
+        if issue.level == "serious":
+            get_run_logger().warning("%s %s", issue.text, issue.advice)
     rejected = manifest.frame.loc[manifest.frame["status"] == "rejected", ["path", "reason"]]
     show_table("rejected-files", rejected, f"{len(rejected)} files were rejected")

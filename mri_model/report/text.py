@@ -1,13 +1,15 @@
 """What people read at the end of a command."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from mri_model.quality.issues import describe_quality, visible
+from mri_model.quality.text import describe_quality
+from mri_model.quality.wording import visible
 
 if TYPE_CHECKING:
     from mri_model.data.manifest import Manifest
@@ -27,9 +29,9 @@ TITLES = {
 
 
 def manifest_facts(manifest: "Manifest") -> dict[str, Any]:
-    from mri_model.quality.report import read_quality
+    from mri_model.quality.report import read_quality_report
 
-    frame, quality = manifest.frame, read_quality(manifest.folder)
+    frame, quality = manifest.frame, read_quality_report(manifest.folder)
     rejected = frame[frame["status"] == "rejected"]
     return {
         "manifest": manifest.digest,
@@ -46,16 +48,15 @@ def manifest_facts(manifest: "Manifest") -> dict[str, Any]:
             for protocol in ("random", "grouped")
         },
         "test_with_near_duplicate_in_train": {
-            protocol: measured["near_duplicate_in_train"]["share"]
-            for protocol, measured in quality["protocols"].items()
+            protocol: found.near_duplicate_in_train.share for protocol, found in quality.leakage.protocols.items()
         },
-        "issues": quality["issues"],
+        "issues": [asdict(issue) for issue in quality.issues],
         "rejected": dict(zip(rejected["path"], rejected["reason"], strict=True)),
     }
 
 
 def describe_manifest(manifest: "Manifest", page: Path, most: int = 10) -> str:
-    from mri_model.quality.report import read_quality
+    from mri_model.quality.report import read_quality_report
 
     facts = manifest_facts(manifest)
     lines = [
@@ -67,7 +68,11 @@ def describe_manifest(manifest: "Manifest", page: Path, most: int = 10) -> str:
         lines.append(f"  … and {facts['n_rejected'] - most} more, all in the manifest")
     for protocol, splits in facts["split"].items():
         lines.append(f"  {protocol:<8} train/val/test {'/'.join(str(n) for n in splits.values())}")
-    lines += [describe_quality(read_quality(manifest.folder)), f"manifest  {facts['folder']}", f"page      {page}"]
+    lines += [
+        describe_quality(read_quality_report(manifest.folder)),
+        f"manifest  {facts['folder']}",
+        f"page      {page}",
+    ]
     return "\n".join(lines)
 
 
