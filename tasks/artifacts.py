@@ -21,6 +21,8 @@ from mri_model.data.manifest import Manifest, read_validation
 from mri_model.evaluation.metrics import Evaluation
 from mri_model.models.metadata import ModelMetadata
 from mri_model.progress import ProgressCallback, no_progress, progress_lines
+from mri_model.quality.report import QualityReport
+from mri_model.quality.text import quality_markdown, quality_table
 from mri_model.report.text import TITLES
 from mri_model.scoring.run import ScoringRun
 
@@ -72,14 +74,12 @@ def show_manifest(manifest: Manifest) -> None:
     show_table("rejected-files", rejected, f"{len(rejected)} files were rejected")
 
 
-def show_quality(report: Any) -> None:
-    from mri_model.quality.issues import quality_markdown, quality_table
-
+def show_quality(report: QualityReport) -> None:
     show_table("quality", quality_table(report), "How far a score on this data set can be believed")
     show_markdown("quality-issues", quality_markdown(report), "What to know before training on this data set")
-    for issue in report["issues"]:
-        if issue["level"] == "serious":
-            get_run_logger().warning("%s %s", issue["issue"], issue["advice"])
+    for issue in report.issues:
+        if issue.level == "serious":
+            get_run_logger().warning("%s %s", issue.text, issue.advice)
 
 
 def show_model(model: ModelMetadata) -> None:

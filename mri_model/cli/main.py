@@ -146,7 +146,8 @@ def recipe(
 
     values = {field: getattr(make_recipe(name), field) for field in OPTIONS}
     lines = [
-        f"{field:<16} {shown(values[field]):<10} {option.help} ({option.allowed})" for field, option in OPTIONS.items()
+        f"{field:<16} {shown(values[field]):<10} {option.allowed}\n{'':<28}{option.help}"
+        for field, option in OPTIONS.items()
     ]
     print_result(as_json, {"recipe": name, **values}, "\n".join(lines))
 

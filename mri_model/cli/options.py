@@ -59,6 +59,6 @@ def recipe_parameter(name: str) -> inspect.Parameter:
     """The typer option of a recipe field."""
     field = OPTIONS[name]
     kind = {bool: bool | None, int: int | None, float: float | None, str: str | None}.get(field.type, field.type | None)
-    help_text = f"{field.help} Default: the recipe's."
-    info = typer.Option(help=help_text, min=field.ge, max=field.le)
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, info])
+    info = typer.Option(help=field.help, min=field.ge, max=field.le, show_default="the recipe's")
+    annotation = Annotated[kind, info]
+    return inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=annotation)

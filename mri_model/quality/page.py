@@ -1,8 +1,8 @@
 """The quality report as one HTML file that needs nothing else: no network, no script."""
 
 import base64
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -10,40 +10,114 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mri_model.data.near_duplicates import NEAR_DUPLICATE_CORRELATION, NearDuplicates, pair_kinds
-from mri_model.data.splits import PROTOCOLS, SHARES
+from mri_model.data.splits import PROTOCOLS
 from mri_model.files import atomic
-from mri_model.quality.issues import LEVELS, MAX_TESTED, SPLITS, questions, visible
-from mri_model.quality.report import in_split, torn
+from mri_model.quality import nearest_neighbor
+from mri_model.quality.check import LEVEL_NAMES
+from mri_model.quality.dataset import SPLIT_NAMES, DataSet
+from mri_model.quality.questions import Question, list_questions
+from mri_model.quality.report import QualityReport
+from mri_model.quality.wording import visible
 
 MOST_CONFLICTS = 24
 MOST_PAIRS = 12
 MOST_REJECTED = 200
 
-KINDS = {
+KIND_NAMES = {
     "same bytes": "the same file twice",
-    "same picture": "the same picture, saved twice",
-    "near copy": "near copy, correlation {:.2f}",
+    "same picture": "the same image, saved twice",
+    "near copy": "near duplicate, correlation {:.2f}",
 }
+"""What ``pair_kinds`` returns, in words."""
 
-PICTURE_HEIGHT = 112
-"""Height in CSS pixels of a picture shown; its width follows from the image's own proportions."""
+EXACT_KINDS = ("same bytes", "same picture")
+
+IMAGE_HEIGHT = 112
+"""Height of a shown image in CSS pixels; its width follows from the proportions of the file."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """An image to show: a data URI, its width and height in CSS pixels, and what its caption says."""
+
+    uri: str
+    width: int
+    height: int
+    label: str
+    path: str
+    split: str = ""
+
+
+@dataclass(frozen=True)
+class Pair:
+    kind: str
+    files: tuple[Figure, ...]
+
+
+@dataclass(frozen=True)
+class ClassBar:
+    """One split's part of a class: its number of images, and its width in percent of the largest class."""
+
+    split: str
+    n: int
+    width: float
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """One class under the grouped split. ``left_out`` counts images in no split."""
+
+    label: str
+    n: int
+    groups: int
+    splits: tuple[ClassBar, ...]
+    left_out: int
+
+
+@dataclass(frozen=True)
+class RejectedFile:
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """Everything that ``section.html`` shows, besides the report itself."""
+
+    quality: QualityReport
+    questions: list[Question]
+    conflicts: list[list[Figure]]
+    more_conflicts: int
+    pairs: list[Pair]
+    classes: list[ClassRow]
+    rejected: list[RejectedFile]
+    more_rejected: int
 
 
 def write_quality_page(
-    quality: dict[str, Any],
+    report: QualityReport,
     frame: pd.DataFrame,
     thumbnails: np.ndarray,
     duplicates: NearDuplicates,
     out: Path,
-    digest: str | None = None,
-    profile: str | None = None,
+    digest: str = "",
+    profile: str = "",
 ) -> Path:
-    """Write what ``quality_report`` found, with the pictures it speaks of, to ``out``; returns ``out``.
+    """Write the quality report as an HTML page, with the images it mentions.
 
-    ``frame``, ``thumbnails`` (uint8 (rows, 64, 64)) and ``duplicates`` are those the report was made from; ``digest``
-    and ``profile`` name the data set in the heading.
+    Args:
+        report: The quality report of the data set.
+        frame: The rows it was made from.
+        thumbnails: uint8 of shape (rows of ``frame``, 64, 64).
+        duplicates: The pairs of near duplicates it was made from.
+        out: The file to write.
+        digest: Digest of the manifest, for the heading.
+        profile: Name of the profile, for the heading.
+
+    Returns:
+        ``out``.
     """
-    section = quality_section(quality, frame, thumbnails, duplicates)
+    section = quality_section(report, DataSet(frame, thumbnails, duplicates))
     page = environment().get_template("page.html").render(section=section, digest=digest, profile=profile)
     with atomic(out) as temporary:
         temporary.write_text(page, encoding="utf-8")
@@ -51,7 +125,7 @@ def write_quality_page(
 
 
 def environment() -> Environment:
-    """Jinja2 over this package's templates: everything escaped, nothing undefined, names made visible."""
+    """Jinja2 with this package's templates: everything is escaped, undefined names are errors."""
     jinja = Environment(
         loader=PackageLoader("mri_model.quality", "."),
         autoescape=True,
@@ -61,100 +135,90 @@ def environment() -> Environment:
     )
     jinja.filters["visible"] = visible
     jinja.filters["prose"] = lambda text: visible(text).replace(" %", "\N{NO-BREAK SPACE}%")
+    jinja.globals.update(
+        levels=LEVEL_NAMES,
+        protocols=PROTOCOLS,
+        near_duplicate_correlation=NEAR_DUPLICATE_CORRELATION,
+        max_tested=nearest_neighbor.MAX_TESTED,
+    )
     return jinja
 
 
-def quality_section(
-    quality: dict[str, Any], frame: pd.DataFrame, thumbnails: np.ndarray, duplicates: NearDuplicates
-) -> dict[str, Any]:
-    """What ``quality_section.html`` needs, as ``section``; for any page that includes it."""
-    rejected = frame.loc[frame["status"] == "rejected", ["path", "reason"]]
-    return {
-        "quality": quality,
-        "levels": LEVELS,
-        "protocols": PROTOCOLS,
-        "questions": questions(quality),
-        "conflicts": conflict_pictures(quality, frame, thumbnails),
-        "more_conflicts": max(0, quality["conflicts"]["n_sets"] - MOST_CONFLICTS),
-        "pairs": pair_pictures(frame, thumbnails, duplicates, "random"),
-        "n_pairs": quality["protocols"]["random"]["cross_pairs"],
-        "classes": class_rows(quality, frame),
-        "rejected": rejected.head(MOST_REJECTED).fillna("no reason given").to_dict("records"),
-        "more_rejected": max(0, len(rejected) - MOST_REJECTED),
-        "near_duplicate_correlation": NEAR_DUPLICATE_CORRELATION,
-        "max_tested": MAX_TESTED,
-    }
+def quality_section(report: QualityReport, data: DataSet) -> Section:
+    """What ``section.html`` needs, under the name ``section``."""
+    rejected = data.frame.loc[~data.accepted, ["path", "reason"]].fillna("no reason given")
+    return Section(
+        quality=report,
+        questions=list_questions(report),
+        conflicts=conflict_figures(report, data),
+        more_conflicts=max(0, len(report.conflicts.sets) - MOST_CONFLICTS),
+        pairs=pairs_across_splits(data, "random"),
+        classes=class_rows(report, data),
+        rejected=[RejectedFile(path, reason) for path, reason in rejected.head(MOST_REJECTED).itertuples(index=False)],
+        more_rejected=max(0, len(rejected) - MOST_REJECTED),
+    )
 
 
-def conflict_pictures(
-    quality: dict[str, Any], frame: pd.DataFrame, thumbnails: np.ndarray
-) -> list[list[dict[str, Any]]]:
-    """The first sets of images that stand in more than one class."""
-    shown = quality["conflicts"]["sets"][:MOST_CONFLICTS]
-    place = {path: row for row, path in enumerate(frame["path"])}
-    return [[picture(frame, thumbnails, place[file["path"]]) for file in members] for members in shown]
+def conflict_figures(report: QualityReport, data: DataSet) -> list[list[Figure]]:
+    """The first images that have more than one label, each with all its files."""
+    row_of = {path: row for row, path in enumerate(data.frame["path"])}
+    return [[figure(data, row_of[file.path]) for file in files] for files in report.conflicts.sets[:MOST_CONFLICTS]]
 
 
-def pair_pictures(
-    frame: pd.DataFrame, thumbnails: np.ndarray, duplicates: NearDuplicates, protocol: str
-) -> list[dict[str, Any]]:
-    """Pairs on two splits of a protocol, highest correlation first; no image twice, a few only of each exact kind."""
-    torn_pairs = np.flatnonzero(torn(frame, duplicates, protocol))
-    order = np.argsort(-duplicates.correlation[torn_pairs], kind="stable")
-    kinds = pair_kinds(frame, duplicates)
-    seen: set[int] = set()
-    room = {"same bytes": MOST_PAIRS // 4, "same picture": MOST_PAIRS // 4, "near copy": MOST_PAIRS}
-    pairs: list[dict[str, Any]] = []
-    for pair in torn_pairs[order]:
-        rows = {int(duplicates.first[pair]), int(duplicates.second[pair])}
-        if rows & seen or not room[kinds[pair]]:
+def pairs_across_splits(data: DataSet, protocol: str) -> list[Pair]:
+    """Pairs of near duplicates in two splits of a protocol, highest correlation first.
+
+    No image is shown twice, and at most a quarter of the pairs is of the same exact kind.
+    """
+    chosen = np.flatnonzero(data.pairs_across_splits(protocol))
+    chosen = chosen[np.argsort(-data.duplicates.correlation[chosen], kind="stable")]
+    kinds = pair_kinds(data.frame, data.duplicates)
+    room = dict.fromkeys(KIND_NAMES, MOST_PAIRS) | dict.fromkeys(EXACT_KINDS, MOST_PAIRS // 4)
+    shown: set[int] = set()
+    pairs: list[Pair] = []
+    for pair in chosen:
+        rows = {int(data.duplicates.first[pair]), int(data.duplicates.second[pair])}
+        if rows & shown or not room[kinds[pair]]:
             continue
-        seen |= rows
+        shown |= rows
         room[kinds[pair]] -= 1
-        files = [picture(frame, thumbnails, row, protocol) for row in sorted(rows)]
-        told = KINDS[kinds[pair]].format(duplicates.correlation[pair])
-        pairs.append({"kind": told, "files": files})
+        kind = KIND_NAMES[kinds[pair]].format(data.duplicates.correlation[pair])
+        pairs.append(Pair(kind, tuple(figure(data, row, protocol) for row in sorted(rows))))
         if len(pairs) == MOST_PAIRS:
             break
     return pairs
 
 
-def picture(frame: pd.DataFrame, thumbnails: np.ndarray, row: int, protocol: str | None = None) -> dict[str, Any]:
-    """One image to be shown: ``uri``, ``width`` and ``height`` in CSS pixels, ``label``, ``path`` and its ``split``."""
-    facts = frame.iloc[row]
+def figure(data: DataSet, row: int, protocol: str | None = None) -> Figure:
+    """The thumbnail of one row, in the proportions of its file."""
+    facts = data.frame.iloc[row]
     proportion = min(max(float(facts["width"]) / float(facts["height"]), 0.4), 2.0)
-    return {
-        "uri": png_uri(thumbnails[row]),
-        "width": round(PICTURE_HEIGHT * proportion),
-        "height": PICTURE_HEIGHT,
-        "label": facts["label"],
-        "path": facts["path"],
-        "split": SPLITS[facts[f"split_{protocol}"]] if protocol else "",
-    }
+    return Figure(
+        uri=png_uri(data.thumbnails[row]),
+        width=round(IMAGE_HEIGHT * proportion),
+        height=IMAGE_HEIGHT,
+        label=facts["label"],
+        path=facts["path"],
+        split=SPLIT_NAMES[facts[f"split_{protocol}"]] if protocol else "",
+    )
 
 
 def png_uri(pixels: np.ndarray) -> str:
-    """A grey uint8 image as a data URI."""
+    """A uint8 grey image (height, width) as a data URI."""
     return "data:image/png;base64," + base64.b64encode(cv2.imencode(".png", pixels)[1].tobytes()).decode()
 
 
-def class_rows(quality: dict[str, Any], frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """One row a class, largest first: images on each split of the grouped split, and the share of the largest class."""
-    sizes: dict[str, int] = quality["classes"]["sizes"]
-    splits = {
-        split: frame.loc[in_split(frame, "grouped", split), "label"].value_counts().reindex(list(sizes), fill_value=0)
-        for split in SHARES
+def class_rows(report: QualityReport, data: DataSet) -> list[ClassRow]:
+    """One row per class, largest first, with its images in each split of the grouped protocol."""
+    sizes = report.classes.sizes
+    counts = {
+        split: data.frame.loc[data.in_split("grouped", split), "label"].value_counts().to_dict()
+        for split in SPLIT_NAMES
     }
     largest = max(sizes.values(), default=1)
-    return [
-        {
-            "label": label,
-            "n": n,
-            "groups": quality["classes"]["groups"][label],
-            "splits": [
-                (split, int(counts[label]), 100 * int(counts[label]) / largest) for split, counts in splits.items()
-            ],
-            "left_out": n - sum(int(counts[label]) for counts in splits.values()),
-        }
-        for label, n in sorted(sizes.items(), key=lambda item: (-item[1], item[0]))
-    ]
+    rows = []
+    for label, n in sorted(sizes.items(), key=lambda item: (-item[1], item[0])):
+        parts = {split: int(of_split.get(label, 0)) for split, of_split in counts.items()}
+        bars = tuple(ClassBar(split, part, 100 * part / largest) for split, part in parts.items())
+        rows.append(ClassRow(label, n, report.classes.groups[label], bars, n - sum(parts.values())))
+    return rows

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from mri_model.data.splits import PROTOCOLS, SHARES
-from mri_model.quality.issues import describe_quality, visible
-from mri_model.quality.report import read_quality
+from mri_model.quality.report import read_quality_report
+from mri_model.quality.text import describe_quality
+from mri_model.quality.wording import visible
 from mri_model.report.tables import format_table
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ MAX_REJECTED = 10
 
 def manifest_facts(manifest: "Manifest") -> dict[str, Any]:
     """What ``mri ingest --json`` prints."""
-    frame, quality = manifest.frame, read_quality(manifest.folder)
+    frame, quality = manifest.frame, read_quality_report(manifest.folder)
     rejected = frame[frame["status"] == "rejected"]
     return {
         "manifest": manifest.digest,
@@ -54,10 +55,9 @@ def manifest_facts(manifest: "Manifest") -> dict[str, Any]:
             for protocol in PROTOCOLS
         },
         "test_with_near_duplicate_in_train": {
-            protocol: measured["near_duplicate_in_train"]["share"]
-            for protocol, measured in quality["protocols"].items()
+            protocol: found.near_duplicate_in_train.share for protocol, found in quality.leakage.protocols.items()
         },
-        "issues": quality["issues"],
+        "issues": [asdict(issue) for issue in quality.issues],
         "rejected": dict(zip(rejected["path"], rejected["reason"], strict=True)),
     }
 
@@ -71,7 +71,11 @@ def describe_manifest(manifest: "Manifest", page: Path) -> str:
     ]
     for protocol, splits in facts["split"].items():
         lines.append(f"  {protocol:<8} train/val/test {'/'.join(str(n) for n in splits.values())}")
-    lines += [describe_quality(read_quality(manifest.folder)), f"manifest  {facts['folder']}", f"page      {page}"]
+    lines += [
+        describe_quality(read_quality_report(manifest.folder)),
+        f"manifest  {facts['folder']}",
+        f"page      {page}",
+    ]
     return "\n".join(lines)
 
 

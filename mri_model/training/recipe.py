@@ -44,7 +44,10 @@ class Recipe:
     name: RecipeName = "report"
     image_size: int = option(100, "Images are resized to this many pixels square.", ge=MIN_SIZE, le=MAX_SIZE)
     batch_size: int = option(
-        0, "Images in a step; 0 chooses: report 50, 25, 15 at 100, 256, 630 pixels, modern by device.", ge=0, le=65536
+        0,
+        "Images in a step; 0 takes the report's 50, 25, 15 at 100, 256, 630 pixels, or (modern) one that fits.",
+        ge=0,
+        le=65536,
     )
     epochs: int = option(10, "Passes over the training images.", ge=1, le=100_000)
     learning_rate: float = option(0.01, "Peak learning rate.", gt=0, le=1e6)

@@ -2,11 +2,26 @@ import numpy as np
 import pytest
 from sklearn.metrics import classification_report
 
-from mri_model.data.labels import parse_label
-from mri_model.evaluation.metrics import bootstrap, evaluate_predictions, summarise
+from mri_model.data.labels import Label, parse_label
+from mri_model.evaluation.metrics import Evaluation, Predictions, bootstrap, evaluate_predictions, summarize
 
 NAMES = ["A T1", "A T2", "B T1", "B T1C+", "never"]
 LABELS = tuple(parse_label(name) for name in NAMES)
+
+
+def evaluate(
+    targets: np.ndarray,
+    predicted: np.ndarray,
+    labels: tuple[Label, ...] = LABELS,
+    duplicate_free: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
+) -> Evaluation:
+    """Every image is duplicate-free and a group of its own unless something else is given."""
+    n = len(targets)
+    free = np.ones(n, bool) if duplicate_free is None else duplicate_free
+    return evaluate_predictions(
+        Predictions(targets, predicted, free, np.arange(n) if groups is None else groups), labels
+    )
 
 
 @pytest.fixture
@@ -18,12 +33,12 @@ def answers() -> tuple[np.ndarray, np.ndarray]:
 
 def test_everything_agrees_with_scikit_learns_report(answers: tuple[np.ndarray, np.ndarray]) -> None:
     targets, predicted = answers
-    done = evaluate_predictions(targets, predicted, LABELS, np.ones(200, bool))
+    done = evaluate(targets, predicted)
     theirs = classification_report(targets, predicted, output_dict=True, zero_division=0)
-    assert done.overall["accuracy"] == pytest.approx(theirs["accuracy"])
+    assert done.overall.accuracy == pytest.approx(theirs["accuracy"])
     for average in ("macro", "weighted"):
         for name, key in (("precision", "precision"), ("recall", "recall"), ("f1", "f1-score")):
-            assert done.overall[f"{average}_{name}"] == pytest.approx(theirs[f"{average} avg"][key])
+            assert getattr(done.overall, f"{average}_{name}") == pytest.approx(theirs[f"{average} avg"][key])
     for row in done.classes.head(4).to_dict("records"):
         assert row["f1"] == pytest.approx(theirs[str(row["position"])]["f1-score"])
         assert row["support"] == theirs[str(row["position"])]["support"]
@@ -35,17 +50,17 @@ def test_a_class_without_images_is_a_row_of_zeros_and_no_part_of_the_average(
 ) -> None:
     targets, predicted = answers
     predicted[:predicted_as_empty] = 4
-    done = evaluate_predictions(targets, predicted, LABELS, np.ones(200, bool))
+    done = evaluate(targets, predicted)
     assert done.classes.iloc[4][["precision", "recall", "f1", "support"]].tolist() == [0, 0, 0, 0]
     for name in ("precision", "recall", "f1"):
-        assert done.overall[f"macro_{name}"] == pytest.approx(done.classes[name].head(4).mean())
-        assert done.overall[f"macro_{name}"] > done.classes[name].mean() + 0.1
+        assert getattr(done.overall, f"macro_{name}") == pytest.approx(done.classes[name].head(4).mean())
+        assert getattr(done.overall, f"macro_{name}") > done.classes[name].mean() + 0.1
     assert done.contrasts["n"].sum() == 200
 
 
 def test_contrasts_are_those_of_the_true_class(answers: tuple[np.ndarray, np.ndarray]) -> None:
     targets, predicted = answers
-    contrasts = evaluate_predictions(targets, predicted, LABELS, np.ones(200, bool)).contrasts.set_index("contrast")
+    contrasts = evaluate(targets, predicted).contrasts.set_index("contrast")
     assert list(contrasts.index) == ["T1", "T1C+", "T2"]
     t1 = np.isin(targets, [0, 2])
     assert contrasts.loc["T1", "n"] == t1.sum()
@@ -53,7 +68,7 @@ def test_contrasts_are_those_of_the_true_class(answers: tuple[np.ndarray, np.nda
 
 
 def test_a_contrasts_f1_is_the_mean_of_its_classes(answers: tuple[np.ndarray, np.ndarray]) -> None:
-    done = evaluate_predictions(*answers, LABELS, np.ones(200, bool))
+    done = evaluate(*answers)
     f1 = done.classes.set_index("label")["f1"]
     contrasts = done.contrasts.set_index("contrast")["macro_f1"]
     assert contrasts["T1"] == pytest.approx((f1["A T1"] + f1["B T1"]) / 2)
@@ -61,20 +76,20 @@ def test_a_contrasts_f1_is_the_mean_of_its_classes(answers: tuple[np.ndarray, np
 
 
 def test_a_class_that_is_only_predicted_does_not_lower_the_average() -> None:
-    averages = summarise(np.array([0, 0, 0, 1]), np.array([0, 0, 2, 1]))
-    assert averages["macro_recall"] == pytest.approx((2 / 3 + 1) / 2)
+    averages = summarize(np.array([0, 0, 0, 1]), np.array([0, 0, 2, 1]))
+    assert averages.macro_recall == pytest.approx((2 / 3 + 1) / 2)
 
 
 def test_classes_without_contrast_give_no_contrast_rows() -> None:
     labels = (parse_label("glioma"), parse_label("healthy"))
-    done = evaluate_predictions(np.array([0, 1]), np.array([0, 0]), labels, np.ones(2, bool))
+    done = evaluate(np.array([0, 1]), np.array([0, 0]), labels)
     assert done.contrasts.empty
     assert list(done.contrasts.columns) == ["contrast", "n", "accuracy", "macro_f1"]
 
 
 def test_confusions_count_every_image_once(answers: tuple[np.ndarray, np.ndarray]) -> None:
     targets, predicted = answers
-    cells = evaluate_predictions(targets, predicted, LABELS, np.ones(200, bool)).confusion
+    cells = evaluate(targets, predicted).confusion
     assert cells["n"].sum() == 200
     assert (cells["n"] > 0).all()
     right = cells[cells["true_label"] == cells["predicted_label"]]["n"].sum()
@@ -84,11 +99,11 @@ def test_confusions_count_every_image_once(answers: tuple[np.ndarray, np.ndarray
 def test_the_duplicate_free_subset_is_evaluated_on_its_own(answers: tuple[np.ndarray, np.ndarray]) -> None:
     targets, predicted = answers
     free = np.arange(200) < 50
-    overall = evaluate_predictions(targets, predicted, LABELS, free).overall
-    assert overall["duplicate_free_n"] == 50
-    assert overall["duplicate_free_accuracy"] == pytest.approx((targets == predicted)[:50].mean())
-    none = evaluate_predictions(targets, predicted, LABELS, np.zeros(200, bool)).overall
-    assert (none["duplicate_free_n"], none["duplicate_free_accuracy"]) == (0, None)
+    overall = evaluate(targets, predicted, LABELS, free).overall
+    assert overall.duplicate_free_n == 50
+    assert overall.duplicate_free_accuracy == pytest.approx((targets == predicted)[:50].mean())
+    none = evaluate(targets, predicted, LABELS, np.zeros(200, bool)).overall
+    assert (none.duplicate_free_n, none.duplicate_free_accuracy) == (0, None)
 
 
 def test_the_interval_is_that_of_explicit_resamples() -> None:
@@ -97,9 +112,9 @@ def test_the_interval_is_that_of_explicit_resamples() -> None:
     predicted = np.where(rng.random(80) < 0.7, targets, rng.integers(0, 5, 80))
     found = bootstrap(targets, predicted, resamples=200)
     draws = np.random.default_rng(0).multinomial(80, np.full(80, 1 / 80), 200)
-    scores = [summarise(np.repeat(targets, draw), np.repeat(predicted, draw)) for draw in draws]
+    scores = [summarize(np.repeat(targets, draw), np.repeat(predicted, draw)) for draw in draws]
     for name in ("accuracy", "macro_f1"):
-        low, high = np.percentile([score[name] for score in scores], [2.5, 97.5])
+        low, high = np.percentile([getattr(score, name) for score in scores], [2.5, 97.5])
         assert (found[f"{name}_low"], found[f"{name}_high"]) == pytest.approx((low, high))
 
 
@@ -120,19 +135,19 @@ def test_a_missing_group_is_an_image_of_its_own() -> None:
 def test_tumor_and_contrast_are_also_evaluated_alone() -> None:
     labels = tuple(parse_label(name) for name in ("A T1", "A T2", "B T1", "B T2"))
     targets, predicted = np.array([0, 1, 2, 3]), np.array([1, 1, 0, 3])
-    overall = evaluate_predictions(targets, predicted, labels, np.ones(4, bool)).overall
-    assert (overall["accuracy"], overall["tumor_accuracy"], overall["contrast_accuracy"]) == (0.5, 0.75, 0.75)
+    overall = evaluate(targets, predicted, labels).overall
+    assert (overall.accuracy, overall.tumor_accuracy, overall.contrast_accuracy) == (0.5, 0.75, 0.75)
 
 
 def test_contrast_alone_says_nothing_where_classes_have_none() -> None:
     labels = (parse_label("glioma"), parse_label("healthy"))
-    overall = evaluate_predictions(np.array([0, 1]), np.array([0, 0]), labels, np.ones(2, bool)).overall
-    assert (overall["tumor_accuracy"], overall["contrast_accuracy"], overall["contrast_macro_f1"]) == (0.5, None, None)
+    overall = evaluate(np.array([0, 1]), np.array([0, 0]), labels).overall
+    assert (overall.tumor_accuracy, overall.contrast_accuracy, overall.contrast_macro_f1) == (0.5, None, None)
 
 
 def test_intervals_hold_the_value_and_come_out_the_same_again(answers: tuple[np.ndarray, np.ndarray]) -> None:
     groups = np.where(np.arange(200) < 50, np.nan, np.arange(200) // 4)
-    first, again = (evaluate_predictions(*answers, LABELS, np.ones(200, bool), groups).overall for _ in range(2))
+    first, again = (evaluate(*answers, LABELS, None, groups).overall for _ in range(2))
     assert first == again
     for name in ("accuracy", "macro_f1"):
-        assert first[f"{name}_low"] < first[name] < first[f"{name}_high"]
+        assert getattr(first, f"{name}_low") < getattr(first, name) < getattr(first, f"{name}_high")

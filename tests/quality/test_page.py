@@ -8,9 +8,10 @@ import pytest
 
 from mri_model.data.near_duplicates import NearDuplicates
 from mri_model.quality import page as module
+from mri_model.quality.dataset import DataSet
 from mri_model.quality.page import quality_section, write_quality_page
 from mri_model.quality.report import quality_report
-from tests.quality.test_report import DEGENERATE, HOSTILE, noise, pairs, reject, sound, table
+from tests.quality.samples import DEGENERATE, HOSTILE, noise, pairs, reject, sound, table
 
 BENIGN = {"html", "head", "meta", "title", "style", "body", "main", "header", "section", "p", "h1", "h2", "ul", "li"}
 BENIGN |= {"table", "thead", "tbody", "tr", "th", "td", "span", "i", "b", "code", "div", "figure", "figcaption", "img"}
@@ -46,20 +47,20 @@ def troubled() -> tuple[pd.DataFrame, np.ndarray, NearDuplicates]:
     return reject(frame, [119], "empty file"), thumbnails, pairs((0, 1, 0.9995), (6, 10, 0.97), (6, 11, 0.96))
 
 
-def test_the_page_holds_findings_pictures_classes_and_rejected_files(tmp_path: Path) -> None:
+def test_the_page_shows_issues_images_classes_and_rejected_files(tmp_path: Path) -> None:
     page = written(*troubled(), tmp_path, digest="0123abcd", profile="phantom")
     assert [path.name for path in tmp_path.iterdir()] == ["quality.html"]
     assert "Research use only" in page and "0123abcd" in page and "phantom" in page
     order = [
         'class="claim"',
-        "Two ways to split",
-        "Pictures in more than one class",
-        "on two splits of the random split",
+        "The two splits compared",
+        "Images in more than one class",
+        "in two parts of the random split",
     ]
     places = [page.index(words) for words in [*order, "<h2>Classes", "<h2>Rejected files"]]
     assert places == sorted(places)
     assert page.count("data:image/png;base64,") == 4  # one conflict and one pair: no image twice
-    assert "near copy, correlation 0.97" in page and "0.96" not in page
+    assert "near duplicate, correlation 0.97" in page and "0.96" not in page
     assert "empty file" in page
 
 
@@ -99,21 +100,32 @@ def test_long_lists_are_cut_and_the_rest_counted(tmp_path: Path, monkeypatch: py
     frame["conflict"] = frame.index < 10
     frame = reject(frame, list(range(100, 110)), "empty file")
     duplicates = pairs(*((row, row + 1, 0.9995) for row in range(0, 10, 2)), (20, 24, 0.96), (26, 30, 0.97))
-    section = quality_section(quality_report(frame, thumbnails, duplicates), frame, thumbnails, duplicates)
-    assert (len(section["rejected"]), section["more_rejected"]) == (3, 7)
-    assert (len(section["conflicts"]), section["more_conflicts"]) == (2, 3)
-    assert [pair["kind"] for pair in section["pairs"]] == ["near copy, correlation 0.97"]
+    report = quality_report(frame, thumbnails, duplicates)
+    section = quality_section(report, DataSet(frame, thumbnails, duplicates))
+    assert (len(section.rejected), section.more_rejected) == (3, 7)
+    assert (len(section.conflicts), section.more_conflicts) == (2, 3)
+    assert [pair.kind for pair in section.pairs] == ["near duplicate, correlation 0.97"]
     page = written(frame, thumbnails, duplicates, tmp_path)
-    assert "And 7 more, all in the manifest" in page and "And 3 more" in page
+    assert "And 7 more; all are listed in the manifest" in page and "And 3 more" in page
 
 
-def test_pictures_keep_the_proportions_of_the_image() -> None:
+def test_pairs_say_of_which_kind_they_are_exact_ones_first() -> None:
+    frame, thumbnails = sound()
+    frame.loc[4, "sha256"] = frame.loc[0, "sha256"]
+    duplicates = pairs((0, 4, 1.0), (6, 10, 0.9995), (12, 16, 0.97), (12, 17, 0.96), (18, 19, 0.98))
+    shown = module.pairs_across_splits(DataSet(frame, thumbnails, duplicates), "random")
+    kinds = ["the same file twice", "the same image, saved twice", "near duplicate, correlation 0.97"]
+    assert [pair.kind for pair in shown] == kinds  # 12 is not shown twice; 18 and 19 are in one split
+    assert [(file.path, file.split) for file in shown[0].files] == [("A/0.jpg", "training"), ("A/4.jpg", "test")]
+
+
+def test_images_keep_the_proportions_of_the_file() -> None:
     frame = table(["A"], ["train"], height=200, width=100)
-    shown = module.picture(frame, noise(1), 0, "random")
-    assert (shown["width"], shown["height"], shown["split"]) == (56, 112, "training")
+    shown = module.figure(DataSet(frame, noise(1), pairs()), 0, "random")
+    assert (shown.width, shown.height, shown.split) == (56, 112, "training")
 
 
 @pytest.mark.parametrize("name", DEGENERATE)
 def test_a_degenerate_set_gets_its_page(name: str, tmp_path: Path) -> None:
     page = written(*DEGENERATE[name], tmp_path)
-    assert "Trust report" in page and "nan" not in " ".join(Seen(page).texts).lower()
+    assert "<h1>Data quality report</h1>" in page and "nan" not in " ".join(Seen(page).texts).lower()

@@ -1,0 +1,58 @@
+"""Check: files that were rejected, by reason."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Self
+
+from mri_model.quality.check import Check, Issue
+from mri_model.quality.dataset import DataSet
+from mri_model.quality.measures import counted
+from mri_model.quality.wording import many, most_frequent
+
+SERIOUS_SHARE = 0.05
+"""Share of rejected files from which the issue is serious."""
+
+
+@dataclass(frozen=True)
+class RejectedFiles(Check):
+    """How many files were found, accepted and rejected.
+
+    Attributes:
+        by_reason: Number of rejected files per kind of reason, most frequent first.
+    """
+
+    found: int
+    accepted: int
+    rejected: int
+    by_reason: dict[str, int]
+
+    @classmethod
+    def measure(cls, data: DataSet) -> Self:
+        reasons = data.frame.loc[~data.accepted, "reason"].fillna("no reason given").map(reason_kind)
+        n_accepted = int(data.accepted.sum())
+        return cls(len(data.frame), n_accepted, len(data.frame) - n_accepted, counted(reasons))
+
+    def issues(self) -> Iterator[Issue]:
+        if not self.rejected:
+            claim = f"{many(self.found, 'file')} found, all readable and accepted."
+            yield Issue("good", claim, "", "Nothing to do.")
+            return
+        were = "was" if self.rejected == 1 else "were"
+        yield Issue(
+            "serious" if self.rejected >= SERIOUS_SHARE * self.found else "notice",
+            f"{self.rejected} of {many(self.found, 'file')} {were} rejected: {most_frequent(self.by_reason)}.",
+            "Rejected files are in no split: they are neither trained on nor tested on.",
+            "If you need them, repair or replace them and run the ingestion again. "
+            "The manifest gives the reason for each file.",
+        )
+
+
+def reason_kind(reason: str) -> str:
+    """A reason without the part that differs from file to file."""
+    if reason.startswith("breaks the rule: "):
+        return reason
+    if reason.startswith("folder "):
+        return "folder is no class of the profile"
+    if reason.startswith("unknown extension"):
+        return "unknown extension"
+    return reason.partition(":")[0]

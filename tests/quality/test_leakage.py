@@ -1,0 +1,65 @@
+from mri_model.quality.leakage import ImageShare
+from mri_model.quality.report import quality_report
+from mri_model.quality.split_sizes import ProtocolSizes
+from mri_model.quality.text import quality_table
+from tests.quality.samples import noise, pairs, sound, table, texts
+
+
+def test_near_duplicates_groups_and_same_bytes_are_counted_per_protocol() -> None:
+    splits = ["train", "train", "val", "test", "test", "test", "test"]
+    grouped = ["train", "train", "val", "test", "test", "test", None]
+    frame = table(["A"] * 7, splits, split_grouped=grouped, group=[0, 1, 2, 0, 1, 3, 4])
+    frame["sha256"] = ["a", "b", "c", "d", "e", "f", "b"]
+    report = quality_report(frame, noise(7), pairs((0, 3, 0.97), (2, 5, 0.96), (3, 4, 0.99)))
+    random, apart = report.leakage.protocols["random"], report.leakage.protocols["grouped"]
+    # 3 is a near duplicate of 0; 6 has the bytes of 1
+    assert random.near_duplicate_in_train == ImageShare(2, 0.5)
+    assert random.group_in_train == ImageShare(2, 0.5)
+    assert random.cross_pairs == 2 and report.leakage.complete
+    neighbors = report.nearest_neighbor.protocols["random"]
+    assert neighbors and neighbors.duplicate_free and neighbors.duplicate_free.n == 2
+    assert apart.near_duplicate_in_train == ImageShare(1, 0.333333)
+    assert report.split_sizes.protocols["grouped"] == ProtocolSizes(train=2, val=1, test=3, few_tested=1)
+
+
+def test_a_leak_comes_first_whatever_else_is_wrong() -> None:
+    frame, thumbnails = sound()
+    frame["conflict"] = frame.index < 2
+    report = quality_report(frame, thumbnails, pairs((0, 1, 0.9999), (0, 4, 0.97)))
+    random, grouped, other = report.issues[:3]
+    assert random.claim.startswith("2 % of the test images of the random split (1 of 40) have a near duplicate")
+    assert random.level == "notice"
+    assert grouped.claim.startswith("2 % of the test images of the grouped split")
+    assert other.level == "serious"
+    assert "No test image" not in texts(report)
+
+
+def test_test_images_of_a_trained_group_are_a_leak_even_without_near_duplicates() -> None:
+    frame, thumbnails = sound()
+    frame.loc[[0, 4, 10], "group"] = 0  # one training image, two test images
+    report = quality_report(frame, thumbnails, pairs())
+    claim = "5 % of the test images of the random split (2 of 40) belong to a group that is also trained on."
+    assert report.issues[0].claim == claim
+    assert report.issues[0].level == "serious"
+    both = quality_report(frame, thumbnails, pairs((0, 4, 0.97)))
+    assert both.issues[0].claim.startswith("2 % of the test images of the random split (1 of 40) have a near duplicate")
+    assert "Counting all images whose group is in training, it is 5 %." in both.issues[0].meaning
+
+
+def test_a_split_without_leak_is_called_good_but_not_free_of_common_patients() -> None:
+    report = quality_report(*sound(), pairs())
+    good = texts(report, "good")
+    assert "No test image of the random split has a near duplicate" in good
+    assert "a correlation of at least 0.95" in good
+    assert "Mirrored, rotated and cropped copies were not searched for." in good
+    assert "Neighboring slices of one examination may still be in both training and test." in good
+    assert texts(report, "notice").splitlines()[0].startswith("The data set does not say which images belong to the")
+
+
+def test_numbers_from_an_incomplete_list_are_lower_bounds() -> None:
+    frame, thumbnails = sound()
+    report = quality_report(frame, thumbnails, pairs((0, 4, 0.97), complete=False))
+    assert report.issues[0].claim.startswith("At least 2 %")
+    assert "lower bound" in texts(report, "notice")
+    assert quality_table(report).loc[1, "random"] == "≥ 2 %"
+    assert "No test image" not in texts(quality_report(frame, thumbnails, pairs(complete=False)))
