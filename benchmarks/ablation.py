@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from mri_model import api
+from mri_model import steps
 from mri_model.data.manifest import find_manifest
+from mri_model.evaluation.metrics import OverallMetrics
 from mri_model.models.metadata import read_metadata
 from mri_model.progress import show_progress
-from mri_model.report.text import describe_epoch
 from mri_model.settings import Settings
 from mri_model.training.recipe import MODERN, make_recipe
 
@@ -33,9 +33,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "sgd": SGD,
     "no decay": {"weight_decay": 0.0},
     "no smoothing": {"label_smoothing": 0.0},
-    "no flips": {"flip": False},
-    "no flip averaging": {"tta_hflip": False},
-    "aux_loss_weight 0.3": {"aux_loss_weight": 0.3},
+    "no mirror images": {"hflip": False},
+    "no test-time mirror image": {"tta_hflip": False},
+    "auxiliary loss 0.3": {"aux_loss_weight": 0.3},
     "constant rate": {"schedule": "constant", "learning_rate": MODERN["learning_rate"] / 5},
     "half the epochs": {"epochs": MODERN["epochs"] // 2},
     "twice the epochs": {"epochs": MODERN["epochs"] * 2},
@@ -62,12 +62,12 @@ def main() -> None:
                 changes = {"image_size": options.size, "epochs": options.epochs} | changes
             changes |= {"weights": options.weights, "protocol": options.protocol, "seed": seed}
             print(f"{name}, seed {seed}", file=sys.stderr)
+            chosen = make_recipe(recipe, **changes)
             with show_progress(options.json) as progress:
-                folder = api.fit(
-                    settings, make_recipe(recipe, **changes), manifest, options.device, on_epoch=say, progress=progress
-                )
-                figures.append(api.assess(settings, folder, manifest, options.split, options.device, progress).overall)
-            seconds += read_metadata(folder)["seconds"]
+                folder = steps.train_network(settings, chosen, manifest, options.device, progress, say)
+                evaluation = steps.evaluate_model(settings, folder, manifest, options.split, options.device, progress)
+            figures.append(evaluation.overall)
+            seconds += read_metadata(folder).seconds
         table.append(row(name, figures, seconds / len(options.seeds)))
     print(json.dumps(table) if options.json else show(table))
 
@@ -94,12 +94,12 @@ def read_options() -> argparse.Namespace:
     return options
 
 
-def say(epoch: dict[str, Any]) -> None:
-    print(describe_epoch(epoch), file=sys.stderr)
+def say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
-def row(name: str, figures: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
-    columns = {key: np.array([figure[key] for figure in figures], float) for key in FIGURES}
+def row(name: str, figures: list[OverallMetrics], seconds: float) -> dict[str, Any]:
+    columns = {key: np.array([getattr(figure, key) for figure in figures], float) for key in FIGURES}
     means = {key: round(float(values.mean()), 4) for key, values in columns.items()}
     spread = {f"{key}_sd": round(float(values.std(ddof=1)), 4) for key, values in columns.items() if len(values) > 1}
     return {"variant": name, "seeds": len(figures), **means, **spread, "seconds": round(seconds)}

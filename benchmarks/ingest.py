@@ -33,7 +33,7 @@ from mri_model.data.inventory import take_inventory
 from mri_model.data.near_duplicates import find_near_duplicates
 from mri_model.data.parallel import ordered_map
 from mri_model.data.phantom import write_phantom
-from mri_model.report.text import show_table
+from mri_model.report.tables import format_table
 from mri_model.settings import Settings
 
 PEERS = Path(__file__).with_name("near_duplicate_peers.py")
@@ -75,7 +75,7 @@ def rates(options: argparse.Namespace) -> None:
             ours.append(seconds(lambda n=threads: take_inventory(options.data, threads=n)))
         loop, inventory = (len(files) / statistics.median(times) for times in (bare, ours))
         rows.append((f"{threads} thread(s)", round(loop), round(inventory), inventory / loop))
-    print(show_table(pd.DataFrame(rows, columns=["", "bare loop, images/s", "inventory, images/s", "ratio"])))
+    print(format_table(pd.DataFrame(rows, columns=["", "bare loop, images/s", "inventory, images/s", "ratio"])))
     with tempfile.TemporaryDirectory() as home:
         settings = Settings(home=Path(home))
         import great_expectations.expectations  # noqa: F401  # its import belongs to neither
@@ -156,7 +156,7 @@ def copies(options: argparse.Namespace) -> None:
         draw_copies(folder)
     found = {"mri ingest": ours(folder), **ask_peers(options.peers, folder)}
     table = pd.DataFrame({tool: grade(folder, result) for tool, result in found.items()})
-    print(show_table(table.reset_index(names="share of copies found with their original")))
+    print(format_table(table.reset_index(names="share of copies found with their original")))
     if options.data:
         print(f"\nthe files of {options.data.name}")
         for tool, result in {"mri ingest": ours(options.data), **ask_peers(options.peers, options.data)}.items():

@@ -19,13 +19,15 @@ from mri_model.data.inventory import take_inventory
 from mri_model.data.manifest import Manifest, write_manifest
 from mri_model.data.pixel_store import pack_pixels
 from mri_model.evaluation.evaluate import evaluate_model
+from mri_model.evaluation.metrics import OverallMetrics
 from mri_model.models.artifact import load_model
-from mri_model.models.metadata import read_metadata
+from mri_model.models.metadata import EpochMetrics, ModelMetadata, read_metadata
 from mri_model.models.network import choose_device
 from mri_model.progress import show_progress
-from mri_model.report.text import describe_epoch, show_table
+from mri_model.report.tables import format_table
+from mri_model.report.text import describe_epoch
 from mri_model.training.recipe import Recipe
-from mri_model.training.trainer import train
+from mri_model.training.trainer import TrainingJob, train
 
 
 def main() -> None:
@@ -37,13 +39,13 @@ def main() -> None:
             take_inventory(options.data, options.profile, progress=progress), options.out / "manifests"
         )
     folders = [train_at(int(size), manifest, options, device) for size in options.sizes.split(",")]
-    metadata_rows = [read_metadata(folder) for folder in folders]
+    trained = [read_metadata(folder) for folder in folders]
     print(f"{name}; {options.protocol} split; {options.epochs} epochs; seed {options.seed}")
-    print(show_table(pd.DataFrame([table_3_row(metadata) for metadata in metadata_rows])))
-    best = max(folders, key=lambda folder: read_metadata(folder)["metrics"]["val_f1"])
+    print(format_table(pd.DataFrame([table_3_row(metadata) for metadata in trained])))
+    best = max(folders, key=lambda folder: read_metadata(folder).metrics.val_f1)
     overall = evaluate(best, manifest, options.out, device)
     print(f"\n{best.name} on the test split")
-    print(show_table(pd.DataFrame(overall.items(), columns=["measure", "value"])))
+    print(format_table(pd.DataFrame(vars(overall).items(), columns=["measure", "value"])))
 
 
 def parse() -> argparse.Namespace:
@@ -71,28 +73,28 @@ def train_at(size: int, manifest: Manifest, options: argparse.Namespace, device:
     with show_progress() as progress:
         pixels = pack_pixels(manifest, recipe.preprocessing, options.out / "pixels", progress)
 
-    def on_epoch(row: dict) -> None:
+    def on_epoch(row: EpochMetrics) -> None:
         print(f"{size} px, {describe_epoch(row)}", file=sys.stderr, flush=True)
 
-    return train(manifest, pixels, recipe, options.out / "models", device, on_epoch)
+    return train(TrainingJob(manifest, recipe, options.out / "models", device, on_epoch=on_epoch), pixels)
 
 
-def table_3_row(metadata: dict) -> dict:
-    metrics = metadata["metrics"]
+def table_3_row(metadata: ModelMetadata) -> dict:
+    metrics = metadata.metrics
     return {
-        "size": metadata["preprocessing"]["size"],
-        "batch": metadata["recipe"]["batch_size"],
-        "train acc": metrics["train_accuracy"],
-        "val acc": metrics["val_accuracy"],
-        "val P": metrics["val_precision"],
-        "val R": metrics["val_recall"],
-        "val F1": metrics["val_f1"],
-        "best epoch": metrics["epoch"],
-        "seconds": metadata["seconds"],
+        "size": metadata.preprocessing.size,
+        "batch": metadata.recipe["batch_size"],
+        "train acc": metrics.train_accuracy,
+        "val acc": metrics.val_accuracy,
+        "val P": metrics.val_precision,
+        "val R": metrics.val_recall,
+        "val F1": metrics.val_f1,
+        "best epoch": metrics.epoch,
+        "seconds": metadata.seconds,
     }
 
 
-def evaluate(folder: Path, manifest: Manifest, out: Path, device: torch.device) -> dict:
+def evaluate(folder: Path, manifest: Manifest, out: Path, device: torch.device) -> OverallMetrics:
     model = load_model(folder, device)
     pixels = pack_pixels(manifest, model.preprocessing, out / "pixels")
     return evaluate_model(model, manifest, pixels).overall

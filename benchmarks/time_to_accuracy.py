@@ -24,11 +24,10 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.training import report_row
-from mri_model import api
+from mri_model import steps
 from mri_model.data.manifest import Manifest, find_manifest
 from mri_model.models.network import choose_device
 from mri_model.progress import show_progress
-from mri_model.report.text import describe_epoch
 from mri_model.settings import Settings
 from mri_model.training.recipe import make_recipe, report_batch_size
 
@@ -83,24 +82,23 @@ def ours(manifest: Manifest, options: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as home, show_progress(options.json) as progress:
         settings = Settings(home=Path(home), database_url="")
         started = time.perf_counter()
-        folder = api.fit(settings, recipe, manifest, options.device, say, progress)
+        folder = steps.train_network(settings, recipe, manifest, options.device, progress, say)
         seconds = time.perf_counter() - started
-        accuracy = api.assess(settings, folder, manifest, "test", options.device, progress).overall["accuracy"]
+        evaluation = steps.evaluate_model(settings, folder, manifest, "test", options.device, progress)
     return {
         "ours": f"modern, {options.size} px, {options.epochs} epochs, seed {options.seed}",
         "ours, seconds": round(seconds, 1),
-        "ours, test accuracy": round(accuracy, 4),
+        "ours, test accuracy": round(evaluation.overall.accuracy, 4),
     }
 
 
 def theirs(manifest: Manifest, options: argparse.Namespace) -> dict[str, Any]:
     split = manifest.partition("random").rows("train")
-    order = {label: index for index, label in enumerate(manifest.classes)}
     batch_size = report_batch_size(REPORT_SIZE)
     batches, step = report_row(
         {
             "files": [str(manifest.root / path) for path in split["path"]],
-            "targets": split["label"].map(order).astype(int).tolist(),
+            "targets": manifest.class_indices(split["label"]).tolist(),
             "size": REPORT_SIZE,
             "batch_size": batch_size,
             "classes": len(manifest.classes),
@@ -122,8 +120,8 @@ def theirs(manifest: Manifest, options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def say(epoch: dict[str, Any]) -> None:
-    print(describe_epoch(epoch), file=sys.stderr)
+def say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

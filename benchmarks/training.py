@@ -120,7 +120,7 @@ def describe(options: argparse.Namespace, device: torch.device, manifest: "Manif
         "device": torch.cuda.get_device_name() if device.type == "cuda" else threads,
         "torch": torch.__version__,
         "precision of ours": choose_precision(options.precision, device),
-        "training images": len(manifest.split(options.protocol, "train")),
+        "training images": len(manifest.partition(options.protocol).rows("train")),
         "batch_size": options.batch_size,
         "workers": options.workers,
         "steps": options.steps,
@@ -139,11 +139,10 @@ def prepare(
     pack_pixels(manifest, Preprocessing(size), temporary / f"pixels-{size}")
     took = time.perf_counter() - started
     say(f"{size} px: packed {len(manifest.frame)} images in {took:.2f} s")
-    split = manifest.split(options.protocol, "train")
-    order = {label: index for index, label in enumerate(manifest.classes)}
+    split = manifest.partition(options.protocol).rows("train")
     plan = {
         "files": [str(manifest.root / path) for path in split["path"]],
-        "targets": split["label"].map(order).astype(int).tolist(),
+        "targets": manifest.class_indices(split["label"]).tolist(),
         "positions": split.index.tolist(),
         "pixels": str(next((temporary / f"pixels-{size}").iterdir())),
         "classes": len(manifest.classes),
@@ -362,7 +361,7 @@ def our_batch(
     device: str,
     generator: torch.Generator | None = None,
 ) -> torch.Tensor:
-    """What the network is given, on its device; half mirrored if there is a generator. See ``trainer.take_step``."""
+    """What the network is given, on its device; half mirrored if there is a generator. See ``Trainer.train_step``."""
     images = store.batch(positions).to(device)
     if generator is not None:
         from mri_model.training.augment import draw, mirror

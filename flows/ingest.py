@@ -7,19 +7,14 @@ from prefect import flow
 from mri_model import api
 from mri_model.options import OnInvalid
 from mri_model.settings import load_settings
-from tasks.parameters import Seed
+from tasks.parameters import Seed, with_parameters
 from tasks.runner import TaskRunner
 from tasks.states import plain_failures
 
 
 @flow(name="ingest-mri")
 @plain_failures
+@with_parameters()
 def ingest_mri(data: Path, profile: str = "auto", seed: Seed = 0, on_invalid: OnInvalid = "fail") -> str:
-    """Read and validate every file below a folder, split 70/15/15, write the manifest; returns its digest.
-
-    Args:
-        data: Folder that holds one folder for each class.
-        profile: What the data must look like: auto, a shipped profile's name, or a TOML file.
-        on_invalid: If a rule is broken: fail, or reject the files that break it and continue.
-    """
+    """Read and validate every file below a folder, split 70/15/15, write the manifest; returns its digest."""
     return api.ingest(load_settings(), data, profile, seed, on_invalid, TaskRunner()).digest

@@ -12,14 +12,14 @@ from mri_model.options import Device, OnInvalid
 from mri_model.settings import load_settings
 from mri_model.training.recipe import OPTIONS
 from mri_model.training.sweep import size_recipes
-from tasks.parameters import Seed, with_recipe_parameters
+from tasks.parameters import Seed, with_parameters
 from tasks.runner import TaskRunner
 from tasks.states import plain_failures
 
 
 @flow(name="reproduce-report")
 @plain_failures
-@with_recipe_parameters(name for name in OPTIONS if name not in ("image_size", "seed"))
+@with_parameters(name for name in OPTIONS if name not in ("image_size", "seed"))
 def reproduce_report(
     data: Path,
     sizes: Annotated[tuple[int, ...], Field(min_length=1)] = api.REPORT_SIZES,
@@ -29,14 +29,7 @@ def reproduce_report(
     device: Device = "auto",
     **changes: Any,
 ) -> dict[str, pd.DataFrame]:
-    """Train at each size, evaluate the best by validation macro-F1 on the test split; returns the six tables by name.
-
-    Args:
-        data: Folder that holds one folder for each class.
-        sizes: Image sizes to compare, in pixels.
-        profile: What the data must look like: auto, a shipped profile's name, or a TOML file.
-        on_invalid: If a rule is broken: fail, or reject the files that break it and continue.
-    """
+    """Train at each size and test the best model by validation macro-F1; returns the six tables by name."""
     settings = load_settings()
     changes |= {"seed": seed, "weights": changes.get("weights") or settings.weights}
     recipes = size_recipes("report", sizes, **changes)

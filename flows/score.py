@@ -7,17 +7,14 @@ from prefect import flow
 from mri_model import api
 from mri_model.options import Device
 from mri_model.settings import load_settings
+from tasks.parameters import with_parameters
 from tasks.runner import TaskRunner
 from tasks.states import plain_failures
 
 
 @flow(name="score-mri")
 @plain_failures
+@with_parameters()
 def score_mri(folder: Path, model: str = "best", device: Device = "auto") -> str:
-    """Score every file below a folder, to Parquet and the results database; returns the run's id.
-
-    Args:
-        folder: Folder of images, of any structure.
-        model: best (by validation, on the newest manifest), latest, a model id, or a model folder.
-    """
+    """Score every file below a folder, to Parquet and the results database; returns the run's id."""
     return api.score(load_settings(), folder, model, device, TaskRunner()).run_id

@@ -8,14 +8,14 @@ from mri_model import api
 from mri_model.options import Device, RecipeName
 from mri_model.settings import load_settings
 from mri_model.training.recipe import OPTIONS, make_recipe
-from tasks.parameters import Folds, Seeds, with_recipe_parameters
+from tasks.parameters import Folds, Seeds, with_parameters
 from tasks.runner import TaskRunner
 from tasks.states import plain_failures
 
 
 @flow(name="train-mri")
 @plain_failures
-@with_recipe_parameters(OPTIONS)
+@with_parameters(OPTIONS)
 def train_mri(
     manifest: str = "latest",
     recipe: RecipeName = "modern",
@@ -24,12 +24,7 @@ def train_mri(
     device: Device = "auto",
     **changes: Any,
 ) -> list[str]:
-    """Train ResNet-18 by a recipe; parameters left empty are as the recipe has them. Returns the ids of the models.
-
-    Args:
-        manifest: latest, a digest, or a manifest folder.
-        recipe: modern, or report (exactly the report's).
-    """
+    """Train ResNet-18 by a recipe; parameters left empty are as the recipe has them. Returns the ids of the models."""
     settings = load_settings()
     chosen = make_recipe(recipe, **{**changes, "weights": changes.get("weights") or settings.weights})
     trained = api.train(settings, chosen, manifest, seeds, folds, device, TaskRunner())

@@ -136,6 +136,7 @@ def train(
     """
     recipes = sweep_recipes(recipe, seeds, folds)
     run(steps.check_database, settings)
+    run(steps.stop_dead_trainings, settings)
     manifest = run(steps.open_manifest, settings, manifest_name)
     if len(recipes) > 1:
         return run_sweep(settings, "folds" if folds else "seeds", recipes, manifest, device, run)

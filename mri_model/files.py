@@ -13,6 +13,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+LOCK_SECONDS = 0.5
+"""How long to wait for a lock: longer than ``is_locked`` holds it."""
+
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
@@ -48,16 +51,15 @@ def lock_of(file: Path) -> FileLock:
 def exclusive_lock(folder: Path, busy: Exception) -> Iterator[None]:
     """Take an exclusive lock on ``folder``, which is created if needed. Released when the process exits.
 
-    The lock file is ``.locks/<name>.lock`` beside the folder, so that the folder holds only its contents. Hidden files
-    in the folder are removed: a killed writer left them half-written.
+    Hidden files in the folder are removed: a killed writer left them half-written.
 
     Args:
         folder: The folder to write.
         busy: What to raise if another process, or another caller in this one, holds the lock.
     """
-    lock = lock_of(folder.parent / ".locks" / f"{folder.name}.lock")
+    lock = lock_of(lock_file(folder))
     try:
-        lock.acquire(blocking=False)
+        lock.acquire(timeout=LOCK_SECONDS)
     except Timeout:
         raise busy from None
     try:
@@ -66,6 +68,22 @@ def exclusive_lock(folder: Path, busy: Exception) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether somebody holds the ``exclusive_lock`` on ``folder``."""
+    lock = lock_of(lock_file(folder))
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return True
+    lock.release()
+    return False
+
+
+def lock_file(folder: Path) -> Path:
+    """The lock lies beside its folder, so that the folder holds only its contents."""
+    return folder.parent / ".locks" / f"{folder.name}.lock"
 
 
 def remove_hidden_files(folder: Path) -> None:

@@ -28,6 +28,24 @@ MAX_SEEDS = 1000
 MIN_FOLDS, MAX_FOLDS = 3, 100
 """Bounds of the number of folds of a cross-validation."""
 
+HELP = {
+    "data": "Folder that holds one folder for each class.",
+    "profile": "What the data must look like: auto, a shipped profile, or a TOML file (see mri profile).",
+    "on_invalid": "If a rule is broken: fail, or reject the files that break it and continue.",
+    "seed": "Decides the random choices.",
+    "manifest": "latest, a digest, or a manifest folder.",
+    "recipe": "Start from this recipe; report is exactly the report's.",
+    "seeds": "Train and test with this many seeds, from the seed on.",
+    "folds": "Grouped cross-validation: train and test this many times. 0 for none.",
+    "model": "best (by validation, on the newest manifest), latest, a model id, or a model folder.",
+    "split": "Which images to evaluate on.",
+    "evaluated_manifest": "Default: the manifest the model was trained on.",
+    "folder": "Folder of images, of any structure.",
+    "sizes": "Image sizes to compare, in pixels.",
+    "device": "Where to compute; auto takes a GPU if there is one.",
+}
+"""Help texts of the stages' own options. Those of a recipe's fields are in ``Recipe``."""
+
 Value = str | int | float | bool
 
 

@@ -17,7 +17,7 @@ from mri_model.data.inventory import Inventory
 from mri_model.data.manifest import Manifest, class_table, find_manifest, mark_ingested, read_near_duplicates
 from mri_model.data.validation import enforce, validate
 from mri_model.errors import MriError
-from mri_model.files import write_json, write_text
+from mri_model.files import is_locked, write_json, write_text
 from mri_model.models.choice import choose_model as choose
 from mri_model.models.metadata import EpochMetrics, ModelMetadata, read_history, read_metadata
 from mri_model.options import OnInvalid
@@ -108,6 +108,15 @@ def record_dataset(settings: Settings, manifest: Manifest) -> None:
 def open_manifest(settings: Settings, name: str) -> Manifest:
     """``latest``, a digest (or its start), or a manifest folder."""
     return find_manifest(settings.manifests, name)
+
+
+def stop_dead_trainings(settings: Settings) -> None:
+    """Record trainings whose process was killed as ``stopped``: nobody holds the lock of their model folder."""
+    with open_store(settings) as store:
+        for model_id, path in store.training_models():
+            folder = Path(path)
+            if folder.parent == settings.models and not is_locked(folder):
+                store.mark_stopped(model_id)
 
 
 def train_network(

@@ -1,4 +1,4 @@
-"""Prefect parameters derived from the fields of a recipe, so that Prefect's form shows their bounds and help texts."""
+"""Prefect parameters with the bounds and help texts that the command line shows too."""
 
 import inspect
 from collections.abc import Callable, Iterable
@@ -6,26 +6,36 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import Field
 
-from mri_model.options import MAX_FOLDS, MAX_SEED, MAX_SEEDS
+from mri_model.options import HELP, MAX_FOLDS, MAX_SEED, MAX_SEEDS
 from mri_model.training.recipe import OPTIONS
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-Seed = Annotated[int, Field(ge=0, le=MAX_SEED, description="Decides the random choices.")]
-Seeds = Annotated[int, Field(ge=1, le=MAX_SEEDS, description="Train and test with this many seeds, from seed on.")]
-Folds = Annotated[
-    int, Field(ge=0, le=MAX_FOLDS, description="Grouped cross-validation with this many folds; 0 for none.")
-]
+Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
+Seeds = Annotated[int, Field(ge=1, le=MAX_SEEDS)]
+Folds = Annotated[int, Field(ge=0, le=MAX_FOLDS)]
 
 
-def with_recipe_parameters(names: Iterable[str]) -> Callable[[F], F]:
-    """Replace a flow function's ``**changes`` by one parameter for each recipe field in ``names``; empty means None."""
+def with_parameters(recipe_fields: Iterable[str] = (), **renamed: str) -> Callable[[F], F]:
+    """Decorator of a flow's function: complete its parameters for Prefect's form.
+
+    Adds one parameter for each recipe field named, in place of ``**changes``; left empty, it is None. Adds an ``Args``
+    section to the docstring, because that is where Prefect takes its help texts from.
+
+    Args:
+        renamed: Parameter → its key in ``HELP``, where the two differ.
+    """
 
     def decorate(function: F) -> F:
         signature = inspect.signature(function, eval_str=True)
         own = [each for each in signature.parameters.values() if each.kind is not inspect.Parameter.VAR_KEYWORD]
-        derived = [recipe_parameter(name) for name in names]
+        fields = list(recipe_fields)
+        derived = [recipe_parameter(name) for name in fields]
         function.__signature__ = signature.replace(parameters=[*own, *derived])  # type: ignore[attr-defined]
+        texts = {each.name: HELP[renamed.get(each.name, each.name)] for each in own}
+        texts |= {name: f"{OPTIONS[name].help} Empty: the recipe's." for name in fields}
+        arguments = "\n".join(f"    {name}: {text}" for name, text in texts.items())
+        function.__doc__ = f"{inspect.cleandoc(function.__doc__ or '')}\n\nArgs:\n{arguments}\n"
         return function
 
     return decorate
@@ -34,6 +44,5 @@ def with_recipe_parameters(names: Iterable[str]) -> Callable[[F], F]:
 def recipe_parameter(name: str) -> inspect.Parameter:
     """The Prefect parameter of a recipe field."""
     option = OPTIONS[name]
-    field = Field(description=f"{option.help} Empty: the recipe's.", **option.bounds)  # type: ignore[call-overload]
-    kind = Annotated[option.type | None, field]  # type: ignore[name-defined]  # built at run time
+    kind = Annotated[option.type | None, Field(**option.bounds)]  # type: ignore[name-defined, call-overload]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)

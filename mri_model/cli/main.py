@@ -99,12 +99,10 @@ def train(
     manifest: ManifestName = "latest",
     recipe: RecipeName = "modern",
     set_: Set = None,
-    seeds: Annotated[
-        int, typer.Option(min=1, max=choices.MAX_SEEDS, help="Train and test with this many seeds, from --seed on.")
-    ] = 1,
+    seeds: Annotated[int, typer.Option(min=1, max=choices.MAX_SEEDS, help=choices.HELP["seeds"])] = 1,
     folds: Annotated[
         int,
-        typer.Option(min=0, max=choices.MAX_FOLDS, help="Grouped cross-validation: train and test this many times."),
+        typer.Option(min=0, max=choices.MAX_FOLDS, help=choices.HELP["folds"]),
     ] = 0,
     device: Device = "auto",
     as_json: Json = False,
@@ -160,8 +158,8 @@ def shown(value: choices.Value) -> str:
 @app.command()
 def evaluate(
     model: ModelName = "best",
-    split: Annotated[choices.Split, typer.Option(help="Which images to evaluate on.")] = "test",
-    manifest: Annotated[str, typer.Option(help="Default: the manifest the model was trained on.")] = "",
+    split: Annotated[choices.Split, typer.Option(help=choices.HELP["split"])] = "test",
+    manifest: Annotated[str, typer.Option(help=choices.HELP["evaluated_manifest"])] = "",
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -187,7 +185,7 @@ def evaluation_facts(recorded: Any) -> dict[str, Any]:
 
 @app.command()
 def score(
-    folder: Annotated[Path, typer.Argument(help="Folder of images, of any structure.")],
+    folder: Annotated[Path, typer.Argument(help=choices.HELP["folder"])],
     model: ModelName = "best",
     device: Device = "auto",
     as_json: Json = False,
@@ -205,7 +203,7 @@ def score(
 @with_recipe_options(each for each in COMMON if each not in ("image_size", "seed"))
 def reproduce(
     data: Data,
-    sizes: Annotated[str, typer.Option(help="Image sizes to compare, in pixels.")] = "100,256,630",
+    sizes: Annotated[str, typer.Option(help=choices.HELP["sizes"])] = "100,256,630",
     profile: Profile = "auto",
     on_invalid: OnInvalid = "fail",
     seed: Seed = 0,

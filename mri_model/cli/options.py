@@ -8,33 +8,29 @@ from typing import Annotated, TypeVar
 import typer
 
 from mri_model import options
-from mri_model.options import MAX_SEED
+from mri_model.options import HELP, MAX_SEED
 from mri_model.training.recipe import OPTIONS
 
 F = TypeVar("F", bound=Callable[..., None])
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else.")]
-Data = Annotated[Path, typer.Argument(help="Folder that holds one folder for each class.")]
-Profile = Annotated[
-    str, typer.Option(help="What the data must look like: auto, a shipped profile, or a TOML file (see mri profile).")
-]
+Data = Annotated[Path, typer.Argument(help=HELP["data"])]
+Profile = Annotated[str, typer.Option(help=HELP["profile"])]
 OnInvalid = Annotated[
     options.OnInvalid,
-    typer.Option(help="If a rule is broken: fail, or reject the files that break it and continue."),
+    typer.Option(help=HELP["on_invalid"]),
 ]
-Seed = Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Decides the random choices.")]
-Device = Annotated[options.Device, typer.Option(help="Where to compute; auto takes a GPU if there is one.")]
-RecipeName = Annotated[
-    options.RecipeName, typer.Option("--recipe", help="Start from this recipe; report is exactly the report's.")
-]
+Seed = Annotated[int, typer.Option(min=0, max=MAX_SEED, help=HELP["seed"])]
+Device = Annotated[options.Device, typer.Option(help=HELP["device"])]
+RecipeName = Annotated[options.RecipeName, typer.Option("--recipe", help=HELP["recipe"])]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="Any field of the recipe, repeatable; see mri recipe."),
 ]
-ManifestName = Annotated[str, typer.Option("--manifest", help="latest, a digest, or a manifest folder.")]
+ManifestName = Annotated[str, typer.Option("--manifest", help=HELP["manifest"])]
 ModelName = Annotated[
     str,
-    typer.Option("--model", help="best (by validation, on the newest manifest), latest, a model id, or a folder."),
+    typer.Option("--model", help=HELP["model"]),
 ]
 
 COMMON = ("image_size", "batch_size", "epochs", "learning_rate", "weights", "protocol", "seed")

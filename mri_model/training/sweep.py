@@ -43,4 +43,6 @@ def size_recipes(name: str, sizes: Sequence[int], **changes: Any) -> tuple[Recip
     """A named recipe, with changes, at several image sizes (pixels)."""
     if not sizes:
         raise UsageError("there are no image sizes to compare", "give at least one, for example 100,256,630")
+    if changes.get("image_size") is not None:
+        raise UsageError("the image size is given twice", "give it by the list of sizes only")
     return tuple(make_recipe(name, **{**changes, "image_size": size}) for size in sizes)

@@ -1,0 +1,132 @@
+"""One list of options: the recipe's fields, the command line and the Prefect parameters agree."""
+
+import inspect
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from mri_model.cli.main import app
+from mri_model.errors import UsageError
+from mri_model.options import Option
+from mri_model.training.recipe import OPTIONS, Recipe, make_recipe, parse_settings
+
+
+def value_of(option: Option) -> st.SearchStrategy[object]:
+    """Values that the option accepts."""
+    if option.choices:
+        return st.sampled_from(option.choices)
+    if option.type is bool:
+        return st.booleans()
+    if option.type is str:
+        return st.sampled_from(["imagenet", "none"])
+    if option.type is int:
+        return st.integers(int(option.ge or 0), int(option.le or 100)).filter(lambda value: value != 1)
+    return st.floats(
+        option.ge if option.ge is not None else option.gt,
+        option.le if option.le is not None else option.lt,
+        exclude_min=option.gt is not None,
+        exclude_max=option.lt is not None,
+    )
+
+
+@given(data=st.data(), name=st.sampled_from(sorted(OPTIONS)))
+def test_every_field_can_be_set_by_a_text_to_any_value_within_its_bounds(data: st.DataObject, name: str) -> None:
+    value = data.draw(value_of(OPTIONS[name]))
+    text = str(value).lower() if isinstance(value, bool) else repr(value) if isinstance(value, float) else str(value)
+    assert parse_settings([f"{name.replace('_', '-')} = {text}"]) == {name: value}
+    assert getattr(make_recipe("modern", **{name: value}), name) == value
+
+
+@given(
+    name=st.sampled_from(sorted(OPTIONS)), text=st.text(max_size=30) | st.sampled_from(["nan", "inf", "-1", "1e300"])
+)
+def test_any_other_text_is_refused_in_one_line(name: str, text: str) -> None:
+    try:
+        parse_settings([f"{name}={text}"])
+    except UsageError as error:
+        assert len(str(error).splitlines()) == len(error.hint.splitlines()) == 1
+
+
+@pytest.mark.parametrize("wrong", ["", "epochs", "speed=3", "epochs=", "epochs=1.5", "hflip=yes", "momentum=1"])
+def test_a_setting_that_cannot_be_says_what_can(wrong: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_settings([wrong])
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"seed": 2**32},
+        {"batch_size": 10**20},
+        {"learning_rate": 1e300},
+        {"learning_rate": float("nan")},
+        {"learning_rate": True},
+        {"epochs": 2.0},
+        {"weight_decay": -1},
+        {"optimizer": "adam"},
+    ],
+)
+def test_a_value_out_of_bounds_is_refused_wherever_a_recipe_is_made(wrong: dict[str, object]) -> None:
+    with pytest.raises(UsageError):
+        Recipe(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "ingest . --seed 9223372036854775808",
+        "train --seed 18446744073709551616",
+        "train --batch-size 100000000000000000000",
+        "train --learning-rate 1e300",
+        "train --learning-rate 0",
+        "train --set aux_loss_weight=-1",
+        "train --set speed=1",
+        "train --seeds 0",
+        "train --folds 2",
+        "train --folds 101",
+        "sample x --per-class 0",
+        "reproduce . --sizes 100,9",
+        "reproduce . --set image_size=96",
+    ],
+)
+def test_numbers_out_of_range_are_wrong_usage_on_the_command_line(arguments: str) -> None:
+    done = CliRunner().invoke(app, arguments.split())
+    code = getattr(done.exception, "exit_code", done.exit_code)
+    assert code == 2, done.output
+
+
+def test_help_shows_the_options_that_people_use_and_recipe_lists_the_rest() -> None:
+    shown = set(re.findall(r"--[a-z-]+", CliRunner().invoke(app, ["train", "--help"]).output))
+    assert len(shown) <= 16
+    listed = CliRunner().invoke(app, ["recipe", "modern"]).output
+    assert all(re.search(rf"^{name} ", listed, re.MULTILINE) for name in OPTIONS)
+
+
+def test_prefect_shows_every_recipe_field_with_its_bounds_and_help() -> None:
+    from prefect.utilities.callables import parameter_schema
+
+    from flows.train import train_mri
+
+    properties = parameter_schema(train_mri.fn).properties
+    for name, option in OPTIONS.items():
+        shown = properties[name]
+        assert option.help in shown["description"]
+        number = shown["anyOf"][0] if "anyOf" in shown else shown
+        if option.choices:
+            assert number["enum"] == list(option.choices)
+        if option.ge is not None:
+            assert number["minimum"] == option.ge
+        if option.gt is not None:
+            assert number["exclusiveMinimum"] == option.gt
+    assert {"manifest", "recipe", "seeds", "folds", "device"} < set(properties)
+
+
+def test_the_reproduce_flow_and_command_take_the_same_recipe_fields() -> None:
+    from flows.reproduce import reproduce_report
+
+    parameters = set(inspect.signature(reproduce_report.fn).parameters)
+    assert {name for name in OPTIONS if name != "image_size"} <= parameters
