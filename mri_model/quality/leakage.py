@@ -22,7 +22,10 @@ NEAR_DUPLICATE = (
     f"{NEAR_DUPLICATE_CORRELATION} between small grey versions."
 )
 
-GROUP = "A group holds images linked by near duplicates or series."
+GROUP = (
+    "A group holds images of one tumor type that are linked by near duplicates, by almost equal image fingerprints, "
+    "or by consecutive time stamps in their file names."
+)
 
 
 @dataclass(frozen=True)
@@ -152,7 +155,7 @@ def no_leak(protocol: str) -> Issue:
     return Issue(
         "good",
         f"No test image of the {protocol} split has a near duplicate among its training images.",
-        f"{NEAR_DUPLICATE} No test image belongs to a group that is also trained on, either. {GROUP} "
+        f"{NEAR_DUPLICATE} No test image belongs to a group that is also trained on. {GROUP} "
         "Mirrored, rotated and cropped copies were not searched for. "
         "Neighboring slices of one examination may still be in both training and test.",
         "Prefer a split for which this holds. It does not separate patients.",

@@ -26,7 +26,7 @@ MOST_REJECTED = 200
 KIND_NAMES = {
     "same bytes": "the same file twice",
     "same picture": "the same image, saved twice",
-    "near copy": "near duplicate, correlation {:.2f}",
+    "near copy": "near duplicate, correlation {:.3f}",
 }
 """What ``pair_kinds`` returns, in words."""
 

@@ -52,7 +52,9 @@ def leakage_questions(report: QualityReport) -> list[Question]:
         shares(
             "test images of a group that is also in training", (protocol.group_in_train.share for protocol in found)
         ),
-        counts("pairs of near duplicates in two splits", (f"{at_least}{protocol.cross_pairs}" for protocol in found)),
+        counts(
+            "pairs of near duplicates in different splits", (f"{at_least}{protocol.cross_pairs}" for protocol in found)
+        ),
     ]
 
 

@@ -39,7 +39,6 @@ class Checks:
     """
 
     overview: Overview
-    split_sizes: SplitSizes
     conflicts: Conflicts
     nearest_neighbor: NearestNeighbor
     file_shortcut: FileShortcut
@@ -47,6 +46,7 @@ class Checks:
     files: RejectedFiles
     extensions: Extensions
     classes: Classes
+    split_sizes: SplitSizes
     leakage: Leakage
 
 

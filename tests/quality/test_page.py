@@ -55,12 +55,12 @@ def test_the_page_shows_issues_images_classes_and_rejected_files(tmp_path: Path)
         'class="claim"',
         "The two splits compared",
         "Images in more than one class",
-        "in two parts of the random split",
+        "in different parts of the random split",
     ]
     places = [page.index(words) for words in [*order, "<h2>Classes", "<h2>Rejected files"]]
     assert places == sorted(places)
     assert page.count("data:image/png;base64,") == 4  # one conflict and one pair: no image twice
-    assert "near duplicate, correlation 0.97" in page and "0.96" not in page
+    assert "near duplicate, correlation 0.970" in page and "0.960" not in page
     assert "empty file" in page
 
 
@@ -104,7 +104,7 @@ def test_long_lists_are_cut_and_the_rest_counted(tmp_path: Path, monkeypatch: py
     section = quality_section(report, DataSet(frame, thumbnails, duplicates))
     assert (len(section.rejected), section.more_rejected) == (3, 7)
     assert (len(section.conflicts), section.more_conflicts) == (2, 3)
-    assert [pair.kind for pair in section.pairs] == ["near duplicate, correlation 0.97"]
+    assert [pair.kind for pair in section.pairs] == ["near duplicate, correlation 0.970"]
     page = written(frame, thumbnails, duplicates, tmp_path)
     assert "And 7 more; all are listed in the manifest" in page and "And 3 more" in page
 
@@ -114,7 +114,7 @@ def test_pairs_say_of_which_kind_they_are_exact_ones_first() -> None:
     frame.loc[4, "sha256"] = frame.loc[0, "sha256"]
     duplicates = pairs((0, 4, 1.0), (6, 10, 0.9995), (12, 16, 0.97), (12, 17, 0.96), (18, 19, 0.98))
     shown = module.pairs_across_splits(DataSet(frame, thumbnails, duplicates), "random")
-    kinds = ["the same file twice", "the same image, saved twice", "near duplicate, correlation 0.97"]
+    kinds = ["the same file twice", "the same image, saved twice", "near duplicate, correlation 0.970"]
     assert [pair.kind for pair in shown] == kinds  # 12 is not shown twice; 18 and 19 are in one split
     assert [(file.path, file.split) for file in shown[0].files] == [("A/0.jpg", "training"), ("A/4.jpg", "test")]
 
