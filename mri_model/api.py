@@ -203,7 +203,7 @@ def train_series(
 ) -> tuple[str, list["Evaluation"]]:
     """Train each recipe and evaluate it on its test split; every model and evaluation is recorded.
 
-    Returns the id that the models share as their sweep (``mri query repeats`` sums it up), and the evaluations.
+    Returns the id that the models share as their sweep (``mri query sweeps`` sums it up), and the evaluations.
     """
     from mri_model.training.distributed import is_distributed
 
@@ -218,6 +218,9 @@ def train_series(
         evaluation = assess(settings, folder, manifest, "test", device, progress)
         record_evaluation(settings, folder, manifest, "test", evaluation, time.monotonic() - started)
         evaluations.append(evaluation)
+    with open_store(settings) as store:
+        kind = "folds" if recipes[0].folds else "seeds"
+        store.record_sweep({"id": sweep, "kind": kind}, [recipe.model_id(manifest.digest) for recipe in recipes])
     return sweep, evaluations
 
 
@@ -278,7 +281,6 @@ def model_row(store: "Store", facts: Mapping[str, Any], folder: Path, sweep: str
     return {
         "id": facts["id"],
         "dataset_digest": facts["manifest"] if store.knows_dataset(facts["manifest"]) else None,
-        "sweep_id": sweep or facts["id"],
         "protocol": facts["protocol"],
         "image_size": facts["preprocessing"]["size"],
         "batch_size": recipe["batch_size"],
@@ -401,6 +403,8 @@ def reproduce(
     manifest = ingest(settings, data, profile, seed, on_invalid, progress)
     sweep = run_id("sweep")
     folders = [train(settings, recipe, manifest.digest, device, sweep, on_epoch, progress) for recipe in recipes]
+    with open_store(settings) as store:
+        store.record_sweep({"id": sweep, "kind": "sizes"}, [folder.name for folder in folders])
     return evaluate(settings, str(best_model(folders)), "test", "", device, progress)[0]
 
 

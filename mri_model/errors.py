@@ -21,3 +21,7 @@ class RefusedError(MriError):
     """A validation or promotion rule said no."""
 
     exit_code = 3
+
+
+class UnavailableError(MriError):
+    """A service that may answer later; a retry can help."""

@@ -71,11 +71,11 @@ def test_seeds_give_a_model_each_and_say_how_far_they_differ(phantom: Path, sett
     assert "accuracy 0." in done.stdout
     assert " ± " in done.stdout
     with api.open_store(settings) as store:
-        repeats = store.query("repeats").iloc[0]
+        sweep = store.query("sweeps").iloc[0]
         assert len(store.query("evaluations")) == 2
         assert sorted(name.rsplit("-", 1)[0] for name in store.query("models")["id"]) == ["resnet18-32px-random"] * 2
-    assert repeats["models"] == 2
-    assert repeats["accuracy_lowest"] <= repeats["accuracy"] <= repeats["accuracy_highest"]
+    assert (sweep["kind"], sweep["models"]) == ("seeds", 2)
+    assert sweep["accuracy_lowest"] <= sweep["accuracy"] <= sweep["accuracy_highest"]
 
 
 def test_seeds_and_folds_together_are_refused() -> None:
