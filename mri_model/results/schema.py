@@ -1,7 +1,7 @@
 """The tables as the code sees them; ``sql/migrations`` builds the same ones, and a test compares the two."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal, get_args
 
 from sqlalchemy import (
     JSON,
@@ -21,6 +21,12 @@ from sqlalchemy import (
 )
 
 ROUNDING_NOISE = 1e-6
+
+SweepKind = Literal["sizes", "seeds", "folds"]
+"""What differs between the trainings of a sweep: image size, seed, or fold of a cross-validation."""
+
+ModelStatus = Literal["training", "trained", "stopped"]
+"""``stopped``: the training was interrupted or cancelled; it can resume."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -136,7 +142,6 @@ model = Table(
     metadata,
     _key("id"),
     _text("dataset_digest", ForeignKey("dataset.digest"), null=True),  # null for a model brought from elsewhere
-    _text("sweep_id"),
     _one_of("protocol", "random", "grouped"),
     _count("image_size"),
     _count("batch_size"),
@@ -152,8 +157,18 @@ model = Table(
     _number("seconds"),
     _moment("created_at"),
     _text("path"),
-    _one_of("status", "training", "trained", default="trained"),
+    _one_of("status", *get_args(ModelStatus), default="trained"),
     Column("recipe", JSON(none_as_null=True), nullable=False),
+)
+
+sweep = Table("sweep", metadata, _key("id"), _one_of("kind", *get_args(SweepKind)), _moment("recorded_at"))
+
+sweep_model = Table(  # a model may belong to several sweeps, or to none
+    "sweep_model",
+    metadata,
+    _key("sweep_id", ForeignKey("sweep.id")),
+    _key("model_id", ForeignKey("model.id")),
+    _count("position"),
 )
 
 epoch = Table(
@@ -187,7 +202,10 @@ evaluation = Table(
     "evaluation",
     metadata,
     _key("id"),
-    _text("model_id", ForeignKey("model.id")),
+    # of one model, or of a sweep: the predictions of all folds of a cross-validation together
+    _text("model_id", ForeignKey("model.id"), null=True),
+    _text("sweep_id", ForeignKey("sweep.id"), null=True),
+    CheckConstraint("(model_id IS NULL) <> (sweep_id IS NULL)", name="model_or_sweep"),
     _text("dataset_digest", ForeignKey("dataset.digest")),
     _text("split"),
     _count("n"),

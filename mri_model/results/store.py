@@ -15,12 +15,14 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import URL, Column, Connection, Engine, Table, and_, select
+from sqlalchemy import URL, Column, ColumnElement, Connection, Engine, Table, and_, case, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mri_model.errors import MriError
 from mri_model.results import schema
-from mri_model.results.database import SQL, connect, speaking_plainly, view_sources, writing
+from mri_model.results.database import connect, writing
+from mri_model.results.failures import translated_errors
+from mri_model.results.upgrade import SQL, view_sources
 
 Row = Mapping[str, Any]
 Rows = pd.DataFrame | Iterable[Row]
@@ -37,7 +39,14 @@ class Store:
 
     @classmethod
     def open(cls, url: str | URL) -> "Store":
-        """Open the database at ``url``; create or upgrade its tables and views where needed."""
+        """Open the database at ``url``; create or upgrade its tables and views where needed.
+
+        A SQLite file that cannot be written is opened for reading, if its tables are up to date.
+
+        Raises:
+            UnavailableError: The database does not answer now, and may answer later.
+            MriError: It cannot be used.
+        """
         return cls(connect(url))
 
     def close(self) -> None:
@@ -59,13 +68,52 @@ class Store:
             _execute_many(connection, statement, _values(schema.dataset_class, classes, dataset_digest=row["digest"]))
 
     def record_model(self, row: Row, epochs: Rows) -> None:
-        """Record a model and its epochs, in place of what was recorded under the same id."""
+        """Record a model and its epochs, in place of what was recorded under the same id.
+
+        A trained model keeps its ``created_at``: running its training again does not make it newer.
+        """
+        created_at = schema.model.c.created_at
         with self._writing() as connection:
-            self._upsert(connection, schema.model, row)
+            statement = self._insert(schema.model)
+            newest = case((schema.model.c.status == "trained", created_at), else_=statement.excluded.created_at)
+            self._upsert(connection, schema.model, row, replaced={"created_at": newest})
             _replace(connection, schema.epoch, epochs, model_id=row["id"])
 
+    def mark_stopped(self, model_id: str) -> None:
+        """Record that a training was interrupted or cancelled. A model with another status than training keeps it."""
+        table = schema.model
+        is_training = and_(table.c.id == model_id, table.c.status == "training")
+        with self._writing() as connection:
+            connection.execute(table.update().where(is_training).values(status="stopped"))
+
+    def training_models(self) -> list[tuple[str, str]]:
+        """Id and path of each model whose status is ``training``, the oldest first."""
+        table = schema.model
+        query = select(table.c.id, table.c.path).where(table.c.status == "training")
+        with self._reading() as connection:
+            found = connection.execute(query.order_by(table.c.created_at, table.c.id))
+            return [(row.id, row.path) for row in found]
+
+    def record_sweep(self, row: Row, model_ids: Iterable[str]) -> None:
+        """Record a sweep and its models in their order, in place of what was recorded under the same id.
+
+        Args:
+            row: ``id`` and ``kind`` (a ``SweepKind``); ``recorded_at`` is now unless given.
+            model_ids: Recorded models; one that is listed twice counts once.
+
+        Raises:
+            MriError: A model is not recorded; then nothing changes.
+        """
+        places = [{"model_id": name, "position": place} for place, name in enumerate(dict.fromkeys(model_ids))]
+        with self._writing() as connection:
+            self._upsert(connection, schema.sweep, {"recorded_at": datetime.now(UTC), **row})
+            _replace(connection, schema.sweep_model, places, sweep_id=row["id"])
+
     def record_evaluation(self, row: Row, class_metrics: Rows, contrast_metrics: Rows, confusion: Rows) -> None:
-        """Record an evaluation whole or not at all, in place of what was recorded under the same id."""
+        """Record an evaluation whole or not at all, in place of what was recorded under the same id.
+
+        ``row`` has either a ``model_id`` or, for the pooled predictions of a cross-validation, a ``sweep_id``.
+        """
         with self._writing() as connection:
             self._upsert(connection, schema.evaluation, row)
             _replace(connection, schema.class_metric, class_metrics, evaluation_id=row["id"])
@@ -148,21 +196,37 @@ class Store:
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
-        with speaking_plainly(self._engine.url), writing(self._engine) as connection:
+        with translated_errors(self._engine.url), writing(self._engine) as connection:
             yield connection
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        with speaking_plainly(self._engine.url), self._engine.connect() as connection:
+        with translated_errors(self._engine.url), self._engine.connect() as connection:
             yield connection
 
-    def _upsert(self, connection: Connection, table: Table, row: Row, update: Sequence[str] | None = None) -> None:
+    def _upsert(
+        self,
+        connection: Connection,
+        table: Table,
+        row: Row,
+        update: Sequence[str] | None = None,
+        replaced: Mapping[str, ColumnElement[Any]] | None = None,
+    ) -> None:
+        """Insert ``row``, or update the row that has its key.
+
+        Args:
+            connection: A transaction that writes.
+            table: The table.
+            row: Column name → value.
+            update: Columns to update in an existing row; default: all.
+            replaced: Column name → SQL expression to store in an existing row instead of the value in ``row``.
+        """
         statement = self._insert(table).values(_values(table, [row]))
         columns = [column.name for column in table.columns if not column.primary_key]
+        values = {name: statement.excluded[name] for name in update or columns}
         connection.execute(
             statement.on_conflict_do_update(
-                index_elements=list(table.primary_key.columns),
-                set_={name: statement.excluded[name] for name in update or columns},
+                index_elements=list(table.primary_key.columns), set_={**values, **(replaced or {})}
             )
         )
 

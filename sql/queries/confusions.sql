@@ -1,7 +1,7 @@
--- Which classes are taken for which, most frequent first, in the latest test evaluation?
--- The share is that of all images of the true class.
+-- Which classes does the latest test evaluation confuse, the most frequent confusion first?
+-- "share" is relative to all images of the true class. A pooled evaluation of a cross-validation counts too.
 
--- 1e-9 lets halves round up on every database: 0.845 is a trifle less in binary.
+-- 1e-9 lets halves round up on every database: 0.845 is slightly less in binary.
 WITH cell AS (
     SELECT
         true_label,

@@ -1,4 +1,4 @@
--- How do the newest model's epochs go, also while it is being trained?
+-- How did each epoch of the newest model go? It may still be in training.
 SELECT
     epoch.model_id,
     epoch.epoch,

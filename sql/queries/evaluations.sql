@@ -1,8 +1,10 @@
--- What has every evaluation said so far, newest first, and what remains without duplicates of training images?
+-- What did each evaluation find, newest first, also on the duplicate-free subset of its images?
+-- It has a model, or the sweep of a cross-validation whose folds it pools.
 SELECT
     created_at,
     id,
     model_id,
+    sweep_id,
     split,
     n,
     accuracy,

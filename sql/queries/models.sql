@@ -1,4 +1,5 @@
--- Which models are there, and how did they do on the validation split, newest first?
+-- Which models are there, and how good are they on the validation split, newest first?
+-- A stopped training can resume.
 SELECT
     created_at,
     id,

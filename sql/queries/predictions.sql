@@ -1,5 +1,5 @@
--- What is known of each file in the folder that was scored last, the least sure first?
--- A file that was known from an earlier run keeps that run's row. Rejected files, without a probability, come last.
+-- What is the result for each file of the folder that was scored last, the lowest probability first?
+-- A file that an earlier run scored keeps that run's row. Rejected files have no probability and come last.
 WITH latest AS (
     SELECT model_id, folder FROM scoring_run ORDER BY started_at DESC, id DESC LIMIT 1
 ),

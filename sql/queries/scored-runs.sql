@@ -1,5 +1,5 @@
--- Which folders were scored, with what model, and how many files came to what, newest first?
--- A run without an end is still going on, or was cut off.
+-- Which folders were scored, with which model, and with which counts, newest first?
+-- A run without finished_at is running, or was interrupted.
 SELECT
     started_at,
     finished_at,

@@ -1,4 +1,4 @@
--- Which ten classes does the model know least, in the latest test evaluation?
+-- Which ten classes have the lowest F1 in the latest test evaluation?
 SELECT label, f1, precision, recall, support
 FROM class_metric
 WHERE evaluation_id = (

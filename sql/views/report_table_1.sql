@@ -1,6 +1,6 @@
--- Report, Table 1: how many images of each contrast are in the latest data set?
+-- Report, Table 1: how many images of each contrast does the latest data set have?
 
--- 1e-9 lets halves round up on every database: 0.845 is a trifle less in binary.
+-- 1e-9 lets halves round up on every database: 0.845 is slightly less in binary.
 WITH latest AS (
     SELECT digest FROM dataset ORDER BY ingested_at DESC, digest DESC LIMIT 1
 ),

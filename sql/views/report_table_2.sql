@@ -1,6 +1,6 @@
--- Report, Table 2: how many images of each tumor type are in the latest data set?
+-- Report, Table 2: how many images of each tumor type does the latest data set have?
 
--- 1e-9 lets halves round up on every database: 0.845 is a trifle less in binary.
+-- 1e-9 lets halves round up on every database: 0.845 is slightly less in binary.
 WITH latest AS (
     SELECT digest FROM dataset ORDER BY ingested_at DESC, digest DESC LIMIT 1
 ),

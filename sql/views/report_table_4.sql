@@ -1,6 +1,7 @@
--- Report, Table 4: how good is the model on the test set, in the latest test evaluation?
+-- Report, Table 4: how good is the latest test evaluation over all images?
+-- It may be the pooled evaluation of a cross-validation; so in Tables 5 and 6.
 
--- 1e-9 lets halves round up on every database: 0.845 is a trifle less in binary.
+-- 1e-9 lets halves round up on every database: 0.845 is slightly less in binary.
 WITH latest AS (
     SELECT * FROM evaluation WHERE split = 'test' ORDER BY created_at DESC, id DESC LIMIT 1
 ),

@@ -1,7 +1,7 @@
--- Report, Table 5: how good is the model on each class, in the latest test evaluation, the worst class first?
--- As in the report, classes whose F1 reads the same stand by name.
+-- Report, Table 5: how good is the latest test evaluation on each class, the lowest F1 first?
+-- As in the report, classes with the same rounded F1 are sorted by name.
 
--- 1e-9 lets halves round up on every database: 0.845 is a trifle less in binary.
+-- 1e-9 lets halves round up on every database: 0.845 is slightly less in binary.
 SELECT
     label,
     ROUND(CAST(precision + 1e-9 AS NUMERIC), 2) AS "precision",

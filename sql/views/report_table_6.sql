@@ -1,6 +1,6 @@
--- Report, Table 6: how accurate is the model on each contrast, in the latest test evaluation?
+-- Report, Table 6: how accurate is the latest test evaluation on each contrast?
 
--- 1e-9 lets halves round up on every database: 0.845 is a trifle less in binary.
+-- 1e-9 lets halves round up on every database: 0.845 is slightly less in binary.
 SELECT
     contrast,
     n,

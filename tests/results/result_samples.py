@@ -111,7 +111,6 @@ def model(**changes: Any) -> dict[str, Any]:
     row = {
         "id": "m1",
         "dataset_digest": "d1",
-        "sweep_id": "s1",
         "protocol": "random",
         "image_size": 100,
         "batch_size": 50,
@@ -152,6 +151,7 @@ def evaluation(**changes: Any) -> dict[str, Any]:
     row = {
         "id": "e1",
         "model_id": "m1",
+        "sweep_id": None,
         "dataset_digest": "d1",
         "split": "test",
         "n": 672,

@@ -1,24 +1,24 @@
-"""Opening: from nothing, from an older or a newer schema, by many at once, and where there is no database."""
+"""Opening: from nothing, from a newer schema, by many at once, for reading only, and another program's database."""
 
 import multiprocessing
-import socket
-import time
+import os
+import sqlite3
+import tempfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from contextlib import contextmanager
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Column, Engine, MetaData, Table, create_engine, inspect, make_url
+from sqlalchemy import URL, create_engine, inspect
 
 from mri_model.errors import MriError
-from mri_model.results import database, schema
+from mri_model.results import database, schema, upgrade
 from mri_model.results.store import Store
 from tests.results import result_samples as samples
-
-SECRET = "hunter2"
 
 
 def tables(store: Store) -> set[str]:
@@ -34,30 +34,6 @@ def test_the_migrations_build_what_the_schema_says(store: Store) -> None:
     assert tables(store) == {*schema.metadata.tables, "alembic_version"}
     with store._engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []
-
-
-def constraints(engine: Engine) -> dict[str, list[object]]:
-    """What Alembic's comparison does not look at: checks, keys and their names."""
-    found = inspect(engine)
-    return {
-        name: [
-            sorted((check["name"] or "", check["sqltext"]) for check in found.get_check_constraints(name)),
-            sorted((key["name"] or "", key["referred_table"]) for key in found.get_foreign_keys(name)),
-            found.get_pk_constraint(name)["constrained_columns"],
-            found.get_pk_constraint(name)["name"],
-        ]
-        for name in schema.metadata.tables
-    }
-
-
-def test_the_migrations_build_the_same_constraints(store: Store) -> None:
-    migrated = constraints(store._engine)
-    for name in database.view_sources():
-        execute(store, f"DROP VIEW {name}")
-    with database.writing(store._engine) as connection:
-        schema.metadata.drop_all(connection)
-        schema.metadata.create_all(connection)
-    assert constraints(store._engine) == migrated
 
 
 def test_names_sort_alike_whatever_the_servers_locale(postgresql_url: str) -> None:
@@ -82,61 +58,33 @@ def test_opening_again_changes_nothing_and_says_nothing(
 
 def test_views_follow_their_files(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Store.open(url).close()
-    ours = database.view_sources()
+    ours = upgrade.view_sources()
     changed = {
         **ours,
         "report_table_6": "SELECT 'new' AS contrast, 1 AS n",
         "report_table_7": "SELECT 1 AS one",
     }
-    monkeypatch.setattr(database, "view_sources", lambda: changed)
+    monkeypatch.setattr(upgrade, "view_sources", lambda: changed)
     with Store.open(url) as store:
         assert store.query("report-table-6").values.tolist() == [["new", 1]]
         assert "report_table_7" in inspect(store._engine).get_view_names()
         execute(store, "DROP VIEW report_table_6")
-    monkeypatch.setattr(database, "view_sources", lambda: ours)
+    monkeypatch.setattr(upgrade, "view_sources", lambda: ours)
     with Store.open(url) as store:
         assert list(store.query("report-table-6").columns) == ["contrast", "n", "%"]
         assert set(inspect(store._engine).get_view_names()) == set(ours)
 
 
-@pytest.mark.parametrize("revision", ["0001", "0002"])
-def test_rows_of_an_earlier_schema_survive_the_upgrade(
-    url: str, monkeypatch: pytest.MonkeyPatch, revision: str
-) -> None:
-    parsed = database.parse(url)
-    database._make_room(parsed)
-    engine = create_engine(parsed)
-    rows = {"dataset": samples.dataset(), "model": samples.model(), "evaluation": samples.evaluation()}
-    with engine.begin() as connection, monkeypatch.context() as then:
-        then.setattr(database, "migrate", partial(database.migrate, revision=revision))
-        # a view stands in a migration's way
-        then.setattr(database, "view_sources", lambda: {"report_table_4": "SELECT * FROM model"})
-        database._rebuild(connection)
-        for name, row in rows.items():
-            there = [column["name"] for column in inspect(connection).get_columns(name)]
-            columns = [column for column in schema.metadata.tables[name].columns if column.name in there]
-            old = Table(name, MetaData(), *(Column(column.name, column.type) for column in columns))
-            connection.execute(old.insert().values({key: value for key, value in row.items() if key in there}))
-    engine.dispose()
-    with Store.open(url) as store, store._engine.connect() as connection:
-        kept = {name: connection.execute(schema.metadata.tables[name].select()).one()._asdict() for name in rows}
-        assert kept["evaluation"] == samples.evaluation() | dict.fromkeys(samples.NOT_SAID_BEFORE)
-        assert kept["model"] == samples.model() | {"status": "trained"}
-        assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []
-        assert store.query("report-table-4").iloc[0, 1] == 0.84
-        assert store.latest_model() == "m1"
-
-
 def test_a_newer_schema_is_refused(url: str) -> None:
     with Store.open(url) as store:
         execute(store, "UPDATE alembic_version SET version_num = '9999'")
-    with pytest.raises(MriError, match="schema 9999; this version knows none newer than 0003") as caught:
+    with pytest.raises(MriError, match="schema 9999; this version knows none newer than 0004") as caught:
         Store.open(url)
     assert "newer version" in caught.value.hint
 
 
 def test_a_failed_upgrade_leaves_nothing_behind(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "view_sources", lambda: {"report_table_1": "SELECT 1 FROM FROM nowhere"})
+    monkeypatch.setattr(upgrade, "view_sources", lambda: {"report_table_1": "SELECT 1 FROM FROM nowhere"})
     with pytest.raises(MriError, match="syntax"):
         Store.open(url)
     engine = create_engine(url)
@@ -181,59 +129,159 @@ def test_concurrent_writers_lose_nothing(store: Store) -> None:
     assert len(store.query("predictions")) == 400
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        f"postgresql+psycopg://me:{SECRET}@127.0.0.1:1/results",
-        f"postgresql+psycopg://me@127.0.0.1:1/results?password={SECRET}",
-        f"postgres://me:{SECRET}@nowhere.invalid/results",
-        f"postgresql+psycopg://me:{SECRET}@/results?nonsense=1",
-        f"mysql://me:{SECRET}@host/results",
-        f"postgresql+nosuch://me:{SECRET}@host/results",
-        f"postgresql+psycopg://me:{SECRET}@host:port/results",
-        f"postgresql+psycopg://me:a@{SECRET}@host/results",
-        "sqlite://results.db",
-        f"me:{SECRET}@host",
-        "",
-    ],
-)
-def test_an_unusable_url_gets_one_line_without_the_password(url: str) -> None:
-    with pytest.raises(MriError) as caught:
-        Store.open(url)
-    said = str(caught.value)
-    assert "\n" not in said and len(said) < 250
-    assert caught.value.hint
-    assert SECRET not in said + caught.value.hint
-
-
-def test_a_missing_postgresql_database_says_how_to_make_it(postgresql_url: str) -> None:
-    absent = make_url(postgresql_url).set(database="absent").render_as_string()
-    with pytest.raises(MriError, match='database "absent" does not exist') as caught:
-        Store.open(absent)
-    assert "createdb absent" in caught.value.hint
-
-
-def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "CONNECT_SECONDS", 2)
-    with socket.create_server(("127.0.0.1", 0)) as no_progress:
-        began = time.monotonic()
-        with pytest.raises(MriError, match="timeout"):
-            Store.open(f"postgresql+psycopg://me@127.0.0.1:{no_progress.getsockname()[1]}/results")
-    assert time.monotonic() - began < 5
-
-
-def test_what_is_no_sqlite_database_is_said_to_be_none(tmp_path: Path) -> None:
-    other = tmp_path / "notes.txt"
-    other.write_text("not a database, " * 100)
-    for place in (other, tmp_path, other / "below" / "results.db"):
-        with pytest.raises(MriError) as caught:
-            Store.open(f"sqlite:///{place}")
-        assert "\n" not in str(caught.value) and caught.value.hint
-    assert other.read_text().startswith("not a database")
-
-
 def test_sqlite_is_set_up_for_many_readers_and_kept_references(tmp_path: Path) -> None:
     with Store.open(f"sqlite:///{tmp_path / 'results.db'}") as store, store._engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
         assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 30_000
+
+
+def make_foreign(url: str, *statements: str) -> None:
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+    engine.dispose()
+
+
+VERSION = "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)"
+FOREIGN = {
+    "another revision": (VERSION, "INSERT INTO alembic_version VALUES ('b3f1')", "CREATE TABLE song (id INTEGER)"),
+    "a revision called like ours": (
+        VERSION,
+        "INSERT INTO alembic_version VALUES ('0004')",
+        "CREATE TABLE song (a INT)",
+    ),
+    "tables called like ours": ("CREATE TABLE model (id INTEGER)", "CREATE TABLE song (id INTEGER)"),
+}
+
+
+@pytest.mark.parametrize("statements", FOREIGN.values(), ids=FOREIGN.keys())
+def test_a_database_of_another_program_is_not_touched(url: str, tmp_path: Path, statements: tuple[str, ...]) -> None:
+    (tmp_path / "home").mkdir()
+    make_foreign(url, *statements)
+    file = tmp_path / "home" / "results.db"
+    before = file.read_bytes() if file.exists() else b""
+    with pytest.raises(MriError, match=r"belongs to another program \(it holds .*song\); it was not changed") as caught:
+        Store.open(url)
+    assert "MRI_DATABASE_URL" in caught.value.hint
+    assert (file.read_bytes() if file.exists() else b"") == before
+    engine = create_engine(url)
+    assert not set(inspect(engine).get_table_names()) & {"dataset", "view_digest"}
+    engine.dispose()
+
+
+def test_a_sqlite_file_of_another_program_keeps_its_journal_mode(tmp_path: Path) -> None:
+    file = tmp_path / "places.db"
+    make_foreign(f"sqlite:///{file}", "CREATE TABLE places (url TEXT)")
+    with pytest.raises(MriError, match="belongs to another program"):
+        Store.open(f"sqlite:///{file}")
+    with sqlite3.connect(file) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+    assert [path.name for path in tmp_path.iterdir()] == ["places.db"]
+
+
+def test_on_postgresql_another_programs_tables_may_lie_beside_ours(postgresql_url: str) -> None:
+    make_foreign(postgresql_url, "CREATE TABLE song (id INTEGER)")
+    with Store.open(postgresql_url) as store:
+        samples.record_model(store)
+    with Store.open(postgresql_url) as store:
+        assert store.latest_model() == "m1"
+        assert "song" in tables(store)
+
+
+@pytest.mark.parametrize("left", [(), (VERSION,)], ids=["empty file", "no revision"])
+def test_an_empty_database_is_a_new_one(url: str, tmp_path: Path, left: tuple[str, ...]) -> None:
+    (tmp_path / "home").mkdir()
+    make_foreign(url, "SELECT 1", *left)
+    with Store.open(url) as store:
+        assert store.query("models").empty
+
+
+@pytest.mark.parametrize("names", [("up?x", "up?other"), ("a#b", "a#c"), ("5%25", "5%"), ("a b", "a  b")])
+def test_special_characters_in_a_path_reach_the_right_file(tmp_path: Path, names: tuple[str, str]) -> None:
+    for name in names:
+        url = URL.create("sqlite", database=str(tmp_path / name / "results.db"))
+        for given in (url, url.render_as_string(hide_password=False)):
+            with Store.open(given) as store:
+                samples.record_model(store, id=name)
+                assert list(store.query("models")["id"]) == [name]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+    assert all((tmp_path / name / "results.db").is_file() for name in names)
+
+
+def test_options_of_a_sqlite_url_are_kept(tmp_path: Path) -> None:
+    with Store.open(f"sqlite:///{tmp_path / 'what?.db'}?timeout=7") as store, store._engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 7_000
+    assert [path.name for path in tmp_path.iterdir() if "-" not in path.name] == ["what?.db"]
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A folder that another user can reach, with one recorded model."""
+    with tempfile.TemporaryDirectory(prefix="mri-home-") as folder:
+        Path(folder).chmod(0o755)
+        with Store.open(f"sqlite:///{folder}/results.db") as store:
+            samples.record_model(store)
+        yield Path(folder)
+        Path(folder).chmod(0o755)
+
+
+@contextmanager
+def without_write_access(folder: Path) -> Iterator[None]:
+    """Take the write permission of ``folder`` and its files from this process, root included."""
+    for path in (*folder.iterdir(), folder):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if is_root:
+            os.seteuid(0)
+        folder.chmod(0o755)
+        for path in folder.iterdir():
+            path.chmod(0o644)
+
+
+def test_a_read_only_database_can_be_queried(home: Path) -> None:
+    with without_write_access(home), Store.open(f"sqlite:///{home}/results.db") as store:
+        assert list(store.query("models")["id"]) == ["m1"]
+        with pytest.raises(MriError, match="readonly") as caught:
+            samples.record_model(store, id="m2")
+        assert "writable" in caught.value.hint
+    assert [path.name for path in home.iterdir()] == ["results.db"]
+
+
+def test_a_read_only_database_shows_what_another_process_is_writing(home: Path) -> None:
+    with Store.open(f"sqlite:///{home}/results.db") as writer:
+        samples.record_model(writer, id="m2")  # in the write-ahead log, not yet in the file itself
+        with without_write_access(home), Store.open(f"sqlite:///{home}/results.db") as store:
+            assert sorted(store.query("models")["id"]) == ["m1", "m2"]
+
+
+def test_a_writable_file_in_a_read_only_folder_can_be_queried(home: Path) -> None:
+    with without_write_access(home):
+        if os.geteuid() == 65534:
+            os.seteuid(0)
+            (home / "results.db").chmod(0o666)
+            os.seteuid(65534)
+        with Store.open(f"sqlite:///{home}/results.db") as store:
+            assert list(store.query("models")["id"]) == ["m1"]
+
+
+def test_a_read_only_database_with_an_older_schema_says_so(home: Path) -> None:
+    with Store.open(f"sqlite:///{home}/results.db") as store:
+        execute(store, "DROP VIEW report_table_6")
+    with without_write_access(home), pytest.raises(MriError, match="must be upgraded and cannot be written") as caught:
+        Store.open(f"sqlite:///{home}/results.db")
+    assert "writable" in caught.value.hint
+
+
+def test_a_new_database_in_a_read_only_folder_says_so(home: Path) -> None:
+    with without_write_access(home):
+        for file in (home / "new.db", home / "below" / "new.db"):
+            with pytest.raises(MriError) as caught:
+                Store.open(f"sqlite:///{file}")
+            assert "\n" not in str(caught.value) and "MRI_DATABASE_URL" in caught.value.hint

@@ -110,6 +110,85 @@ def test_the_latest_model_is_the_last_created_then_the_last_by_name(store: Store
     assert store.latest_model() == "m_c"
 
 
+def test_running_a_finished_training_again_leaves_its_row_as_it_was(store: Store) -> None:
+    samples.record_model(store)
+    store.record_model(samples.model(id="m2", created_at=samples.later(1)), [])
+    store.record_model(samples.model(created_at=samples.later(2)), samples.epochs())
+    assert rows(store, schema.model)[0] == samples.model()
+    assert store.latest_model() == "m2"
+
+
+@pytest.mark.parametrize("status", ["training", "stopped"])
+def test_a_training_that_goes_on_moves_its_moment(store: Store, status: str) -> None:
+    samples.record_model(store, status=status)
+    store.record_model(samples.model(created_at=samples.later(2)), samples.epochs())
+    assert rows(store, schema.model) == [samples.model(created_at=samples.later(2))]
+
+
+def test_only_a_model_in_training_can_be_marked_stopped(store: Store) -> None:
+    samples.record_data(store)
+    for status, minute in (("training", 0), ("trained", 1), ("stopped", 2), ("training", 3)):
+        row = samples.model(id=f"{status}{minute}", status=status, created_at=samples.later(minute), path=f"p{minute}")
+        store.record_model(row, [])
+    assert store.training_models() == [("training0", "p0"), ("training3", "p3")]
+    for name in ("training0", "trained1", "stopped2", "unknown"):
+        store.mark_stopped(name)
+    assert {row["id"]: row["status"] for row in rows(store, schema.model)} == {
+        "training0": "stopped",
+        "trained1": "trained",
+        "stopped2": "stopped",
+        "training3": "training",
+    }
+    assert store.training_models() == [("training3", "p3")]
+    assert store.latest_model() == "trained1"
+    assert not store.knows_model("stopped2")
+
+
+def sweep_members(store: Store) -> list[tuple[str, str, int]]:
+    return [tuple(row.values()) for row in rows(store, schema.sweep_model)]  # type: ignore[misc]
+
+
+def test_a_model_may_belong_to_several_sweeps(store: Store) -> None:
+    samples.record_model(store)
+    store.record_model(samples.model(id="m2"), [])
+    began = datetime.now(UTC)
+    store.record_sweep({"id": "s1", "kind": "seeds"}, ["m2", "m1", "m2"])
+    store.record_sweep({"id": "s2", "kind": "sizes"}, ["m1"])
+    assert sweep_members(store) == [("s1", "m1", 1), ("s1", "m2", 0), ("s2", "m1", 0)]
+    first, second = rows(store, schema.sweep)
+    assert (first["kind"], second["kind"]) == ("seeds", "sizes")
+    assert began <= first["recorded_at"] <= second["recorded_at"] <= datetime.now(UTC)
+
+
+def test_a_sweep_recorded_again_has_its_new_members_and_moment(store: Store) -> None:
+    samples.record_model(store)
+    store.record_model(samples.model(id="m2"), [])
+    store.record_sweep({"id": "s1", "kind": "seeds"}, ["m2", "m1"])
+    store.record_sweep({"id": "s1", "kind": "folds", "recorded_at": samples.later(1)}, ["m1"])
+    assert sweep_members(store) == [("s1", "m1", 0)]
+    assert rows(store, schema.sweep) == [{"id": "s1", "kind": "folds", "recorded_at": samples.later(1)}]
+
+
+@pytest.mark.parametrize(("kind", "members"), [("seeds", ["m1", "absent"]), ("colours", ["m1"])])
+def test_a_sweep_with_a_wrong_member_or_kind_leaves_no_trace(store: Store, kind: str, members: list[str]) -> None:
+    samples.record_model(store)
+    with pytest.raises(MriError, match="refused a row"):
+        store.record_sweep({"id": "s1", "kind": kind}, members)
+    assert rows(store, schema.sweep) == rows(store, schema.sweep_model) == []
+
+
+def test_an_evaluation_belongs_to_a_sweep_or_to_a_model(store: Store) -> None:
+    samples.record_model(store)
+    store.record_sweep({"id": "s1", "kind": "folds"}, ["m1"])
+    samples.record_evaluation(store, id="pooled", model_id=None, sweep_id="s1")
+    kept = rows(store, schema.evaluation)
+    assert [(row["model_id"], row["sweep_id"]) for row in kept] == [(None, "s1")]
+    for owners in ({"model_id": "m1", "sweep_id": "s1"}, {"model_id": None}, {"model_id": None, "sweep_id": "s9"}):
+        with pytest.raises(MriError, match="refused a row"):
+            samples.record_evaluation(store, id="bad", **owners)
+    assert rows(store, schema.evaluation) == kept
+
+
 def test_an_evaluation_recorded_again_is_replaced(store: Store) -> None:
     samples.record_model(store)
     samples.record_evaluation(store)

@@ -2,13 +2,14 @@
 
 import math
 
+import pandas as pd
 import pytest
 
 from mri_model.errors import MriError
 from mri_model.results.store import Store, questions
 from tests.results import result_samples as samples
 
-QUERIES = {"epochs", "repeats", "worst-classes", "confusions", "evaluations", "models", "scored-runs", "predictions"}
+QUERIES = {"epochs", "sweeps", "worst-classes", "confusions", "evaluations", "models", "scored-runs", "predictions"}
 
 
 def record_report(store: Store) -> None:
@@ -26,7 +27,12 @@ def record_report(store: Store) -> None:
     for minute, values in enumerate([*sizes, (256, 25, 0.998, 0.768, 0.81, 0.67, 0.71)]):
         row = dict(zip(names, values, strict=True))
         store.record_model(samples.model(id=f"m{values[0]}", created_at=samples.later(minute), **row), samples.epochs())
+    record_sweep(store, "s1", ["m630", "m100", "m256"], minute=3)
     samples.record_evaluation(store, model_id="m630")
+
+
+def record_sweep(store: Store, name: str, models: list[str], minute: float, kind: str = "sizes") -> None:
+    store.record_sweep({"id": name, "kind": kind, "recorded_at": samples.later(minute)}, models)
 
 
 def table(store: Store, number: int) -> list[list[object]]:
@@ -94,10 +100,39 @@ def test_table_3(store: Store) -> None:
     ]
 
 
-def test_table_3_shows_the_latest_sweep(store: Store) -> None:
+def sizes(store: Store) -> list[object]:
+    return [row[0] for row in table(store, 3)]
+
+
+def test_table_3_shows_the_latest_of_sweeps_and_models_without_one(store: Store) -> None:
     record_report(store)
-    store.record_model(samples.model(id="alone", sweep_id="s2", created_at=samples.later(9)), samples.epochs())
-    assert [row[0] for row in table(store, 3)] == ["100x100"]
+    all_sizes = ["100x100", "256x256", "630x630"]
+    store.record_model(samples.model(id="earlier", image_size=32, created_at=samples.later(2.5)), samples.epochs())
+    assert sizes(store) == all_sizes
+    store.record_model(samples.model(id="alone", image_size=64, created_at=samples.later(9)), samples.epochs())
+    assert sizes(store) == ["64x64"]
+    record_sweep(store, "s2", ["m256", "alone"], minute=10)
+    assert sizes(store) == ["64x64", "256x256"]
+    record_sweep(store, "s1", ["m630", "m100", "m256"], minute=11)
+    assert sizes(store) == all_sizes
+
+
+def test_running_a_member_of_a_sweep_again_keeps_table_3(store: Store) -> None:
+    record_report(store)
+    before = table(store, 3)
+    row = samples.model(id="m630", created_at=samples.later(9), image_size=630, batch_size=15, train_accuracy=0.978)
+    store.record_model(row | {"val_accuracy": 0.83, "val_precision": 0.76, "val_recall": 0.75, "val_f1": 0.75}, [])
+    assert table(store, 3) == before
+
+
+def test_table_3_leaves_out_what_is_not_trained(store: Store) -> None:
+    record_report(store)
+    for name, status in (("a", "training"), ("b", "stopped")):
+        store.record_model(samples.model(id=name, status=status, created_at=samples.later(9)), samples.epochs())
+    record_sweep(store, "s2", ["a", "b"], minute=10, kind="seeds")
+    assert len(sizes(store)) == 3
+    record_sweep(store, "s2", ["a", "b", "m256"], minute=10, kind="seeds")
+    assert sizes(store) == ["256x256"]
 
 
 def test_table_4(store: Store) -> None:
@@ -153,6 +188,46 @@ def test_tables_4_to_6_show_the_latest_test_evaluation(store: Store) -> None:
     assert table(store, 4)[0][:2] == ["Accuracy", 0.5]
     assert len(table(store, 5)) == 1
     assert table(store, 6) == []
+
+
+def test_a_pooled_evaluation_of_a_sweep_is_the_latest_like_any_other(store: Store) -> None:
+    record_report(store)
+    pooled = samples.evaluation(id="e2", model_id=None, sweep_id="s1", accuracy=0.25, created_at=samples.later(1))
+    cells = [{"true_label": "a", "predicted_label": "b", "n": 1}]
+    store.record_evaluation(pooled, samples.class_metrics()[:2], samples.contrast_metrics()[:1], cells)
+    assert table(store, 4)[0][:2] == ["Accuracy", 0.25]
+    assert (len(table(store, 5)), len(table(store, 6))) == (2, 1)
+    assert (len(store.query("worst-classes")), len(store.query("confusions"))) == (2, 1)
+    newest = store.query("evaluations").iloc[0]
+    assert (newest["id"], newest["sweep_id"]) == ("e2", "s1") and pd.isna(newest["model_id"])
+
+
+def test_sweeps_show_mean_and_range_of_the_latest_test_evaluations(store: Store) -> None:
+    samples.record_data(store)
+    for fold, accuracy in enumerate([0.5, 0.75, 1.0]):
+        store.record_model(samples.model(id=f"m{fold}"), samples.epochs())
+        for name, minute, value in (("old", 0, 0.0), ("new", 1, accuracy)):
+            samples.record_evaluation(
+                store, id=f"{name}{fold}", model_id=f"m{fold}", accuracy=value, created_at=samples.later(minute)
+            )
+        samples.record_evaluation(
+            store, id=f"v{fold}", model_id=f"m{fold}", split="val", accuracy=0.1, created_at=samples.later(2)
+        )
+    record_sweep(store, "seeds", ["m0", "m1"], minute=0, kind="seeds")
+    record_sweep(store, "folds", ["m0", "m1", "m2"], minute=1, kind="folds")
+    for name, minute, value in (("p1", 3, 0.3), ("p2", 4, 0.6)):
+        pooled = {"model_id": None, "sweep_id": "folds", "macro_f1": value / 2, "created_at": samples.later(minute)}
+        samples.record_evaluation(store, id=name, accuracy=value, **pooled)
+    shown = store.query("sweeps")
+    assert list(shown["sweep_id"]) == ["folds", "seeds"]
+    assert list(shown["kind"]) == ["folds", "seeds"]
+    assert list(shown["models"]) == [3, 2]
+    assert shown[["accuracy", "accuracy_lowest", "accuracy_highest"]].values.tolist() == [
+        [0.75, 0.5, 1.0],
+        [0.625, 0.5, 0.75],
+    ]
+    assert list(shown.loc[0, ["pooled_accuracy", "pooled_macro_f1"]]) == [0.6, 0.3]
+    assert shown.loc[1, ["pooled_accuracy", "pooled_macro_f1"]].isna().all()
 
 
 def test_every_table_shows_numbers_not_decimals(store: Store) -> None:

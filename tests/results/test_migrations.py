@@ -1,0 +1,236 @@
+"""Databases of every earlier schema, with rows in all tables, are upgraded in place."""
+
+import multiprocessing
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, Engine, MetaData, create_engine, inspect
+
+from mri_model.errors import MriError
+from mri_model.results import schema, upgrade
+from mri_model.results.database import parse, writing
+from mri_model.results.store import Store
+from tests.results import result_samples as samples
+
+REVISIONS = ["0001", "0002", "0003"]
+RENAMED = {
+    "twin_free_n": "duplicate_free_n",
+    "twin_free_accuracy": "duplicate_free_accuracy",
+    "twin_free_macro_f1": "duplicate_free_macro_f1",
+}
+SWEEPS = {"m1": "m1", "m2": "sweep-1", "m3": "sweep-1", "m4": "series-1", "m5": "series-1", "m6": "series-2"}
+"""``sweep_id`` of each model before migration 0004; a model alone had its own id."""
+
+
+def old_rows(status: bool) -> dict[str, list[dict[str, Any]]]:
+    """Rows for every table of the schema before migration 0004."""
+    models = [
+        {**samples.model(id=name), "sweep_id": sweep, "created_at": samples.later(-minute), "recipe": {"folds": folds}}
+        for minute, ((name, sweep), folds) in enumerate(zip(SWEEPS.items(), [0, 0, 5, 2, 2, 0], strict=True))
+    ]
+    evaluation = samples.evaluation(duplicate_free_n=3, duplicate_free_accuracy=0.25)
+    for old, new in RENAMED.items():
+        evaluation[old] = evaluation.pop(new)
+    del evaluation["sweep_id"]
+    if status:
+        models[0]["status"] = "training"
+    return {
+        "dataset": [samples.dataset()],
+        "dataset_class": [{**row, "dataset_digest": "d1"} for row in samples.classes()],
+        "model": models if status else [{k: v for k, v in row.items() if k != "status"} for row in models],
+        "epoch": samples.epochs().fillna(0).assign(model_id="m1").to_dict("records"),
+        "promotion": [{"id": 7, "model_id": "m2", "stage": "champion", "who": "w", "why": "y", "at": samples.START}],
+        "evaluation": [evaluation],
+        "class_metric": samples.class_metrics().assign(evaluation_id="e1").to_dict("records"),
+        "contrast_metric": [{**row, "evaluation_id": "e1"} for row in samples.contrast_metrics()],
+        "confusion": [{**row, "evaluation_id": "e1"} for row in samples.confusion()],
+        "scoring_run": [samples.scoring_run(n_found=1, n_scored=1, n_abstained=0, n_rejected=0, n_reused=0)],
+        "prediction": [samples.prediction()],
+    }
+
+
+@contextmanager
+def raw(url: str) -> Iterator[Engine]:
+    """An engine that changes nothing at opening."""
+    engine = create_engine(parse(url))
+    yield engine
+    engine.dispose()
+
+
+def dump(connection: Connection) -> dict[str, list[dict[str, Any]]]:
+    """Every row of every table, but Alembic's revision and the views."""
+    tables = MetaData()
+    tables.reflect(connection)
+    return {
+        name: sorted(map(dict, connection.execute(table.select()).mappings()), key=str)
+        for name, table in tables.tables.items()
+        if name not in ("alembic_version", "view_digest")
+    }
+
+
+@pytest.fixture(params=REVISIONS)
+def old_url(url: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """A database of an earlier schema with rows in all its tables, and a view."""
+    (tmp_path / "home").mkdir()
+    with raw(url) as engine, engine.begin() as connection, monkeypatch.context() as then:
+        upgrade.migrate(connection, request.param)
+        then.setattr(upgrade, "migrate", lambda connection: None)
+        then.setattr(upgrade, "view_sources", lambda: {"report_table_3": "SELECT sweep_id FROM model"})
+        upgrade.rebuild(connection)
+        tables = MetaData()
+        tables.reflect(connection)
+        for name, rows in old_rows(status=request.param == "0003").items():
+            connection.execute(tables.tables[name].insert(), rows)
+    return url
+
+
+def expected(before: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+    """What the upgrade makes of ``before``, but for the new tables."""
+    models = [{"status": "trained", **row} for row in before["model"]]
+    evaluations = [{RENAMED.get(name, name): value for name, value in row.items()} for row in before["evaluation"]]
+    return before | {
+        "model": [{name: value for name, value in row.items() if name != "sweep_id"} for row in models],
+        "evaluation": [dict.fromkeys(samples.NOT_SAID_BEFORE) | row | {"sweep_id": None} for row in evaluations],
+    }
+
+
+def test_rows_of_an_earlier_schema_survive_the_upgrade(old_url: str) -> None:
+    with raw(old_url) as engine, engine.connect() as connection:
+        before = dump(connection)
+    assert all(before.values())
+    with Store.open(old_url) as store, store._engine.connect() as connection:
+        after = dump(connection)
+        assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []
+        assert store.query("report-table-4").iloc[0, 1] == 0.84
+    for name, rows in expected(before).items():
+        assert sorted(after[name], key=lambda row: str(sorted(row.items(), key=str))) == sorted(
+            rows, key=lambda row: str(sorted(row.items(), key=str))
+        ), name
+    assert after.keys() - before.keys() == {"sweep", "sweep_model"}
+
+
+def test_models_with_a_common_sweep_id_become_a_sweep(old_url: str) -> None:
+    with Store.open(old_url) as store, store._engine.connect() as connection:
+        sweeps = connection.execute(schema.sweep.select().order_by("id")).all()
+        members = connection.execute(schema.sweep_model.select().order_by("sweep_id", "position")).all()
+    assert sweeps == [
+        ("series-1", "folds", samples.later(-3)),
+        ("series-2", "seeds", samples.later(-5)),
+        ("sweep-1", "sizes", samples.later(-1)),
+    ]
+    assert members == [
+        ("series-1", "m5", 0),
+        ("series-1", "m4", 1),
+        ("series-2", "m6", 0),
+        ("sweep-1", "m3", 0),
+        ("sweep-1", "m2", 1),
+    ]
+
+
+def constraints(engine: Engine) -> dict[str, list[object]]:
+    """What Alembic's comparison does not look at: checks, keys and their names."""
+    found = inspect(engine)
+    return {
+        name: [
+            sorted((check["name"] or "", check["sqltext"]) for check in found.get_check_constraints(name)),
+            sorted((key["name"] or "", key["referred_table"]) for key in found.get_foreign_keys(name)),
+            found.get_pk_constraint(name)["constrained_columns"],
+            found.get_pk_constraint(name)["name"],
+            sorted((column["name"], column["nullable"], str(column["type"])) for column in found.get_columns(name)),
+        ]
+        for name in schema.metadata.tables
+    }
+
+
+def drop_views(store: Store) -> None:
+    with writing(store._engine) as connection:
+        for name in upgrade.view_sources():
+            connection.exec_driver_sql(f"DROP VIEW {name}")
+
+
+def test_an_upgraded_database_has_the_constraints_of_a_new_one(old_url: str) -> None:
+    with Store.open(old_url) as store:
+        migrated = constraints(store._engine)
+        drop_views(store)
+        with writing(store._engine) as connection:
+            schema.metadata.drop_all(connection)
+            schema.metadata.create_all(connection)
+        assert constraints(store._engine) == migrated
+
+
+def test_references_still_guard_an_upgraded_database(old_url: str) -> None:
+    with Store.open(old_url) as store:
+        with pytest.raises(MriError, match="refused a row"), store._writing() as connection:
+            connection.exec_driver_sql("DELETE FROM model WHERE id = 'm1'")
+        with pytest.raises(MriError, match="refused a row"):
+            store.record_sweep({"id": "s", "kind": "seeds"}, ["absent"])
+
+
+def test_a_failed_upgrade_leaves_the_old_schema_and_rows(old_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with raw(old_url) as engine, engine.connect() as connection:
+        before = dump(connection), MigrationContext.configure(connection).get_current_revision()
+    with monkeypatch.context() as then:
+        then.setattr(upgrade, "view_sources", lambda: {"report_table_1": "SELECT 1 FROM FROM nowhere"})
+        with pytest.raises(MriError, match="syntax"):
+            Store.open(old_url)
+    with raw(old_url) as engine, engine.connect() as connection:
+        assert (dump(connection), MigrationContext.configure(connection).get_current_revision()) == before
+        assert inspect(connection).get_view_names() == ["report_table_3"]
+    with Store.open(old_url) as store:
+        assert len(store.query("models")) == 6
+
+
+def upgrade_together(url: str, start: Barrier, name: str) -> None:
+    start.wait()
+    with Store.open(url) as store:
+        samples.record_model(store, id=name)
+
+
+def test_processes_may_upgrade_a_database_at_once(old_url: str) -> None:
+    context = multiprocessing.get_context("spawn")
+    start = context.Barrier(3)
+    processes = [context.Process(target=upgrade_together, args=(old_url, start, f"new{n}")) for n in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    with Store.open(old_url) as store:
+        assert len(store.query("models")) == 9
+
+
+@pytest.fixture
+def old_file(tmp_path: Path) -> str:
+    """A SQLite database of schema 0003 with one model."""
+    url = f"sqlite:///{tmp_path / 'old.db'}"
+    with raw(url) as engine, engine.begin() as connection:
+        upgrade.migrate(connection, "0003")
+        tables = MetaData()
+        tables.reflect(connection)
+        for name in ("dataset", "model"):
+            connection.execute(tables.tables[name].insert(), old_rows(status=True)[name])
+    return url
+
+
+def test_a_users_own_view_survives_the_upgrade_of_a_sqlite_file(old_file: str) -> None:
+    with raw(old_file) as engine, engine.begin() as connection:
+        connection.exec_driver_sql("CREATE VIEW mine AS SELECT id, val_f1 FROM model")
+    with Store.open(old_file) as store, store._engine.connect() as connection:
+        assert len(connection.exec_driver_sql("SELECT * FROM mine").all()) == 6
+
+
+def test_a_broken_reference_stops_the_upgrade_and_nothing_is_changed(old_file: str) -> None:
+    with raw(old_file) as engine, engine.begin() as connection:  # SQLite checks no references unless told to
+        connection.exec_driver_sql("UPDATE model SET dataset_digest = 'gone' WHERE id = 'm1'")
+        before = dump(connection)
+    with pytest.raises(MriError, match="a row of model refers to a missing row of dataset") as caught:
+        Store.open(old_file)
+    assert "not changed" in caught.value.hint
+    with raw(old_file) as engine, engine.connect() as connection:
+        assert dump(connection) == before
