@@ -1,8 +1,8 @@
-"""Errors a user can cause: one line why, one line what to do, and an exit code."""
+"""Errors that a user can cause: one line says why, one line what to do; with the exit code of the command line."""
 
 
 class MriError(Exception):
-    """Something the user can mend. ``hint`` says how."""
+    """A problem that the user can fix. ``hint`` says how, in one line."""
 
     exit_code = 1
 
@@ -12,7 +12,7 @@ class MriError(Exception):
 
 
 class UsageError(MriError):
-    """A value that cannot be."""
+    """An argument with an impossible value."""
 
     exit_code = 2
 
@@ -22,6 +22,6 @@ class UnavailableError(MriError):
 
 
 class RefusedError(MriError):
-    """A validation or promotion rule said no."""
+    """A validation or promotion rule is not met."""
 
     exit_code = 3

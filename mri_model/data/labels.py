@@ -1,16 +1,22 @@
-"""What folder names say: tumor type, contrast, and which folder above a file is its class."""
+"""Folder names: the tumor type and contrast of a class, and which folder above a file is its class."""
 
 from dataclasses import dataclass
 
 CONTRASTS = ("T1", "T1C+", "T2")
 SPLIT_FOLDERS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
 SYSTEM_NAMES = frozenset({"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "@eadir"})
-"""Litter of macOS, Windows and Synology, in lower case; names that begin with a dot are hidden as well."""
+"""Files and folders that macOS, Windows and Synology create, in lower case. A name with a dot in front is hidden too."""
 
 
 @dataclass(frozen=True, order=True)
 class Label:
-    """One class. ``name`` is the folder's own spelling; ``contrast`` is None where the name carries none."""
+    """One class.
+
+    Attributes:
+        name: The folder's name, as it is spelled.
+        tumor: The name without its contrast and without leading ``_``.
+        contrast: One of ``CONTRASTS``, or None if the name has none.
+    """
 
     name: str
     tumor: str
@@ -18,7 +24,7 @@ class Label:
 
 
 def parse_label(folder: str) -> Label:
-    """Read ``<tumor> <contrast>`` from a folder name; a leading ``_`` is dropped from the tumor.
+    """Split a folder name into tumor and contrast; leading ``_`` are dropped from the tumor.
 
     >>> parse_label("_NORMAL T1")
     Label(name='_NORMAL T1', tumor='NORMAL', contrast='T1')
@@ -30,10 +36,15 @@ def parse_label(folder: str) -> Label:
 
 
 def class_folder(path: str) -> str | None:
-    """The class that a file's place suggests where no profile says what the classes are.
+    """The class of a file, by its path alone; for use when no profile names the classes.
 
-    ``path`` is POSIX and relative to the data root. The class is the nearest folder that carries a contrast, else the
-    folder the file lies in. None in the root, directly in ``train/`` and the like, and for what is hidden.
+    The class is the nearest folder above whose name has a contrast, else the folder that holds the file.
+
+    Args:
+        path: POSIX path relative to the data root.
+
+    Returns:
+        The class, or None for a file in the root, directly in a folder such as ``train/``, or hidden.
 
     >>> class_folder("train/Meningioma T1/patient 3/scan.jpg")
     'Meningioma T1'
@@ -45,7 +56,7 @@ def class_folder(path: str) -> str | None:
 
 
 def nearest_contrast(folders: list[str]) -> str | None:
-    """The innermost of ``folders`` (outermost first) whose name carries a contrast."""
+    """The last of ``folders`` (outermost first) whose name has a contrast, or None."""
     return next((folder for folder in reversed(folders) if parse_label(folder).contrast), None)
 
 
@@ -54,5 +65,5 @@ def is_split_folder(folder: str) -> bool:
 
 
 def is_hidden(path: str) -> bool:
-    """Whether a relative POSIX path lies in, or is, something hidden or a system's own litter."""
+    """Whether a part of a relative POSIX path is hidden or belongs to the operating system."""
     return any(part.startswith(".") or part.casefold() in SYSTEM_NAMES for part in path.split("/"))

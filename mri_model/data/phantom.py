@@ -1,17 +1,15 @@
-"""A phantom: brain MRI pictures drawn by this module, so that everything can be tried without a patient's image.
+"""A phantom: drawn brain MRI images, to try the whole system without images of patients.
 
 ``write_phantom`` fills 44 class folders, named and shaped like the published set: axial heads in three contrasts,
-fourteen tumor types told apart by place, shape, texture and enhancement, and a few near copies that show what
-leakage looks like. A picture depends on (seed, class, index), never on order or threads.
+fourteen tumor types that differ by place, shape, texture and enhancement, and a few near duplicates, as real data sets
+have them. An image depends on (seed, class, index), never on order or threads.
 
-Coordinates are head radii: ``u`` to the right, ``v`` to the back of the head (down the picture), the skin at radius
-1. Grey values run from 0 black to 1 white until they are encoded.
+Coordinates are head radii: ``u`` to the right, ``v`` to the back of the head (down the image), the skin at radius 1.
+Grey values are 0 (black) to 1 (white) until they are encoded.
 """
 
 import math
 import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,29 +20,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mri_model.data.labels import CONTRASTS
+from mri_model.data.parallel import ordered_map
 from mri_model.errors import MriError
 from mri_model.files import atomic
+from mri_model.progress import ProgressCallback, no_progress, with_progress
 
 Plane = NDArray[Any]  # (height, width) float32
 Pixels = NDArray[Any]  # (height, width) uint8
 Rng = np.random.Generator
 Pair = tuple[float, float]
-Triple = tuple[float, float, float]  # one grey value a contrast, in the order of CONTRASTS
+Triple = tuple[float, float, float]  # one grey value per contrast, in the order of CONTRASTS
 
 MIN_HEIGHT, MIN_WIDTH, MAX_SIDE = 347, 305, 630
-CANVAS = 256  # pictures are drawn with this longest side, then enlarged
-COPY_EVERY = 6  # one image in six is a near copy
+CANVAS = 256  # images are drawn with this longest side, then enlarged
+COPY_EVERY = 6  # one image in six is a near duplicate
 DUPLICATE_CLASS = 24  # the class that holds one byte-identical pair
 FIRST_SERIES = datetime(2022, 5, 28, 10, 56)
 
 
 @dataclass(frozen=True)
 class Signature:
-    """How one tumor type looks. Lengths are head radii, grey values one a contrast."""
+    """How one tumor type looks. Lengths are head radii; there is one grey value per contrast."""
 
     tumor: str
     place: Pair  # the usual centre; u is mirrored at random
-    size: Pair  # least and greatest radius
+    size: Pair  # smallest and largest radius
     level: Pair  # slice level: below 0.3 the cerebellum shows, from 0.3 up the lateral ventricles
     core: Triple
     rim: Triple = (0, 0, 0)
@@ -54,15 +54,15 @@ class Signature:
     scatter: float = 0.0  # how far the several lesions lie from the centre
     lobes: int = 2
     depth: float = 0.06  # how deep the lobes cut
-    stretch: float = 1.0  # length over breadth
-    bite: float = 0.0  # where, in radii, a disc is bitten off: a crescent
-    nodule: float = 0.0  # radius of a bright knob in a cyst
+    stretch: float = 1.0  # length divided by width
+    bite: float = 0.0  # distance, in radii, of a disc that is cut out, which leaves a crescent
+    nodule: float = 0.0  # radius of a bright nodule in a cyst
     grain: float = 0.04  # strength of the inner texture
-    halo: float = 0.0  # width of the oedema around it
-    ventricles: float = 1.0  # their size against a healthy head
+    halo: float = 0.0  # width of the edema around it
+    ventricles: float = 1.0  # their size relative to a healthy head
 
 
-OEDEMA = (0.36, 0.36, 0.78)
+EDEMA = (0.36, 0.36, 0.78)
 SOLID, MURKY, NECROTIC, CYST = (0.26, 0.96, 0.86), (0.24, 0.36, 0.90), (0.12, 0.14, 0.96), (0.10, 0.12, 1.0)
 CASEOUS, CLOTTED, CALCIFIED = (0.20, 0.24, 0.18), (0.78, 0.66, 0.66), (0.20, 0.34, 0.92)
 BRIGHT, BLOODY = (0.28, 1.0, 0.60), (0.74, 1.0, 0.60)
@@ -113,13 +113,13 @@ TISSUE = {
 
 
 def _smooth(rng: Rng, shape: tuple[int, int], cells: int) -> Plane:
-    """Noise of about unit variance that changes over 1/``cells`` of the picture."""
+    """Noise of about unit variance that changes over 1/``cells`` of the image."""
     coarse = rng.standard_normal((cells, cells), dtype=np.float32)
     return cv2.resize(coarse, shape[::-1], interpolation=cv2.INTER_CUBIC)
 
 
 def _inside(distance: Plane, edge: float = 0.03) -> Plane:
-    """Coverage 0–1 of the region where ``distance`` is negative, with an edge this wide."""
+    """Coverage, 0 to 1, of the region where ``distance`` is negative; the edge is ``edge`` wide."""
     return np.clip(0.5 - distance * (1 / edge), 0, 1)
 
 
@@ -153,7 +153,7 @@ def _pose(rng: Rng, shape: tuple[int, int]) -> tuple[Plane, Plane]:
 
 
 def _head(rng: Rng, u: Plane, v: Plane, tissue: Tissue) -> Plane:
-    """Skin, skull, brain surface with its folds: what every slice shows."""
+    """Skin, skull and brain surface with its folds, which every slice shows."""
     r = np.sqrt(u * u + v * v)
     picture = np.full_like(u, 0.02)
     skull = rng.uniform(0.91, 0.95)
@@ -194,7 +194,7 @@ def _hindbrain(picture: Plane, u: Plane, v: Plane, tissue: Tissue, scale: float)
 
 
 def _vessels(rng: Rng, picture: Plane, u: Plane, v: Plane, tissue: Tissue) -> None:
-    """Sagittal sinus front and back, and two to five vessels: bright with contrast agent, dark without."""
+    """Sagittal sinus, front and back, and two to five vessels; bright with contrast agent, dark without."""
     spots = [(0.0, 0.83, 0.07), (0.0, -0.84, 0.04)]
     spots += [
         (rng.uniform(-0.5, 0.5), rng.uniform(-0.6, 0.6), rng.uniform(0.018, 0.035)) for _ in range(rng.integers(2, 6))
@@ -205,7 +205,7 @@ def _vessels(rng: Rng, picture: Plane, u: Plane, v: Plane, tissue: Tissue) -> No
 
 def _lump(rng: Rng, u: Plane, v: Plane, sign: Signature, centre: Pair, radius: float) -> Plane:
     """Distance to one lesion's outline in units of its radius, negative inside."""
-    angle = rng.uniform(-0.5, 0.5) + math.atan2(centre[1], centre[0])  # a long lesion follows the skull
+    angle = rng.uniform(-0.5, 0.5) + math.atan2(centre[1], centre[0])  # a long lesion lies along the skull
     cos, sin = math.cos(angle), math.sin(angle)
     du, dv = (u - centre[0]) * (0.84 / radius), (v - centre[1]) / radius
     across, along = (cos * du + sin * dv) * sign.stretch, cos * dv - sin * du
@@ -217,7 +217,7 @@ def _lump(rng: Rng, u: Plane, v: Plane, sign: Signature, centre: Pair, radius: f
 
 
 def _places(rng: Rng, sign: Signature, mirror: int) -> list[tuple[Pair, float]]:
-    """Centre and radius of every lesion: one, or ``count`` of them scattered around the usual place."""
+    """Centre and radius of every lesion: ``count`` of them, scattered around the usual place."""
     x, y = mirror * sign.place[0] + rng.normal(0, sign.spread), sign.place[1] + rng.normal(0, sign.spread)
     turn, places = rng.uniform(0, math.tau), []
     for k in range(sign.count):
@@ -228,7 +228,7 @@ def _places(rng: Rng, sign: Signature, mirror: int) -> list[tuple[Pair, float]]:
 
 
 def _lesion(rng: Rng, picture: Plane, u: Plane, v: Plane, sign: Signature, contrast: str) -> None:
-    """Paint the tumor: oedema, then rim, textured core and a cyst's bright knob, lesion by lesion."""
+    """Paint the tumor, lesion by lesion: edema, rim, textured core, and the bright nodule of a cyst."""
     which, mirror = CONTRASTS.index(contrast), int(rng.choice((-1, 1)))
     brain = _inside(np.sqrt(u * u + v * v) - 0.88)
     texture = sign.grain * _smooth(rng, u.shape, 26)
@@ -237,7 +237,7 @@ def _lesion(rng: Rng, picture: Plane, u: Plane, v: Plane, sign: Signature, contr
     lumps = [(place, _lump(rng, u, v, sign, *place)) for place in _places(rng, sign, mirror)]
     if sign.halo:
         for (_, radius), distance in lumps:
-            _paint(picture, brain * _inside(distance * radius - sign.halo, 0.08) * 0.85, OEDEMA[which])
+            _paint(picture, brain * _inside(distance * radius - sign.halo, 0.08) * 0.85, EDEMA[which])
     for (centre, radius), distance in lumps:
         _paint(picture, brain * _inside(distance, 0.15), rim if sign.rim_width else core)
         if sign.rim_width:
@@ -248,7 +248,7 @@ def _lesion(rng: Rng, picture: Plane, u: Plane, v: Plane, sign: Signature, contr
 
 
 def _scanner(rng: Rng, picture: Plane) -> Plane:
-    """What the machine adds: uneven coil, blur, noise, the window somebody chose."""
+    """Effects of scanner and display: uneven coil sensitivity, blur, noise, grey-level window."""
     picture = picture * (1 + rng.uniform(0.04, 0.11) * _smooth(rng, picture.shape, 3))
     picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.5, 1.1))
     picture = picture + rng.uniform(0.01, 0.04) * rng.standard_normal(picture.shape, dtype=np.float32)
@@ -257,7 +257,7 @@ def _scanner(rng: Rng, picture: Plane) -> Plane:
 
 
 def draw(rng: Rng, sign: Signature | None, contrast: str, shape: tuple[int, int]) -> Plane:
-    """One picture of ``shape``, float32 in 0–1. Without a signature, without a tumor."""
+    """One image of ``shape`` (height, width), float32 from 0 to 1; without a tumor if ``sign`` is None."""
     tissue = TISSUE[contrast]
     u, v = _pose(rng, shape)
     picture = _head(rng, u, v, tissue)
@@ -274,7 +274,7 @@ def draw(rng: Rng, sign: Signature | None, contrast: str, shape: tuple[int, int]
 
 
 def _size(rng: Rng, max_side: int) -> tuple[int, int]:
-    """Height and width of a file: half of them square at the largest side, the rest anything within bounds."""
+    """Height and width of a file: half of the files are square with the largest side, the rest vary within bounds."""
     top = max_side if max_side >= MIN_HEIGHT else MAX_SIDE
     height, width = top, top
     if rng.random() < 0.5:
@@ -284,7 +284,7 @@ def _size(rng: Rng, max_side: int) -> tuple[int, int]:
 
 
 def _picture(rng: Rng, sign: Signature | None, contrast: str, max_side: int) -> Pixels:
-    """One picture at its final size."""
+    """One image at its final size."""
     height, width = _size(rng, max_side)
     reduce = min(1.0, CANVAS / max(height, width))
     drawn = draw(rng, sign, contrast, (round(height * reduce), round(width * reduce)))
@@ -293,7 +293,7 @@ def _picture(rng: Rng, sign: Signature | None, contrast: str, max_side: int) -> 
 
 
 def _next_slice(rng: Rng, pixels: Pixels) -> Pixels:
-    """A near copy: the same head a hair further, a little brighter or darker."""
+    """A near duplicate: the same head, slightly shifted and slightly brighter or darker."""
     height, width = pixels.shape
     shift_x, shift_y = rng.uniform(-0.004, 0.004, 2) * (width, height)
     move = np.array([[1, 0, shift_x], [0, 1, shift_y]], np.float32)
@@ -302,7 +302,7 @@ def _next_slice(rng: Rng, pixels: Pixels) -> Pixels:
 
 
 def _encode(rng: Rng, pixels: Pixels, suffix: str) -> bytes:
-    """A file's bytes: over half in one channel, the rest in three, a few of those slightly tinted."""
+    """The bytes of a file: over half with one channel, the rest with three, a few of them slightly tinted."""
     stored, storage = pixels, rng.random()
     if storage > 0.54:
         tint = rng.uniform(0.82, 1.0, 3) if storage > 0.97 else np.ones(3)
@@ -316,7 +316,7 @@ def _encode(rng: Rng, pixels: Pixels, suffix: str) -> bytes:
 
 @dataclass(frozen=True)
 class _Job:
-    """One file to write. ``origin`` is the index whose picture it repeats, its own where it repeats none."""
+    """One file to write. ``origin`` is the index of the image that it repeats; its own index if it repeats none."""
 
     c: int  # index in CLASSES
     i: int  # index within the class
@@ -325,7 +325,7 @@ class _Job:
 
     @property
     def name(self) -> str:
-        if self.series:  # screenshots of a series lie a second apart, two series at least minutes
+        if self.series:  # screenshots of a series are a second apart, series at least minutes
             start = FIRST_SERIES + timedelta(days=self.c, minutes=5 * self.origin, seconds=self.i - self.origin)
             return f"{start:%Y-%m-%d %H_%M_%S}-phantom.jpg"
         if (self.c, self.i) == (0, 0):
@@ -335,7 +335,7 @@ class _Job:
 
     @property
     def repeats_bytes(self) -> bool:
-        """One file of the set is its origin's, byte for byte."""
+        """Whether the file is a copy of its origin, byte for byte. One file of the set is."""
         return self.c == DUPLICATE_CLASS and self.origin != self.i == COPY_EVERY - 1
 
     def data(self, seed: int, max_side: int) -> bytes:
@@ -348,7 +348,7 @@ class _Job:
 
 
 def _jobs(per_class: int) -> list[_Job]:
-    """Every file of the set. From eight images a class, each sixth is a near copy of the one before."""
+    """Every file of the set. From eight images per class on, each sixth is a near duplicate of the one before."""
     copies = {i for i in range(per_class) if per_class >= 8 and i % COPY_EVERY == COPY_EVERY - 1}
     return [
         _Job(c, i, i - 1 if i in copies else i, series=i in copies or i + 1 in copies)
@@ -359,11 +359,11 @@ def _jobs(per_class: int) -> list[_Job]:
 
 def _refuse_bad(out: Path, per_class: int, max_side: int) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise MriError(f"{out} exists and is not an empty folder", "name a new folder, or empty this one first")
+        raise MriError(f"{out} exists and is not an empty folder", "choose a new folder, or empty this one first")
     if per_class < 1:
-        raise MriError(f"{per_class} images per class make no data set", "ask for at least 1; 20 can be learnt")
+        raise MriError(f"{per_class} images per class make no data set", "choose at least 1; 20 are enough to train on")
     if not 32 <= max_side <= MAX_SIDE:
-        raise MriError(f"a largest side of {max_side} pixels cannot be drawn", f"choose 32 to {MAX_SIDE}")
+        raise MriError(f"images of {max_side} pixels cannot be drawn", f"choose 32 to {MAX_SIDE}")
 
 
 def write_phantom(
@@ -371,13 +371,23 @@ def write_phantom(
     per_class: int = 20,
     seed: int = 0,
     max_side: int = MAX_SIDE,
-    progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
+    progress: ProgressCallback = no_progress,
 ) -> int:
-    """Write the 44 class folders into ``out``, new or empty, and return the number of files.
+    """Write the 44 class folders.
 
-    The same ``seed`` gives the same bytes. ``max_side`` bounds height and width; below 347 all sizes shrink in
-    proportion, for quick tests, and the size bounds of the profile ``phantom`` no longer hold.
-    ``progress(stage, done, total)`` is called after every file.
+    Args:
+        out: A new or empty folder.
+        per_class: Images in each class.
+        seed: The same seed gives the same bytes.
+        max_side: Largest height and width in pixels, 32 to 630. Below 347, for quick tests, all sizes are reduced in
+            proportion and do not fit the profile ``phantom``.
+        progress: Progress callback.
+
+    Returns:
+        The number of files.
+
+    Raises:
+        MriError: ``out`` is not empty, or a number is out of range.
     """
     _refuse_bad(out, per_class, max_side)
     jobs = _jobs(per_class)
@@ -386,11 +396,7 @@ def write_phantom(
         with atomic(out / CLASSES[job.c][0] / job.name) as temporary:
             temporary.write_bytes(job.data(seed, max_side))
 
-    pool = ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1))
-    try:
-        for done, future in enumerate(as_completed([pool.submit(write, job) for job in jobs]), start=1):
-            future.result()
-            progress("draw", done, len(jobs))
-    finally:
-        pool.shutdown(cancel_futures=True)
+    written = ordered_map(write, jobs, threads=min(4, os.cpu_count() or 1), items_per_task=1)
+    for _ in with_progress(written, len(jobs), "draw", progress):
+        pass
     return len(jobs)

@@ -1,9 +1,8 @@
-"""What a data set must look like: classes with their counts, extensions, channels, size bounds."""
+"""Profiles: what a data set must look like. Classes with their counts, extensions, channels and size bounds."""
 
-import reprlib
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,18 +16,17 @@ if TYPE_CHECKING:
 
 SHIPPED = Path(__file__).parent / "profiles"
 MAX_SIDE = 1 << 16
-MAX_NUMBER = (1 << 31) - 1
 LINK = "symbolic link"
-"""The reason for which links are rejected."""
+"""Why a link is rejected."""
 
 AUTO = "auto"
-"""The name of a profile learnt from the very folder that it then judges; a profile in a file has another."""
+"""The name of a profile learnt from the data set that is checked with it. A profile in a file has another name."""
 
 HEADER = """\
 # What a data set must look like, for `mri ingest DATA --profile THIS_FILE`.
-# Learnt from a folder as it was found; every figure may be edited.
-#   counts    "minimum": at least so many images a class; "exact": neither more nor fewer
-#   height    least and greatest, in pixels; width alike
+# Learnt from a data set as it was found. You may edit every value.
+#   counts    "minimum": each class has at least its number of images; "exact": it has exactly that number
+#   height    smallest and largest, in pixels; the same for width
 #   classes   class folder = number of images
 
 """
@@ -36,11 +34,18 @@ HEADER = """\
 
 @dataclass(frozen=True)
 class Profile:
-    """The figures a data set is held to.
+    """What a data set must look like.
 
-    ``classes`` maps a class folder's name to its number of images: the exact number for a published set,
-    the least for others (``counts``). ``height`` and ``width`` are inclusive bounds in pixels, as decoded.
-    ``extensions`` are lower case with their dot; files are compared without regard to case.
+    Attributes:
+        name: Name of the profile; ``auto`` if it was learnt from the data set itself.
+        counts: Whether the numbers in ``classes`` are exact (a published set) or minimums.
+        classes: Number of images by the name of the class folder.
+        extensions: Extensions of image files, in lower case with their dot. Files are compared ignoring case.
+        channels: Channels of an image as decoded.
+        contrasts: Contrasts that a class may have.
+        height: Smallest and largest height in pixels, as decoded, both allowed.
+        width: Smallest and largest width in pixels, as decoded, both allowed.
+        source: Where the data set comes from.
     """
 
     name: str
@@ -54,10 +59,15 @@ class Profile:
     source: str = ""
 
     def class_of(self, path: str) -> str | None:
-        """The class of a file by its place: of the folders above it that are classes, the nearest that carries a
-        contrast, else the nearest. None where there is none, or a folder above it is hidden.
+        """The class of a file, by the folders above it.
 
-        ``path`` is POSIX and relative to the data root.
+        Of the folders that are classes, it is the nearest one whose name has a contrast, else the nearest one.
+
+        Args:
+            path: POSIX path relative to the data root.
+
+        Returns:
+            The class, or None if no folder above is a class or one of them is hidden.
         """
         above = path.rpartition("/")[0]
         known = [folder for folder in above.split("/") if folder in self.classes]
@@ -67,13 +77,17 @@ class Profile:
 
 
 def learn_profile(frame: "pd.DataFrame", empty_folders: Sequence[str] = (), name: str = AUTO) -> Profile:
-    """A profile of a data set as it was found.
+    """Learn the profile of a data set as it was found.
 
-    ``frame`` is an inventory before labelling: one row a file with ``path`` (POSIX, relative), ``extension``,
-    ``height`` and ``width`` in pixels, ``status`` and ``reason``. A class is a folder with a file named like an image,
-    readable or not, one of ``empty_folders`` (POSIX, relative), or any whose name carries a contrast, a link among
-    them: a class whose images are all broken, missing or of another kind is held to one image, so that validation
-    names it. Without any image, sizes and extensions are left open.
+    A class is a folder that holds a file with an image extension (readable or not), an empty folder, or a folder or
+    link whose name has a contrast. A class without an accepted image is required to have one, so that validation names
+    it. If no image was accepted, any size and any extension is allowed.
+
+    Args:
+        frame: Inventory before labelling: one row per file with ``path`` (POSIX, relative), ``extension``, ``height``
+            and ``width`` in pixels, ``status`` and ``reason``.
+        empty_folders: POSIX paths relative to the data root.
+        name: Name of the profile.
     """
     named_as_images = frame.loc[frame["extension"].str.lower().isin(IMAGE_EXTENSIONS), "path"]
     places = [*named_as_images, *(f"{folder}/image" for folder in empty_folders)]
@@ -96,7 +110,7 @@ def learn_profile(frame: "pd.DataFrame", empty_folders: Sequence[str] = (), name
 
 
 def with_figures(profile: Profile, accepted: "pd.DataFrame") -> Profile:
-    """The profile with the counts, sizes and extensions of the accepted images that lie in its classes."""
+    """The profile with the counts, sizes and extensions of the accepted images in its classes."""
     labels = accepted["path"].map(profile.class_of)
     images = accepted[labels.notna()]
     if images.empty:
@@ -111,9 +125,9 @@ def with_figures(profile: Profile, accepted: "pd.DataFrame") -> Profile:
 
 
 def profile_toml(profile: Profile) -> str:
-    """The profile as the text of a TOML file that ``load_profile`` reads back.
+    """The profile as the text of a TOML file that ``load_profile`` can read.
 
-    A profile named ``auto`` is written as ``learnt``: read from a file, it judges other folders than its own.
+    A profile named ``auto`` is written as ``learnt``: once in a file, it can be used to check other data sets.
     """
     import tomli_w
 
@@ -132,9 +146,13 @@ def profile_toml(profile: Profile) -> str:
 
 
 def load_profile(name: str) -> Profile:
-    """Read a shipped profile by name, or any profile by the path of its TOML file.
+    """Read a profile.
 
-    Raises MriError where there is none, or where the file is not one: then it names the file and the field.
+    Args:
+        name: The name of a shipped profile, or the path of a TOML file.
+
+    Raises:
+        MriError: There is no such profile, or the file is not a profile. Then the message names the file and the field.
     """
     shipped = {file.stem: file for file in SHIPPED.glob("*.toml")}
     file = shipped.get(name, Path(name))
@@ -142,7 +160,7 @@ def load_profile(name: str) -> Profile:
         names = ", ".join(sorted(shipped))
         raise MriError(f"there is no profile {name!r}", f"use auto, one of {names}, or the path of a .toml file")
     try:
-        return check_fields(tomllib.loads(file.read_text(encoding="utf-8-sig")))
+        return parse_profile(file.read_text(encoding="utf-8-sig"))
     except RecursionError:
         reason = "nested too deeply"
     except (ValueError, OSError) as error:  # also what tomllib and the decoding of UTF-8 raise
@@ -150,61 +168,28 @@ def load_profile(name: str) -> Profile:
     raise MriError(f"{file} is not a profile: {reason}", f"compare it with {SHIPPED / 'phantom.toml'}")
 
 
+def parse_profile(text: str) -> Profile:
+    """The profile in the text of a TOML file. Raises ValueError, in one line, if it is none."""
+    from mri_model.data.profile_file import parse_fields  # training runs without pydantic
+
+    fields = parse_fields(tomllib.loads(text))
+    if fields.name == AUTO:
+        raise ValueError(f"name must be another than {AUTO!r}, the name of a profile learnt from the data set itself")
+    return Profile(
+        name=fields.name,
+        counts=fields.counts,
+        classes=dict(sorted(fields.classes.items())),
+        extensions=tuple(extension.lower() for extension in fields.extensions),
+        channels=fields.channels,
+        contrasts=tuple(fields.contrasts),
+        height=(fields.height[0], fields.height[1]),
+        width=(fields.width[0], fields.width[1]),
+        source=fields.source,
+    )
+
+
 def is_file(path: Path) -> bool:
     try:
         return path.is_file()
     except OSError:  # a name that is too long
         return False
-
-
-def check_fields(fields: dict[str, Any]) -> Profile:
-    """The profile that a TOML file's fields make; ValueError, beginning with the field's name, where one is wrong."""
-    name = take(fields, "name", is_text, "a text")
-    if name == AUTO:
-        raise ValueError(f"name: {AUTO!r} is taken by the profile that is learnt anew each time")
-    classes = take(fields, "classes", lambda table: isinstance(table, dict) and table, "a table with a class or more")
-    for label in classes:
-        take(classes, label, is_number, f"a whole number from 0 to {MAX_NUMBER}", f"classes.{reprlib.repr(label)}")
-    extensions = take(fields, "extensions", is_extensions, 'a list like [".jpg", ".png"]')
-    height, width = (take(fields, side, is_bounds, "two pixels, least and greatest") for side in ("height", "width"))
-    return Profile(
-        name=name,
-        counts=take(fields, "counts", lambda counts: counts in ("exact", "minimum"), '"exact" or "minimum"'),
-        classes=dict(sorted(classes.items())),
-        extensions=tuple(extension.lower() for extension in extensions),
-        channels=take(fields, "channels", lambda channels: is_number(channels) and channels == 3, "3"),
-        contrasts=tuple(take(fields, "contrasts", is_texts, 'a list like ["T1", "T2"], or []')),
-        height=tuple(height),
-        width=tuple(width),
-        source=take({"source": "", **fields}, "source", lambda source: isinstance(source, str), "a text"),
-    )
-
-
-def take(fields: dict[str, Any], field: str, fits: Callable[[Any], Any], wanted: str, called: str = "") -> Any:
-    """A field's value; ValueError where it is missing or does not fit."""
-    called = called or field
-    if field not in fields:
-        raise ValueError(f"{called} is missing; it must be {wanted}")
-    if not fits(fields[field]):
-        raise ValueError(f"{called} must be {wanted}, not {reprlib.repr(fields[field])[:80]}")
-    return fields[field]
-
-
-def is_text(value: Any) -> bool:
-    return isinstance(value, str) and value != ""
-
-
-def is_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(map(is_text, value))
-
-
-def is_extensions(value: Any) -> bool:
-    return is_texts(value) and bool(value) and all(text.startswith(".") for text in value)
-
-
-def is_number(value: Any) -> bool:
-    return type(value) is int and 0 <= value <= MAX_NUMBER
-
-
-def is_bounds(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(map(is_number, value)) and value[0] <= value[1]

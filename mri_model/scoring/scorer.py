@@ -1,8 +1,6 @@
-"""Model and folder in, one row for every file found out."""
+"""Scoring: a model and a folder in, one row for every file found out."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence, Set
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +12,7 @@ import torch
 from mri_model.data.decode import Content, decode, load_content
 from mri_model.data.inventory import FoundFile, list_files, refusal
 from mri_model.data.labels import parse_label
+from mri_model.data.parallel import chunks, ordered_map
 from mri_model.models.artifact import Model
 from mri_model.models.inference import BATCH
 
@@ -21,12 +20,23 @@ Row = dict[str, Any]
 """path, sha256, status (scored/rejected), reason, label, tumor, contrast, probability, scored_at, model_id."""
 
 Identity = tuple[str, str]
-"""(path, sha256); with the model's id it names a prediction. sha256 is empty where the bytes could not be read."""
+"""(path, sha256). With the model's id it identifies a prediction. sha256 is empty if the file could not be read."""
+
+FILES_PER_TASK = 8
+"""Files a thread reads at a time; small, because the images read ahead of the network stay in memory."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One file: where it lies, who it is, and its input to the network or the reason why there is none."""
+    """One file that was read.
+
+    Attributes:
+        path: Absolute POSIX path.
+        sha256: Digest of the bytes; empty if the file could not be read.
+        plane: Input to the network, uint8 of shape (3, size, size); None if the file is rejected or known.
+        reason: Why the file is rejected, or None.
+        known: Whether the model has scored these bytes at this path before.
+    """
 
     path: str
     sha256: str
@@ -36,7 +46,7 @@ class Entry:
 
 
 def paths_below(folder: Path) -> dict[str, FoundFile]:
-    """Every file below ``folder`` by the absolute path that names it in rows. Raises MriError where there are none."""
+    """Every file below ``folder`` by its absolute path, as rows name it. Raises MriError if there are none."""
     base = folder.resolve()
     return {f"{base.as_posix()}/{found.path}": found for found in list_files(folder)}
 
@@ -44,22 +54,22 @@ def paths_below(folder: Path) -> dict[str, FoundFile]:
 def score_files(
     model: Model, files: Mapping[str, FoundFile], known: Set[Identity]
 ) -> Iterator[tuple[list[Row], list[Identity]]]:
-    """Score files in bounded chunks; a chunk is its new rows and the identity of every file looked at.
+    """Score files in batches, in the order of ``files``. Threads read and decode ahead of the network.
 
-    ``known`` holds the files this model has scored before: they yield no row. A row is made from the entry that carried
-    its pixels, never by position.
+    A row is made from the entry that holds its pixels, never by position.
+
+    Args:
+        model: The model.
+        files: Files by absolute path.
+        known: Files that this model has scored before. They yield no row.
+
+    Yields:
+        For each batch, its new rows and the identity of every file in it.
     """
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        ahead: list[Future[Entry]] = []
-        for chunk in [*chunks(list(files.items()), BATCH), []]:
-            current, ahead = (
-                ahead,
-                [pool.submit(read_entry, model, path, found, known) for path, found in chunk],
-            )
-            entries = [future.result() for future in current]
-            if entries:
-                new = [entry for entry in entries if not entry.known]
-                yield score_entries(model, new), [(entry.path, entry.sha256) for entry in entries]
+    entries = ordered_map(lambda item: read_entry(model, *item, known), files.items(), items_per_task=FILES_PER_TASK)
+    for batch in chunks(entries, BATCH):
+        new = [entry for entry in batch if not entry.known]
+        yield score_entries(model, new), [(entry.path, entry.sha256) for entry in batch]
 
 
 def read_entry(model: Model, path: str, found: FoundFile, known: Set[Identity]) -> Entry:
@@ -102,8 +112,3 @@ def as_row(model: Model, entry: Entry, name: str | None = None, probability: flo
         "probability": probability,
         "scored_at": datetime.now(UTC),
     }
-
-
-def chunks(items: list[tuple[str, FoundFile]], size: int) -> Iterator[list[tuple[str, FoundFile]]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]

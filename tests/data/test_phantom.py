@@ -1,4 +1,4 @@
-"""The drawn data set has the published set's shape, differs by contrast, and repeats byte for byte."""
+"""The drawn data set has the shape of the published one, differs by contrast, and repeats byte for byte."""
 
 import hashlib
 import tomllib
@@ -35,7 +35,7 @@ def _correlation(a: Path, b: Path) -> float:
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eight small pictures a class: the fewest that hold near copies."""
+    """Eight small images per class: the fewest with near duplicates."""
     root = tmp_path_factory.mktemp("phantom") / "small"
     assert write_phantom(root, per_class=8, max_side=64) == 44 * 8
     return root
@@ -79,7 +79,7 @@ def test_same_seed_same_bytes(small: Path, tmp_path: Path, monkeypatch: pytest.M
     assert _digests(tmp_path / "again") == _digests(small)
 
 
-def test_another_seed_draws_other_pictures(full_size: Path, tmp_path: Path) -> None:
+def test_another_seed_draws_other_images(full_size: Path, tmp_path: Path) -> None:
     write_phantom(tmp_path / "other", per_class=1, seed=1, max_side=64)
     write_phantom(tmp_path / "usual", per_class=1, seed=0, max_side=64)
     assert not set(_digests(tmp_path / "other").values()) & set(_digests(tmp_path / "usual").values())
@@ -101,7 +101,7 @@ def test_contrasts_differ(small: Path) -> None:
     assert bright["T1C+"] > 2 * bright["T1"]
 
 
-def test_near_copies_are_named_as_a_series(small: Path) -> None:
+def test_near_duplicates_are_named_as_a_series(small: Path) -> None:
     for folder in small.iterdir():
         first, second = sorted(folder.glob("2022-*_00-phantom.jpg")), sorted(folder.glob("2022-*_01-phantom.jpg"))
         assert len(first) == len(second) == 1
@@ -118,7 +118,7 @@ def test_one_pair_of_identical_files(small: Path) -> None:
     }
 
 
-def test_few_images_hold_no_copies(full_size: Path) -> None:
+def test_few_images_have_no_near_duplicates(full_size: Path) -> None:
     assert not list(full_size.rglob("2022-*"))
 
 
@@ -140,6 +140,6 @@ def test_impossible_sets_are_refused(wrong: dict[str, int], tmp_path: Path) -> N
 
 
 def test_progress_reaches_the_total(tmp_path: Path) -> None:
-    ticks: list[tuple[str, int, int]] = []
-    write_phantom(tmp_path / "out", per_class=1, max_side=32, progress=lambda *step: ticks.append(step))
-    assert ticks == [("draw", done, 44) for done in range(1, 45)]
+    steps: list[tuple[str, int, int]] = []
+    write_phantom(tmp_path / "out", per_class=1, max_side=32, progress=lambda *step: steps.append(step))
+    assert steps == [("draw", done, 44) for done in range(45)]

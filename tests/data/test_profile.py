@@ -1,4 +1,4 @@
-"""Profiles: learnt from any tree, written as text that people edit, and read back with suspicion."""
+"""Profiles: learnt from any tree of folders, written as text that people edit, and checked when read."""
 
 import string
 from dataclasses import replace
@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from mri_model.data.formats import IMAGE_EXTENSIONS
 from mri_model.data.labels import class_folder
 from mri_model.data.profile import (
-    MAX_NUMBER,
     MAX_SIDE,
     SHIPPED,
     Profile,
@@ -21,6 +20,7 @@ from mri_model.data.profile import (
     load_profile,
     profile_toml,
 )
+from mri_model.data.profile_file import MAX_NUMBER
 from mri_model.errors import MriError
 
 into_one_folder = hypothesis_settings(
@@ -73,7 +73,7 @@ def classes_of(*paths: str) -> dict[str, int]:
 
 
 def refused(tmp_path: Path, content: str) -> str:
-    """The one line why a file is no profile."""
+    """The line that says why a file is not a profile."""
     file = tmp_path / "mine.toml"
     file.write_text(content, encoding="utf-8")
     with pytest.raises(MriError) as caught:
@@ -203,12 +203,13 @@ def test_extensions_are_compared_in_lower_case_and_a_byte_order_mark_is_no_matte
     [
         ('name = "phantom"', "", "name is missing"),
         ('name = "phantom"', "name = 3", "name must be a text, not 3"),
-        ('name = "phantom"', 'name = "auto"', "name: 'auto' is taken"),
+        ('name = "phantom"', 'name = "auto"', "name must be another than 'auto'"),
         ('"minimum"', '"some"', "counts must be"),
         ('"minimum"', "[]", "counts must be"),
         ("channels = 3", "channels = 1", "channels must be 3, not 1"),
         ("channels = 3", "channels = true", "channels must be 3"),
-        ("[347, 630]", "[630, 347]", "height must be two pixels, least and greatest"),
+        ("channels = 3", "channels = 3.0", "channels must be 3, not 3.0"),
+        ("[347, 630]", "[630, 347]", "height must be two numbers of pixels, smallest and largest"),
         ("[347, 630]", "[347]", "height must be"),
         ("[305, 630]", "[305.0, 630]", "width must be"),
         ("[305, 630]", "630", "width must be"),

@@ -38,7 +38,7 @@ def command(home: Path, start: list[str], *options: str) -> subprocess.Completed
 
 
 def only_model(home: Path) -> dict[str, torch.Tensor]:
-    (folder,) = (home / "models").iterdir()
+    (folder,) = (home / "models").glob("[!.]*")
     assert sorted(file.name for file in folder.iterdir()) == MODEL_FOLDER
     return load_file(folder / "model.safetensors")
 
