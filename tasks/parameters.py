@@ -44,5 +44,5 @@ def with_parameters(recipe_fields: Iterable[str] = (), **renamed: str) -> Callab
 def recipe_parameter(name: str) -> inspect.Parameter:
     """The Prefect parameter of a recipe field."""
     option = OPTIONS[name]
-    kind = Annotated[option.type | None, Field(**option.bounds)]  # type: ignore[name-defined, call-overload]
+    kind = Annotated[option.type | None, Field(**option.bounds)]  # type: ignore[name-defined]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)

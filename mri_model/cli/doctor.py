@@ -49,7 +49,7 @@ def check_home(settings: Settings) -> str:
 
 
 def check_database(settings: Settings) -> str:
-    from mri_model.results.database import parse, shown
+    from mri_model.results.url import parse, shown
     from mri_model.steps import open_store
 
     with open_store(settings):

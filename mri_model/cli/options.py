@@ -54,7 +54,6 @@ def with_recipe_options(names: Iterable[str]) -> Callable[[F], F]:
 def recipe_parameter(name: str) -> inspect.Parameter:
     """The typer option of a recipe field."""
     field = OPTIONS[name]
-    kind = {bool: bool | None, int: int | None, float: float | None, str: str | None}.get(field.type, field.type | None)
     info = typer.Option(help=field.help, min=field.ge, max=field.le, show_default="the recipe's")
-    annotation = Annotated[kind, info]
+    annotation = Annotated[field.type | None, info]  # type: ignore[name-defined]  # built at run time
     return inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=annotation)
