@@ -23,14 +23,8 @@ MOST_CONFLICTS = 24
 MOST_PAIRS = 12
 MOST_REJECTED = 200
 
-KIND_NAMES = {
-    "same bytes": "the same file twice",
-    "same picture": "the same image, saved twice",
-    "near copy": "near duplicate, correlation {:.3f}",
-}
-"""What ``pair_kinds`` returns, in words."""
-
-EXACT_KINDS = ("same bytes", "same picture")
+EXACT_KINDS = {"same bytes": "the same file twice", "same picture": "the same image, saved twice"}
+"""What ``pair_kinds`` calls exact duplicates, in words; all other pairs are near duplicates."""
 
 IMAGE_HEIGHT = 112
 """Height of a shown image in CSS pixels; its width follows from the proportions of the file."""
@@ -173,17 +167,18 @@ def pairs_across_splits(data: DataSet, protocol: str) -> list[Pair]:
     chosen = np.flatnonzero(data.pairs_across_splits(protocol))
     chosen = chosen[np.argsort(-data.duplicates.correlation[chosen], kind="stable")]
     kinds = pair_kinds(data.frame, data.duplicates)
-    room = dict.fromkeys(KIND_NAMES, MOST_PAIRS) | dict.fromkeys(EXACT_KINDS, MOST_PAIRS // 4)
+    room = dict.fromkeys(EXACT_KINDS, MOST_PAIRS // 4)
     shown: set[int] = set()
     pairs: list[Pair] = []
     for pair in chosen:
         rows = {int(data.duplicates.first[pair]), int(data.duplicates.second[pair])}
-        if rows & shown or not room[kinds[pair]]:
+        kind = str(kinds[pair])
+        if rows & shown or not room.get(kind, MOST_PAIRS):
             continue
         shown |= rows
-        room[kinds[pair]] -= 1
-        kind = KIND_NAMES[kinds[pair]].format(data.duplicates.correlation[pair])
-        pairs.append(Pair(kind, tuple(figure(data, row, protocol) for row in sorted(rows))))
+        room[kind] = room.get(kind, MOST_PAIRS) - 1
+        name = EXACT_KINDS.get(kind, f"near duplicate, correlation {data.duplicates.correlation[pair]:.3f}")
+        pairs.append(Pair(name, tuple(figure(data, row, protocol) for row in sorted(rows))))
         if len(pairs) == MOST_PAIRS:
             break
     return pairs
