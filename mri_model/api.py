@@ -6,7 +6,7 @@ it directly; the flows pass one that makes it a Prefect task (``tasks/runner.py`
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,9 +15,8 @@ from mri_model.data.inventory import take_inventory
 from mri_model.data.manifest import Manifest
 from mri_model.data.profile import Profile
 from mri_model.errors import UsageError
-from mri_model.files import run_id
 from mri_model.models.choice import BEST
-from mri_model.models.metadata import ModelMetadata, read_metadata
+from mri_model.models.metadata import read_metadata
 from mri_model.options import Device, OnInvalid, Split
 from mri_model.progress import Log, ProgressCallback, no_log, no_progress
 from mri_model.settings import Settings
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from mri_model.evaluation.metrics import Evaluation
     from mri_model.scoring.run import ScoringRun
     from mri_model.training.recipe import Recipe
-    from mri_model.training.sweep import Sweep, SweepKind
+    from mri_model.training.sweep import Sweep, SweepKind, TrainingResult
 
 REPORT_SIZES = (100, 256, 630)
 """Image sizes of the report's Table 3, in pixels."""
@@ -57,33 +56,6 @@ def callbacks(step: Callable[..., Any], progress: ProgressCallback, log: Log) ->
     """Those of ``progress`` and ``log`` that a step takes."""
     parameters = inspect.signature(step).parameters
     return {name: value for name, value in (("progress", progress), ("log", log)) if name in parameters}
-
-
-@dataclass(frozen=True)
-class RecordedEvaluation:
-    """An evaluation and its id in the results database."""
-
-    id: str
-    evaluation: "Evaluation"
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """What a training stage made.
-
-    Attributes:
-        models: The trained models, in order.
-        folders: Their folders.
-        sweep_id: Id of the sweep they belong to, None for a single training.
-        evaluations: Of a sweep: each model on its own test split.
-        pooled: Of a cross-validation: all folds' predictions together.
-    """
-
-    models: list[ModelMetadata] = field(default_factory=list)
-    folders: list[Path] = field(default_factory=list)
-    sweep_id: str | None = None
-    evaluations: list[RecordedEvaluation] = field(default_factory=list)
-    pooled: RecordedEvaluation | None = None
 
 
 def learn_profile(settings: Settings, data: Path, run: StepRunner = DIRECT) -> Profile:
@@ -125,7 +97,7 @@ def train(
     folds: int = 0,
     device: Device = "auto",
     run: StepRunner = DIRECT,
-) -> TrainingResult:
+) -> "TrainingResult":
     """Manifest and recipe → model; with ``seeds`` or ``folds``, a sweep of models, each tested.
 
     Under ``torchrun`` every process calls this; the first one records.
@@ -134,6 +106,8 @@ def train(
         seeds: Number of successive seeds to train and test, from the recipe's on.
         folds: Number of folds of a grouped cross-validation, 0 for none. Every image is tested once.
     """
+    from mri_model.training.sweep import TrainingResult
+
     recipes = sweep_recipes(recipe, seeds, folds)
     run(steps.check_database, settings)
     run(steps.stop_dead_trainings, settings)
@@ -164,9 +138,9 @@ def run_sweep(
     manifest: Manifest,
     device: Device,
     run: StepRunner,
-) -> TrainingResult:
+) -> "TrainingResult":
     """Train and record each model of a sweep and, but for image sizes, test it; pool the folds."""
-    from mri_model.training.sweep import Sweep
+    from mri_model.training.sweep import Sweep, TrainingResult
 
     sweep = Sweep(kind, tuple(recipes), manifest.digest)
     result = TrainingResult(sweep_id=sweep.id)
@@ -183,13 +157,13 @@ def run_sweep(
 
 
 def pool_folds(
-    settings: Settings, sweep: "Sweep", manifest: Manifest, folds: list[RecordedEvaluation], run: StepRunner
-) -> RecordedEvaluation:
+    settings: Settings, sweep: "Sweep", manifest: Manifest, folds: "list[Evaluation]", run: StepRunner
+) -> "Evaluation":
     """Record the evaluation of all folds' predictions together."""
     from mri_model.evaluation.evaluate import pool
 
-    pooled = RecordedEvaluation(run_id("evaluation"), pool([fold.evaluation for fold in folds], manifest))
-    run(steps.record_evaluation, settings, pooled.id, sweep, manifest, "test", pooled.evaluation)
+    pooled = pool(folds, manifest)
+    run(steps.record_evaluation, settings, sweep, manifest, "test", pooled)
     return pooled
 
 
@@ -200,7 +174,7 @@ def evaluate(
     manifest_name: str = "",
     device: Device = "auto",
     run: StepRunner = DIRECT,
-) -> RecordedEvaluation:
+) -> "Evaluation":
     """Model → recorded evaluation, by default on the manifest the model was trained on.
 
     Raises:
@@ -214,11 +188,10 @@ def evaluate(
 
 def evaluate_folder(
     settings: Settings, folder: Path, manifest: Manifest, split: Split, device: Device, run: StepRunner
-) -> RecordedEvaluation:
+) -> "Evaluation":
     evaluation = run(steps.evaluate_model, settings, folder, manifest, split, device)
-    evaluation_id = run_id("evaluation")
-    run(steps.record_evaluation, settings, evaluation_id, folder, manifest, split, evaluation)
-    return RecordedEvaluation(evaluation_id, evaluation)
+    run(steps.record_evaluation, settings, folder, manifest, split, evaluation)
+    return evaluation
 
 
 def score(
@@ -254,7 +227,28 @@ def reproduce(
     return run(steps.query_report_tables, settings)
 
 
-def best_folder(trained: TrainingResult) -> Path:
+def best_folder(trained: "TrainingResult") -> Path:
     """The model with the highest validation macro-F1, the first one of equals."""
     scores = [model.metrics.val_f1 for model in trained.models]
     return trained.folders[scores.index(max(scores))]
+
+
+def query(settings: Settings, name: str) -> "pd.DataFrame":
+    """The answer to a named question. Raises MriError if there is no such question."""
+    with steps.open_store(settings) as store:
+        return store.query(name)
+
+
+def list_questions() -> dict[str, str]:
+    """Name of a question → what it asks, in plain words."""
+    from mri_model.results.store import questions
+
+    return questions()
+
+
+def check_database(settings: Settings) -> str:
+    """Open the results database; returns its URL without the password."""
+    from mri_model.results.url import parse, shown
+
+    steps.check_database(settings)
+    return shown(parse(settings.results_url))

@@ -92,6 +92,11 @@ def remove_hidden_files(folder: Path) -> None:
             file.unlink()
 
 
+def is_older(path: Path, source: Path) -> bool:
+    """Whether ``path`` is missing or was written before ``source``."""
+    return not path.is_file() or path.stat().st_mtime_ns < source.stat().st_mtime_ns
+
+
 def write_text(path: Path, text: str) -> None:
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -17,12 +17,12 @@ from mri_model.data.inventory import Inventory
 from mri_model.data.manifest import Manifest, class_table, find_manifest, mark_ingested, read_near_duplicates
 from mri_model.data.validation import enforce, validate
 from mri_model.errors import MriError
-from mri_model.files import is_locked, write_json, write_text
+from mri_model.files import is_locked, is_older, write_json, write_text
 from mri_model.models.choice import choose_model as choose
 from mri_model.models.metadata import EpochMetrics, ModelMetadata, read_history, read_metadata
 from mri_model.options import OnInvalid
 from mri_model.progress import Log, ProgressCallback, is_first_process, no_log, no_progress
-from mri_model.quality.report import QualityReport, write_quality_report
+from mri_model.quality.report import QUALITY_FILE, QualityReport, write_quality_report
 from mri_model.settings import Settings
 
 if TYPE_CHECKING:  # PyTorch, scikit-learn and SQLAlchemy take seconds to import: only the steps that use them do
@@ -83,7 +83,7 @@ def report_quality(settings: Settings, inventory: Inventory, manifest: Manifest)
 
     report = write_quality_report(manifest, inventory.thumbnails)
     page = quality_page(settings, manifest)
-    if not page.is_file():
+    if is_older(page, manifest.folder / QUALITY_FILE):
         pairs = read_near_duplicates(manifest)
         write_quality_page(report, manifest.frame, inventory.thumbnails, pairs, page, manifest.digest, manifest.profile)
     mark_ingested(manifest.folder, inventory, manifest.seed)
@@ -258,12 +258,7 @@ def evaluate_model(
 
 
 def record_evaluation(
-    settings: Settings,
-    evaluation_id: str,
-    owner: "Path | Sweep",
-    manifest: Manifest,
-    split: str,
-    evaluation: "Evaluation",
+    settings: Settings, owner: "Path | Sweep", manifest: Manifest, split: str, evaluation: "Evaluation"
 ) -> None:
     """Write an evaluation's rows; it belongs to a model (its folder) or, pooled over folds, to a sweep."""
     from mri_model.results.records import dataset_row, evaluation_row
@@ -275,7 +270,7 @@ def record_evaluation(
             column = {"model_id": ensure_recorded(settings, store, owner).id}
         else:
             column = {"sweep_id": owner.id}
-        row = evaluation_row(evaluation_id, column, manifest.digest, split, evaluation)
+        row = evaluation_row(column, manifest.digest, split, evaluation)
         store.record_evaluation(row, evaluation.classes, evaluation.contrasts, evaluation.confusion)
 
 

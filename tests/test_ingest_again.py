@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from mri_model import api
+from mri_model import api, steps
 from mri_model.data.inventory import take_inventory
-from mri_model.data.manifest import write_manifest
+from mri_model.data.manifest import find_manifest, write_manifest
 from mri_model.errors import MriError, RefusedError
 from mri_model.quality.report import read_quality_report, write_quality_report
 from mri_model.settings import Settings
@@ -22,7 +22,7 @@ def test_an_unchanged_folder_finds_its_manifest_and_makes_it_the_latest(
     api.ingest(settings, phantom, seed=1)
     monkeypatch.setattr(api, "validate", lambda inventory: pytest.fail("it was validated again"))
     again = api.ingest(settings, phantom)
-    assert again.digest == first.digest == api.find_manifest(settings.manifests).digest
+    assert again.digest == first.digest == find_manifest(settings.manifests).digest
 
 
 def test_a_folder_that_moved_keeps_its_manifest_and_says_where_it_lies_now(
@@ -32,10 +32,12 @@ def test_a_folder_that_moved_keeps_its_manifest_and_says_where_it_lies_now(
     moved = Path(shutil.move(own_phantom, tmp_path / "elsewhere"))
     again = api.ingest(settings, moved)
     assert (again.digest, again.root) == (first.digest, moved.resolve())
-    assert api.find_manifest(settings.manifests).root == moved.resolve()
+    assert find_manifest(settings.manifests).root == moved.resolve()
 
 
-def test_what_broke_a_rule_is_judged_again_even_after_it_was_quarantined(settings: Settings, own_phantom: Path) -> None:
+def test_what_broke_a_rule_is_validated_again_even_after_it_was_quarantined(
+    settings: Settings, own_phantom: Path
+) -> None:
     (own_phantom / "Papiloma T1" / "sub").mkdir()
     shutil.rmtree(own_phantom / "Meningioma T2")
     (own_phantom / "Meningioma T2").mkdir()
@@ -54,7 +56,7 @@ def test_an_ingestion_killed_while_it_reads_goes_on_from_what_was_read(
         return any(settings.cache.glob("*.sqlite"))
 
     run_and_kill(["ingest", str(phantom), "--seed", "1"], image)
-    assert api.find_manifest(settings.manifests).digest == good.digest
+    assert find_manifest(settings.manifests).digest == good.digest
     finished = api.ingest(settings, phantom, seed=1)
     inventory = take_inventory(phantom)
     undisturbed = write_manifest(inventory, tmp_path / "undisturbed", seed=1)
@@ -65,7 +67,7 @@ def test_an_ingestion_killed_while_it_reads_goes_on_from_what_was_read(
     ]
 
 
-def test_the_trust_report_tells_of_copies_on_two_sides_and_of_contradictions(
+def test_the_quality_report_tells_of_copies_in_two_splits_and_of_contradictions(
     settings: Settings, own_phantom: Path
 ) -> None:
     for file in sorted(own_phantom.glob("Meningioma T1/*")):
@@ -78,7 +80,7 @@ def test_the_trust_report_tells_of_copies_on_two_sides_and_of_contradictions(
     assert quality.leakage.protocols["grouped"].cross_pairs == 0
     pairs = pd.read_parquet(manifest.folder / "near_duplicates.parquet")
     assert (pairs["kind"] == "same bytes").sum() == 4
-    page = api.quality_page(settings, manifest).read_text(encoding="utf-8")
+    page = steps.quality_page(settings, manifest).read_text(encoding="utf-8")
     assert "two classes at once" in page
 
 

@@ -48,7 +48,7 @@ def test_the_whole_line_on_plain_folders_with_a_learnt_and_saved_profile(
     assert set(manifest.frame["split_random"]) == {"train", "val", "test"}
 
     api.train(settings, replace(QUICK, epochs=1))
-    evaluation = api.evaluate(settings).evaluation
+    evaluation = api.evaluate(settings)
     assert evaluation.classes["label"].tolist() == list(manifest.classes)
     assert evaluation.contrasts.empty
 

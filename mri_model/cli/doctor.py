@@ -49,11 +49,9 @@ def check_home(settings: Settings) -> str:
 
 
 def check_database(settings: Settings) -> str:
-    from mri_model.results.url import parse, shown
-    from mri_model.steps import open_store
+    from mri_model.api import check_database
 
-    with open_store(settings):
-        return shown(parse(settings.results_url))
+    return check_database(settings)
 
 
 def check_weights(settings: Settings) -> str:

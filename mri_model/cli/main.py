@@ -27,7 +27,9 @@ from mri_model.cli.output import fail, make_streams_safe, print_message, print_r
 from mri_model.errors import MriError
 
 if TYPE_CHECKING:
+    from mri_model.evaluation.metrics import Evaluation
     from mri_model.settings import Settings
+    from mri_model.training.sweep import TrainingResult
 
 INTERRUPTED = 130
 
@@ -119,15 +121,15 @@ def train(
     print_result(as_json, training_facts(result), describe_training(result))
 
 
-def training_facts(result: Any) -> dict[str, Any]:
+def training_facts(result: "TrainingResult") -> dict[str, Any]:
     """What ``mri train --json`` prints: a model, or a sweep."""
     if result.sweep_id is None:
         (model,), (folder,) = result.models, result.folders
         return {"model": model.id, "folder": str(folder), "weights": model.recipe["weights"], **asdict(model.metrics)}
-    facts = {
+    facts: dict[str, Any] = {
         "sweep": result.sweep_id,
         "models": [model.id for model in result.models],
-        "evaluations": [{"evaluation": each.id, **asdict(each.evaluation.overall)} for each in result.evaluations],
+        "evaluations": [{"evaluation": each.id, **asdict(each.overall)} for each in result.evaluations],
     }
     if result.pooled:
         facts["pooled"] = evaluation_facts(result.pooled)
@@ -168,15 +170,14 @@ def evaluate(
     from mri_model.report.text import describe_evaluation
 
     with stage_runner(as_json) as run:
-        recorded = api.evaluate(settings(), model, split, manifest, device, run)
-    print_result(as_json, evaluation_facts(recorded), describe_evaluation(recorded))
+        evaluation = api.evaluate(settings(), model, split, manifest, device, run)
+    print_result(as_json, evaluation_facts(evaluation), describe_evaluation(evaluation))
 
 
-def evaluation_facts(recorded: Any) -> dict[str, Any]:
+def evaluation_facts(evaluation: "Evaluation") -> dict[str, Any]:
     """What ``mri evaluate --json`` prints."""
-    evaluation = recorded.evaluation
     return {
-        "evaluation": recorded.id,
+        "evaluation": evaluation.id,
         **asdict(evaluation.overall),
         "classes": records(evaluation.classes),
         "contrasts": records(evaluation.contrasts),
@@ -232,15 +233,14 @@ def query(
     as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values on stdout.")] = False,
 ) -> None:
     """Ask the results database a named question: report-table-1 … report-table-6, worst-classes, …"""
+    from mri_model import api
     from mri_model.report.tables import format_table
-    from mri_model.results.store import Store
 
-    with Store.open(settings().results_url) as store:
-        if not name:
-            questions = store.questions()
-            print_result(as_json, questions, "\n".join(f"{key:<18}{asks}" for key, asks in questions.items()))
-            return
-        table = store.query(name)
+    if not name:
+        questions = api.list_questions()
+        print_result(as_json, questions, "\n".join(f"{key:<18}{asks}" for key, asks in questions.items()))
+        return
+    table = api.query(settings(), name)
     if as_csv:
         print(table.to_csv(index=False), end="")
     else:

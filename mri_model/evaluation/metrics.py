@@ -10,6 +10,7 @@ import pandas as pd
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from mri_model.data.labels import Label
+from mri_model.files import run_id
 
 
 @dataclass(frozen=True)
@@ -80,12 +81,14 @@ class Evaluation:
     """A model's results on one split.
 
     Attributes:
+        id: Name under which it is recorded.
         classes: One row per class of the model: position, label, tumor, contrast, precision, recall, f1, support.
         contrasts: One row per contrast: contrast, n, accuracy, macro_f1.
         confusion: Non-zero cells: true_label, predicted_label, n.
         seconds: Time the evaluation took.
     """
 
+    id: str
     overall: OverallMetrics
     classes: pd.DataFrame
     contrasts: pd.DataFrame
@@ -114,7 +117,8 @@ def evaluate_predictions(predictions: Predictions, labels: tuple[Label, ...]) ->
     )
     classes = per_class(targets, predicted, labels)
     contrasts = per_contrast(targets, predicted, classes)
-    return Evaluation(overall, classes, contrasts, confusions(targets, predicted, labels), predictions)
+    confusion = confusions(targets, predicted, labels)
+    return Evaluation(run_id("evaluation"), overall, classes, contrasts, confusion, predictions)
 
 
 def summarize(targets: np.ndarray, predicted: np.ndarray) -> Averages:

@@ -15,11 +15,11 @@ from mri_model.quality.wording import visible
 from mri_model.report.tables import format_table
 
 if TYPE_CHECKING:
-    from mri_model.api import RecordedEvaluation, TrainingResult
     from mri_model.data.manifest import Manifest
-    from mri_model.evaluation.metrics import OverallMetrics
+    from mri_model.evaluation.metrics import Evaluation, OverallMetrics
     from mri_model.models.metadata import EpochMetrics, ModelMetadata
     from mri_model.scoring.run import ScoringRun
+    from mri_model.training.sweep import TrainingResult
 
 ALREADY_TRAINED = "already trained: same recipe, same manifest; for another model change --seed or the recipe"
 
@@ -99,7 +99,7 @@ def describe_training(result: "TrainingResult") -> str:
     if result.pooled:
         return describe_evaluation(result.pooled, "folds", str(result.sweep_id))
     if result.sweep_id:
-        return describe_seeds(result.sweep_id, [each.evaluation.overall for each in result.evaluations])
+        return describe_seeds(result.sweep_id, [each.overall for each in result.evaluations])
     return describe_model(result.models[0], result.folders[0])
 
 
@@ -112,9 +112,9 @@ def describe_model(metadata: "ModelMetadata", folder: Path) -> str:
     )
 
 
-def describe_evaluation(recorded: "RecordedEvaluation", what: str = "", name: str = "") -> str:
+def describe_evaluation(evaluation: "Evaluation", what: str = "", name: str = "") -> str:
     """``what`` and ``name`` are a further line, for example the sweep whose folds were pooled."""
-    overall = recorded.evaluation.overall
+    overall = evaluation.overall
     lines = [
         f"accuracy {overall.accuracy:.3f} ({overall.accuracy_low:.3f} to {overall.accuracy_high:.3f}), "
         f"macro-F1 {overall.macro_f1:.3f} ({overall.macro_f1_low:.3f} to {overall.macro_f1_high:.3f}) "
@@ -123,10 +123,10 @@ def describe_evaluation(recorded: "RecordedEvaluation", what: str = "", name: st
         duplicate_free_line(overall),
         *(
             f"  {row.contrast:<5} {row.n:>5} images, accuracy {row.accuracy:.3f}, macro-F1 {row.macro_f1:.3f}"
-            for row in recorded.evaluation.contrasts.itertuples()
+            for row in evaluation.contrasts.itertuples()
         ),
         *([f"{what:<10}  {name}"] if what else []),
-        f"evaluation  {recorded.id}    (per class: mri query report-table-5)",
+        f"evaluation  {evaluation.id}    (per class: mri query report-table-5)",
     ]
     return "\n".join(lines)
 

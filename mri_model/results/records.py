@@ -76,12 +76,10 @@ def epoch_rows(history: list[EpochMetrics]) -> list[Row]:
     return [asdict(row) for row in history]
 
 
-def evaluation_row(
-    evaluation_id: str, owner: dict[str, str], dataset_digest: str, split: str, evaluation: Evaluation
-) -> Row:
+def evaluation_row(owner: dict[str, str], dataset_digest: str, split: str, evaluation: Evaluation) -> Row:
     """``owner`` is ``{"model_id": …}`` or, for the pooled folds of a cross-validation, ``{"sweep_id": …}``."""
     return {
-        "id": evaluation_id,
+        "id": evaluation.id,
         **owner,
         "dataset_digest": dataset_digest,
         "split": split,

@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from mri_model.errors import UsageError
+from mri_model.evaluation.metrics import Evaluation
 from mri_model.files import digest_of
+from mri_model.models.metadata import ModelMetadata
 from mri_model.options import MAX_SEED, MAX_SEEDS
 from mri_model.training.recipe import Recipe, check_folds, make_recipe, model_id
 
@@ -24,6 +27,25 @@ class Sweep:
     def __post_init__(self) -> None:
         models = [model_id(recipe.recorded(), self.manifest_digest) for recipe in self.recipes]
         object.__setattr__(self, "id", f"{self.kind}-{digest_of(models)[:10]}")
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a training stage made.
+
+    Attributes:
+        models: The trained models, in order.
+        folders: Their folders.
+        sweep_id: Id of the sweep they belong to, None for a single training.
+        evaluations: Of a sweep of seeds or folds: each model on its own test split.
+        pooled: Of a cross-validation: all folds' predictions together.
+    """
+
+    models: list[ModelMetadata] = field(default_factory=list)
+    folders: list[Path] = field(default_factory=list)
+    sweep_id: str | None = None
+    evaluations: list[Evaluation] = field(default_factory=list)
+    pooled: Evaluation | None = None
 
 
 def seed_recipes(recipe: Recipe, seeds: int) -> tuple[Recipe, ...]:

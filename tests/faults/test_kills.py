@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from mri_model import api, steps
+from mri_model.data.manifest import find_manifest
 from mri_model.settings import Settings
 from mri_model.training.checkpoint import NAME
 from tests.conftest import QUICK
@@ -115,6 +116,6 @@ def test_a_killed_ingestion_leaves_the_last_manifest_in_place(settings: Settings
     verdict = settings.manifests / "validation.json"
     before = verdict.stat().st_mtime_ns
     run_and_kill(["ingest", str(phantom), "--seed", "1"], lambda: verdict.stat().st_mtime_ns != before)
-    assert api.find_manifest(settings.manifests, good.digest).frame.equals(good.frame)
+    assert find_manifest(settings.manifests, good.digest).frame.equals(good.frame)
     assert api.ingest(settings, phantom, seed=1).seed == 1
     assert len(list(settings.manifests.glob("*/manifest.parquet"))) == 2

@@ -4,7 +4,6 @@ import re
 
 import numpy as np
 
-from mri_model.api import RecordedEvaluation
 from mri_model.data.labels import parse_label
 from mri_model.evaluation.metrics import Predictions, evaluate_predictions
 from mri_model.report.text import describe_evaluation
@@ -16,7 +15,7 @@ def described(*names: str) -> list[str]:
     labels = tuple(parse_label(name) for name in names)
     n = len(targets)
     predictions = Predictions(targets, predicted, np.zeros(n, bool), np.arange(n))
-    return describe_evaluation(RecordedEvaluation("e1", evaluate_predictions(predictions, labels))).splitlines()
+    return describe_evaluation(evaluate_predictions(predictions, labels)).splitlines()
 
 
 def test_scores_stand_with_their_intervals_and_parts() -> None:

@@ -7,6 +7,7 @@ import torch
 
 from mri_model import api
 from mri_model.data.decode import read_image
+from mri_model.data.manifest import find_manifest
 from mri_model.data.pixel_store import pack_pixels
 from mri_model.errors import MriError
 from mri_model.models.artifact import load_model
@@ -61,7 +62,7 @@ def test_each_row_is_about_its_own_file(settings: Settings, trained: Path, incom
 
 
 def test_scoring_predicts_what_evaluation_predicts(settings: Settings, trained: Path, phantom: Path) -> None:
-    manifest = api.find_manifest(settings.manifests)
+    manifest = find_manifest(settings.manifests)
     model = load_model(trained, torch.device("cpu"))
     pixels = pack_pixels(manifest, model.preprocessing, settings.pixels)
     positions = manifest.frame.index.to_numpy()

@@ -243,8 +243,7 @@ def test_cross_validation_tests_every_image_once_and_records_all_folds_together(
     result = api.train(settings, replace(QUICK_MODERN, epochs=1), folds=3)
     usable = manifest.frame[(manifest.frame["status"] == "ok") & ~manifest.frame["conflict"].astype(bool)]
     assert result.pooled
-    pooled = result.pooled.evaluation
-    assert pooled.overall.n == len(usable) == sum(each.evaluation.overall.n for each in result.evaluations)
+    assert result.pooled.overall.n == len(usable) == sum(each.overall.n for each in result.evaluations)
     with steps.open_store(settings) as store:
         assert set(store.query("models")["id"]) == {model.id for model in result.models}
         evaluations = store.query("evaluations").set_index("id")
