@@ -108,7 +108,7 @@ def _read_only_engine(url: URL) -> Engine:
 
 
 def _open_read_only(file: Path) -> sqlite3.Connection:
-    """Without a log beside the file nobody writes to it now; then SQLite needs no files there either (``immutable``)."""
+    """Without a log beside the file nobody writes to it now: SQLite needs no files there either (``immutable``)."""
     in_use = any(file.with_name(file.name + suffix).exists() for suffix in ("-wal", "-journal"))
     options = "mode=ro" if in_use else "mode=ro&immutable=1"
     return sqlite3.connect(

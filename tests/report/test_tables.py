@@ -110,7 +110,7 @@ def test_ids_are_shortened_where_the_table_is_too_wide_and_stay_unambiguous() ->
 
 def test_digests_are_cut_at_their_end() -> None:
     digests = ["0123456789abcdef", "fedcba9876543210", "0123456700000000"]
-    short = [line.split()[0] for line in shown(dataset_digest=digests, text=["x" * 86] * 3)[1:]]
+    short = [line.split()[0] for line in shown(digest=digests, text=["x" * 86] * 3)[1:]]
     assert short == ["0123456789…", "fedcba9876…", "0123456700…"]
 
 
