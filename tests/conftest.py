@@ -16,7 +16,11 @@ from mri_model.training.recipe import Recipe
 
 _numbers = itertools.count()
 
-MODEL_FOLDER = ["curves.svg", "history.csv", "model.json", "model.safetensors"]
+TRAINED_FOLDER = ["history.csv", "model.json", "model.safetensors"]
+"""Files that the trainer writes."""
+
+MODEL_FOLDER = ["curves.svg", *TRAINED_FOLDER]
+"""Files of a model folder after the whole stage."""
 QUICK = Recipe(image_size=32, batch_size=32, epochs=2, learning_rate=0.05, momentum=0.9, weights="none")
 
 

@@ -108,9 +108,9 @@ def _read_only_engine(url: URL) -> Engine:
 
 
 def _open_read_only(file: Path) -> sqlite3.Connection:
-    """Without a write-ahead log nobody writes to the file now; then SQLite needs no files beside it (``immutable``)."""
-    log = file.with_name(f"{file.name}-wal")
-    options = "mode=ro" if log.exists() else "mode=ro&immutable=1"
+    """Without a log beside the file nobody writes to it now: SQLite needs no files there either (``immutable``)."""
+    in_use = any(file.with_name(file.name + suffix).exists() for suffix in ("-wal", "-journal"))
+    options = "mode=ro" if in_use else "mode=ro&immutable=1"
     return sqlite3.connect(
         f"file:{quote(str(file))}?{options}", uri=True, timeout=BUSY_SECONDS, check_same_thread=False
     )

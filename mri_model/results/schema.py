@@ -1,4 +1,4 @@
-"""The tables as the code sees them; ``sql/migrations`` builds the same ones, and a test compares the two."""
+"""The tables. ``sql/migrations`` builds the same ones; a test compares the two."""
 
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
@@ -30,7 +30,7 @@ ModelStatus = Literal["training", "trained", "stopped"]
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A moment. Naive ones are refused; SQLite, which has no zones, keeps UTC."""
+    """A moment with a time zone, stored in UTC. Moments without a time zone are refused."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -51,7 +51,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class Ratio(TypeDecorator[float]):
-    """A share between 0 and 1; the last bit of a float sum may say 1.0000000000000002, and means 1."""
+    """A fraction from 0 to 1. Up to ``ROUNDING_NOISE`` above 1 is stored as 1: a sum of floats may end there."""
 
     impl = Double
     cache_ok = True

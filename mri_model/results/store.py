@@ -1,4 +1,4 @@
-"""The results database: what was ingested, trained, evaluated and scored, and the questions put to it.
+"""The results database: what was ingested, trained, evaluated and scored, and named queries over it.
 
 A row is a plain mapping of column name → value; rows are an iterable of those or a DataFrame. Values may come
 from numpy or pandas; NaN, NA and NaT are stored as null.
@@ -61,7 +61,7 @@ class Store:
         self.close()
 
     def record_dataset(self, row: Row, classes: Rows) -> None:
-        """Record a data set and its classes; for one already there, only where and when it was seen."""
+        """Record a data set and its classes. One that is recorded already gets a new ``root`` and ``ingested_at``."""
         with self._writing() as connection:
             self._upsert(connection, schema.dataset, row, update=("root", "ingested_at"))
             statement = self._insert(schema.dataset_class).on_conflict_do_nothing()
@@ -137,15 +137,18 @@ class Store:
             return connection.scalar(status) == "trained"
 
     def start_scoring_run(self, row: Row) -> None:
-        """Record that a scoring run began; ``finish_scoring_run`` closes it."""
+        """Record that a scoring run began; ``finish_scoring_run`` completes its row."""
         with self._writing() as connection:
             self._upsert(connection, schema.scoring_run, row)
 
     def add_predictions(self, rows: Rows) -> int:
-        """Store predictions, each once; return how many were written.
+        """Record predictions that are not recorded yet.
 
-        One with the same model, content and path stays as it is, unless it stands for a file that could not
-        be read (``rejected``, no digest): that one is replaced by the newer attempt.
+        A recorded prediction of the same model, content and path is kept. Only where its file could not be read
+        (``rejected``, no digest), the newer attempt replaces it.
+
+        Returns:
+            The number of rows written.
         """
         table = schema.prediction
         statement = self._insert(table)
@@ -170,7 +173,7 @@ class Store:
         return _frame([column.name for column in table.columns], rows)
 
     def finish_scoring_run(self, run_id: str, **counts: Any) -> None:
-        """Close a scoring run with its counts (and ``parquet``); ``finished_at`` is now unless given."""
+        """Complete the row of a scoring run with its counts and ``parquet``; ``finished_at`` is now unless given."""
         table = schema.scoring_run
         values = {"finished_at": datetime.now(UTC)} | {name: _plain(value) for name, value in counts.items()}
         with self._writing() as connection:
@@ -179,7 +182,14 @@ class Store:
                 raise MriError(f"there is no scoring run {run_id!r} in the results database")
 
     def query(self, name: str) -> pd.DataFrame:
-        """The answer to a named question: a view of ``sql/views`` or a query of ``sql/queries``."""
+        """Run a named query: a view of ``sql/views`` or a query of ``sql/queries``.
+
+        Returns:
+            One row per row of the result; moments are datetime64 in UTC.
+
+        Raises:
+            MriError: There is no query of that name; the hint names similar ones.
+        """
         with self._reading() as connection:
             # without parameters "%" is a plain character: some columns are called so
             result = connection.exec_driver_sql(_question(name), execution_options={"no_parameters": True})
@@ -187,7 +197,7 @@ class Store:
 
     @staticmethod
     def questions() -> dict[str, str]:
-        """Question name → what it asks, in plain words."""
+        """Name of a query → the question it answers."""
         return questions()
 
     def _knows(self, key: Column[Any], value: str) -> bool:
@@ -232,7 +242,7 @@ class Store:
 
 
 def questions() -> dict[str, str]:
-    """Question name → what it asks, in plain words."""
+    """Name of a query → the question it answers."""
     return {name: _asked(sql) for name, sql in _sources().items()}
 
 
@@ -243,7 +253,7 @@ def _sources() -> dict[str, str]:
 
 
 def _question(name: str) -> str:
-    """The SQL of a named question."""
+    """The SQL of a named query."""
     name = name.strip().lower().replace("_", "-")
     sources = _sources()
     if name not in sources:
@@ -254,7 +264,7 @@ def _question(name: str) -> str:
 
 
 def _asked(sql: str) -> str:
-    """The comment that a query begins with."""
+    """The comment at the top of a query."""
     words = []
     for line in sql.splitlines():
         if not line.startswith("--"):
@@ -276,7 +286,7 @@ def _execute_many(connection: Connection, statement: Any, values: list[dict[str,
 
 
 def _values(table: Table, rows: Rows, **fixed: Any) -> list[dict[str, Any]]:
-    """Rows as the driver wants them: every column present, plain Python values, nothing unknown."""
+    """Rows for the driver: plain Python values for every column. Raises ValueError for an unknown column."""
     records = rows.to_dict("records") if isinstance(rows, pd.DataFrame) else rows
     return [_value(table, {str(name): value for name, value in record.items()} | fixed) for record in records]
 
@@ -294,7 +304,7 @@ def _stored(column: Column[Any], value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """A value without numpy or pandas in it."""
+    """A value without numpy or pandas in it; bytes of a path that are no UTF-8 become escapes such as ``\\udce9``."""
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | np.ndarray):
@@ -305,11 +315,13 @@ def _plain(value: Any) -> Any:
         return None
     if isinstance(value, pd.Timestamp):
         return value.to_pydatetime()
-    return str(value) if isinstance(value, Path) else value
+    if isinstance(value, str | Path):
+        return str(value).encode("utf-8", "backslashreplace").decode("utf-8")
+    return value
 
 
 def _frame(columns: list[str], rows: Sequence[Sequence[Any]]) -> pd.DataFrame:
-    """A frame that looks the same whichever database answered."""
+    """A frame with the same types on both databases."""
     plain = [[float(value) if isinstance(value, Decimal) else value for value in row] for row in rows]
     frame = pd.DataFrame(plain, columns=columns)
     for name in schema.MOMENTS.intersection(columns):

@@ -1,4 +1,4 @@
-"""Runs migrations on the connection that the results store hands over, inside its transaction."""
+"""Run the migrations on the connection of the results store, inside its transaction."""
 
 from alembic import context
 

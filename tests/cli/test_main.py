@@ -65,7 +65,7 @@ def test_people_read_progress_on_stderr_and_results_on_stdout(settings: Settings
         (["train", "--epochs", "none"], 2, "--epochs"),
         (["ingest", "nowhere", "--on-invalid", "shrug"], 2, "shrug"),
         (["reproduce", "nowhere", "--sizes", "big"], 2, "big"),
-        (["train", "--image-size", "8"], 2, "image size 8 is out of range"),
+        (["train", "--image-size", "8"], 2, "8 is not in the range"),
         (["sample", "/dev/null/x"], 1, "cannot read or write"),
         (["frobnicate"], 2, "frobnicate"),
     ],
@@ -82,7 +82,7 @@ def test_what_a_user_can_cause_is_a_line_why_a_line_what_to_do_and_a_code(
         assert len(done.stderr.splitlines()) == 2
 
 
-def test_ctrl_c_says_how_to_go_on(settings: Settings, phantom: Path) -> None:
+def test_ctrl_c_says_how_to_continue(settings: Settings, phantom: Path) -> None:
     assert mri("ingest", phantom).returncode == 0
     command = [sys.executable, "-m", "mri_model.cli", "train", *QUICK, "--epochs", "500"]
 
@@ -94,7 +94,7 @@ def test_ctrl_c_says_how_to_go_on(settings: Settings, phantom: Path) -> None:
         while "epoch 1:" not in process.stderr.readline():
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        assert "run the same command again to go on" in process.stderr.read()
+        assert "run the same command again to continue" in process.stderr.read()
     assert process.returncode == 130
     assert list(settings.models.glob("*/checkpoint.safetensors"))
 

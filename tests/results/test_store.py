@@ -1,5 +1,6 @@
 """What is recorded comes back, once, whole, and alike on both databases."""
 
+import os
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -52,6 +53,11 @@ def test_numpy_and_pandas_values_become_plain(store: Store) -> None:
     assert rows(store, schema.dataset_class)[0]["contrast"] is None
     assert rows(store, schema.model)[0]["recipe"] == {"lr": 0.5, "decay": None, "sizes": [1, 2]}
     assert rows(store, schema.model)[0]["val_f1"] == 0.25
+
+
+def test_a_path_that_is_not_utf_8_is_recorded_with_escapes(store: Store) -> None:
+    store.record_dataset(samples.dataset(root=os.fsdecode(b"/data/caf\xe9")), [])
+    assert rows(store, schema.dataset)[0]["root"] == r"/data/caf\udce9"
 
 
 def test_missing_values_of_pandas_become_null(store: Store) -> None:

@@ -26,7 +26,7 @@ from mri_model.training.batch import choose_batch_size
 from mri_model.training.checkpoint import NAME
 from mri_model.training.optimizer import Loss, build_optimizer, learning_rate, scale_to_batch
 from mri_model.training.recipe import Recipe, make_recipe
-from tests.conftest import MODEL_FOLDER
+from tests.conftest import TRAINED_FOLDER
 from tests.training.jobs import CPU, train
 
 QUICK_MODERN = make_recipe("modern", image_size=32, epochs=2, weights="none", precision="fp32", aux_loss_weight=0.3)
@@ -130,7 +130,7 @@ def test_two_processes_do_not_train_one_model_at_once(manifest: Manifest, pixels
             train(manifest, pixels, QUICK_MODERN, tmp_path)
 
     folder = train(manifest, pixels, QUICK_MODERN, tmp_path, on_epoch=second)
-    assert sorted(file.name for file in folder.iterdir()) == MODEL_FOLDER
+    assert sorted(file.name for file in folder.iterdir()) == TRAINED_FOLDER
 
 
 def test_a_batch_left_to_the_device_is_halved_until_it_fits(

@@ -1,4 +1,4 @@
-"""Evaluations say tumor alone, contrast alone, and how sure they are."""
+"""Evaluations get metrics of tumor alone and contrast alone, and confidence intervals."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -21,7 +21,7 @@ RATIOS = (
 
 
 def upgrade() -> None:
-    """A check in the column's own definition, which SQLite can add in place."""
+    """Add the check within the column's definition: SQLite can do that without rebuilding the table."""
     for name in RATIOS:
         check = sa.CheckConstraint(f"{name} BETWEEN 0 AND 1", name=op.f(f"ck_evaluation_{name}"))
         op.add_column("evaluation", sa.Column(name, sa.Double(), check, nullable=True))

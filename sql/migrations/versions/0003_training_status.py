@@ -1,4 +1,4 @@
-"""A model has its row from its first epoch on; until it is trained it is no model to evaluate or score with."""
+"""A model has a status: its row exists from the first epoch on, before the model can be used."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """A check in the column's own definition, which SQLite can add in place."""
+    """Add the check within the column's definition: SQLite can do that without rebuilding the table."""
     check = sa.CheckConstraint("status IN ('training', 'trained')", name=op.f("ck_model_status"))
     kind = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
     op.add_column("model", sa.Column("status", kind, check, nullable=False, server_default="trained"))
