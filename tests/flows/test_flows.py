@@ -8,7 +8,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from mri_model import api, server
+from mri_model import api
+from mri_model.local_prefect import server
 from mri_model.settings import Settings
 
 SMALL = {"sizes": [32, 40], "epochs": 1, "batch_size": 32, "learning_rate": 0.05, "weights": "none", "device": "cpu"}
