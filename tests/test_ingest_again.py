@@ -20,7 +20,7 @@ def test_an_unchanged_folder_finds_its_manifest_and_makes_it_the_latest(
 ) -> None:
     first = api.ingest(settings, phantom)
     api.ingest(settings, phantom, seed=1)
-    monkeypatch.setattr(api, "validate", lambda inventory: pytest.fail("it was validated again"))
+    monkeypatch.setattr(steps, "validate", lambda inventory: pytest.fail("it was validated again"))
     again = api.ingest(settings, phantom)
     assert again.digest == first.digest == find_manifest(settings.manifests).digest
 

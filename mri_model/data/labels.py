@@ -5,7 +5,7 @@ from dataclasses import dataclass
 CONTRASTS = ("T1", "T1C+", "T2")
 SPLIT_FOLDERS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
 SYSTEM_NAMES = frozenset({"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "@eadir"})
-"""Files and folders that macOS, Windows and Synology create, in lower case. Names that begin with a dot are too."""
+"""Files and folders that macOS, Windows and Synology create, in lower case. Names that begin with a dot are hidden."""
 
 
 @dataclass(frozen=True, order=True)

@@ -1,6 +1,5 @@
-"""Processes that outlive the call that started them: started, found again, waited for, stopped."""
+"""Background processes: start them, find them again in a later process, wait for them, stop them."""
 
-import fcntl
 import os
 import re
 import socket
@@ -12,24 +11,33 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
+from filelock import Timeout
 
 from mri_model.errors import MriError
-from mri_model.files import read_json, write_json
+from mri_model.files import lock_of, read_json, write_json
+from mri_model.progress import Log
 
 STOP_SECONDS = 15
-CREATION_SLACK = 2  # seconds: a clock that was set shifts the creation times of processes a little
+CREATION_SLACK = 2
+"""Seconds by which a process's creation time may differ: it shifts when the clock is set."""
 
 
 @dataclass(frozen=True)
 class Child:
-    """A process started here; its creation time tells it from a later one with the same PID."""
+    """A background process. Its creation time distinguishes it from a later process with the same PID.
+
+    Attributes:
+        pid: Process id.
+        created: Creation time in seconds since 1970.
+        api_url: The Prefect API that the process serves or uses.
+    """
 
     pid: int
     created: float
     api_url: str
 
     def process(self) -> psutil.Process | None:
-        """The process if it still runs."""
+        """The process if it is still running, else None."""
         with suppress(psutil.Error):
             process = psutil.Process(self.pid)
             same = abs(process.create_time() - self.created) < CREATION_SLACK
@@ -38,7 +46,7 @@ class Child:
 
 
 class Background:
-    """A folder with the logs of the processes started from it and ``up.json``, which names them by role."""
+    """Background processes by role, recorded in ``up.json`` of a folder that also holds their logs."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -48,7 +56,7 @@ class Background:
         return {role: Child(**fields) for role, fields in read_json(file).items()} if file.exists() else {}
 
     def record(self, role: str, child: Child | None) -> None:
-        """Write the child down under its role, or strike the role out."""
+        """Record the child of a role; None removes the role."""
         children = {name: other for name, other in (self.read() | {role: child}).items() if other}
         if children:
             write_json(self.folder / "up.json", {name: asdict(other) for name, other in children.items()})
@@ -60,19 +68,21 @@ class Background:
         return child.process() if child else None
 
     @contextmanager
-    def locked(self, say: Callable[[str], None]) -> Iterator[None]:
-        """One caller at a time."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "up.lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                say("Waiting for another `mri up` or `mri down` to finish")
-                fcntl.flock(lock, fcntl.LOCK_EX)
+    def locked(self, say: Log) -> Iterator[None]:
+        """Take the lock of the folder; wait while another process has it."""
+        lock = lock_of(self.folder / "up.lock")
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            say("Waiting for another `mri up` or `mri down` to finish")
+            lock.acquire()
+        try:
             yield
+        finally:
+            lock.release()
 
     def start(self, role: str, command: list[str], environment: dict[str, str], api_url: str) -> None:
-        """Start ``command`` in the background and record it at once; the previous log is kept as ``.old``."""
+        """Start ``command`` in ``folder`` in the background and record it. The previous log is kept as ``.log.old``."""
         log = self.folder / f"{role}.log"
         if log.exists():
             log.replace(log.with_suffix(".log.old"))
@@ -89,7 +99,7 @@ class Background:
         self.record(role, Child(pid, psutil.Process(pid).create_time(), api_url))
 
     def wait(self, role: str, ready: Callable[[], bool], seconds: float) -> None:
-        """Wait until the process of this role is ready; raise if it dies or takes longer."""
+        """Wait until ``ready()``. Raises MriError if the process of this role ends or ``seconds`` pass."""
         deadline = time.monotonic() + seconds
         while not ready():
             if not self.process(role):
@@ -99,21 +109,22 @@ class Background:
             time.sleep(0.2)
 
     def failure(self, role: str, what: str) -> MriError:
-        """An error that quotes the last line of the role's log that says anything."""
+        """An error that quotes the last informative line of the role's log."""
         log = self.folder / f"{role}.log"
         unhelpful = re.compile(r"\W*$|\s|An exception occurred|Server stopped")
         lines = [line for line in log.read_text(errors="replace").splitlines() if not unhelpful.match(line)]
-        return MriError(f"{what}: {lines[-1] if lines else 'it said nothing'}", f"The whole log: {log}")
+        return MriError(f"{what}: {lines[-1] if lines else 'its log is empty'}", f"The whole log: {log}")
 
 
 def runs(process: psutil.Process) -> bool:
+    """Whether the process is running; a zombie is not."""
     with suppress(psutil.Error):
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     return False
 
 
 def end(processes: list[psutil.Process]) -> None:
-    """SIGTERM, and SIGKILL for what is still there after a while."""
+    """Send SIGTERM, and SIGKILL to processes that are still running after ``STOP_SECONDS``."""
     for process in processes:
         with suppress(psutil.Error):
             process.terminate()
@@ -128,16 +139,20 @@ def end(processes: list[psutil.Process]) -> None:
 
 
 def with_variable(name: str, value: str) -> list[psutil.Process]:
-    """All processes, but for this one, whose environment says so: it is inherited, so no orphan is missed."""
-    found = []
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            if process.environ().get(name) == value and process.pid != os.getpid():
-                found.append(process)
-    return found
+    """All other processes with this environment variable. Children inherit it, so orphans are found too."""
+    others = (process for process in psutil.process_iter() if process.pid != os.getpid())
+    return [process for process in others if variable_of(process, name) == value]
+
+
+def variable_of(process: psutil.Process, name: str) -> str | None:
+    """An environment variable of a process, None if it is not set or the process is gone."""
+    with suppress(psutil.Error):
+        return process.environ().get(name)
+    return None
 
 
 def listens(process: psutil.Process | None, port: int) -> bool:
+    """Whether the process listens on this TCP port."""
     with suppress(psutil.Error):
         return process is not None and any(
             connection.laddr.port == port and connection.status == psutil.CONN_LISTEN
@@ -147,7 +162,7 @@ def listens(process: psutil.Process | None, port: int) -> bool:
 
 
 def free_port(preferred: int = 0) -> int:
-    """``preferred`` on 127.0.0.1 if nobody listens there, else any other port."""
+    """A free port on 127.0.0.1: ``preferred`` if it is free, else any other."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -1,31 +1,29 @@
 """The local Prefect server and worker behind ``mri up`` and ``mri down``.
 
-Prefect is driven from outside, by its command line and its HTTP API: the library never imports it.
-``$MRI_HOME/prefect`` holds the server's state and database, a log for each process, and ``up.json``,
-which says what is up.
+Prefect is used through its command line and its HTTP API; the library never imports it. ``$MRI_HOME/prefect`` holds
+the server's state and database, a log for each process, and ``up.json`` with the processes that are up.
+
+``prefect server start --background`` (3.8) is not used: it keeps no log, Ctrl-C in the terminal ends the server, and
+``prefect server stop`` signals whatever process now has the recorded PID and does not wait for its end;
+``prefect worker start`` has no background mode.
 """
 
-import base64
-import json
 import os
 import secrets
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
-from http.client import HTTPException
 from pathlib import Path
-from typing import Any
-from urllib.error import HTTPError
 from urllib.parse import urlsplit
-from urllib.request import ProxyHandler, Request, build_opener
 
 from mri_model.errors import MriError
 from mri_model.files import read_json, write_json
-from mri_model.local_prefect.processes import Background, end, free_port, listens, with_variable
+from mri_model.local_prefect.prefect_api import PrefectApi, skip_missed_runs
+from mri_model.local_prefect.processes import Background, end, free_port, listens, variable_of, with_variable
+from mri_model.progress import Log
 from mri_model.settings import Settings
 
 POOL = "mri"
@@ -33,20 +31,27 @@ GPU_LIMIT = "gpu"
 PORT = 4200
 PROJECT = Path(__file__).resolve().parents[2]
 START_SECONDS = 120
-# In the environment of the worker and so of every flow run it starts: finds them when the worker is dead.
+DATABASE = "prefect.db"
 MARK = "MRI_UP_HOME"
-
-Say = Callable[[str], None]
+"""Environment variable of the worker. Its flow runs inherit it and are found by it even if the worker is dead."""
 
 
 @dataclass(frozen=True)
 class Running:
-    """A Prefect server in use, and the worker beside it."""
+    """A Prefect server in use, and its worker.
+
+    Attributes:
+        api_url: URL of the server's API.
+        home: Folder with state, logs and the server's database.
+        started: Whether this call started the server.
+        server_pid: None if the server was not started by ``mri up``.
+        worker_pid: None if there is no worker.
+    """
 
     api_url: str
     home: Path
-    started: bool  # whether this very call started the server
-    server_pid: int | None  # None where the server is somebody else's
+    started: bool
+    server_pid: int | None
     worker_pid: int | None
 
     @property
@@ -55,34 +60,43 @@ class Running:
 
 
 def export_line(running: Running) -> str:
-    """The line a shell evaluates so that ``prefect`` talks to this server, and to nobody else."""
+    """The line that a shell evaluates so that ``prefect`` uses this server and sends no telemetry."""
     return f"export PREFECT_API_URL={running.api_url} DO_NOT_TRACK=1"
 
 
-def up(settings: Settings, say: Say, worker: bool = True, project: Path = PROJECT) -> Running:
-    """Start what is not yet up of server and worker, and deploy the project's ``prefect.yaml``.
+def up(settings: Settings, say: Log, worker: bool = True, project: Path = PROJECT) -> Running:
+    """Start server and worker, unless they are up, and deploy the project's ``prefect.yaml``.
 
-    Where ``PREFECT_API_URL`` points to somebody else's server, that one is used and none is started.
-    If anything fails, what this call had started is stopped again.
+    If ``PREFECT_API_URL`` is the URL of another server, that server is used and none is started. If a schedule missed
+    several runs while no worker was up, only the latest is run. If anything fails, what this call started is stopped.
+
+    Args:
+        settings: The settings; the flow runs get the same ones.
+        say: Receives a line about each step.
+        worker: Whether a worker is needed.
+        project: Folder with ``prefect.yaml``.
+
+    Raises:
+        MriError: A process does not start, the server refuses, or a deployment fails.
     """
     state = _State(settings)
     with state.locked(say), _undone_on_failure(state, say):
         foreign = _foreign_server(state, say)
         started = not foreign and _start_server(state, say)
-        api_url = foreign or state.last_url()
-        _ensure(api_url, "work_pools", {"name": POOL, "type": "process"})
-        _ensure(api_url, "v2/concurrency_limits", {"name": GPU_LIMIT, "limit": 1})
-        # The deployments are made while the worker gets ready: both spend seconds on importing Prefect.
-        name = _start_worker(state, api_url, say) if worker else None
-        _deploy(state, api_url, project, say)
+        api = PrefectApi(foreign or state.last_url())
+        api.ensure_work_pool(POOL)
+        api.ensure_concurrency_limit(GPU_LIMIT, 1)
+        # Deploying and starting the worker at the same time saves seconds: both import Prefect.
+        name = _start_worker(state, api, say) if worker else None
+        _deploy(state, api.url, project, say)
         if name:
-            state.wait("worker", lambda: name in _workers(api_url), START_SECONDS)
-        say(f"Prefect is up at {api_url.removesuffix('/api')}")
-        return state.running(api_url, started)
+            state.wait("worker", lambda: name in api.worker_names(POOL), START_SECONDS)
+        say(f"Prefect is up at {api.url.removesuffix('/api')}")
+        return state.running(api.url, started)
 
 
-def down(settings: Settings, say: Say) -> bool:
-    """Stop what ``up`` started, the worker and its flow runs first; False where nothing was up."""
+def down(settings: Settings, say: Log) -> bool:
+    """Stop what ``up`` started: flow runs, worker, server, in this order. Returns False if nothing was up."""
     state = _State(settings)
     if not state.folder.exists():
         return False
@@ -91,21 +105,23 @@ def down(settings: Settings, say: Say) -> bool:
 
 
 def status(settings: Settings) -> Running | None:
-    """What is up for this ``MRI_HOME``, or None."""
+    """The server and worker that are up for this ``MRI_HOME``, or None."""
     state = _State(settings)
     up_now = [child for child in map(state.read().get, ("worker", "server")) if child and child.process()]
     return state.running(up_now[0].api_url, started=False) if up_now else None
 
 
 def environment(settings: Settings, api_url: str) -> dict[str, str]:
-    """What a process runs flows with: the caller's environment, this server, this ``MRI_HOME``, and telemetry
-    off unless it was turned on."""
+    """The environment variables of a process that runs flows.
+
+    They are the caller's variables, with this server, these settings, and no telemetry unless the caller turned it on.
+    """
     no_proxy = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
     defaults = {
         "DO_NOT_TRACK": "1",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "GX_ANALYTICS_ENABLED": "false",
-        "PREFECT_WORKER_QUERY_SECONDS": "2",  # Prefect's 10 s is most of the wait for a run to begin
+        "PREFECT_WORKER_QUERY_SECONDS": "2",  # default 10: most of the time until a run begins
     }
     fixed = {
         "PREFECT_HOME": str(_State(settings).folder),
@@ -129,7 +145,7 @@ class _State(Background):
         self.settings = settings
 
     def last_url(self) -> str:
-        """Where our own server last listened, also after it was stopped."""
+        """URL of our own server, also after it was stopped; empty if there was none."""
         file = self.folder / "last-url.json"
         return str(read_json(file)) if file.exists() else ""
 
@@ -140,8 +156,8 @@ class _State(Background):
 
 
 @contextmanager
-def _undone_on_failure(state: _State, say: Say) -> Iterator[None]:
-    """Stop again what was started inside, if it raises."""
+def _undone_on_failure(state: _State, say: Log) -> Iterator[None]:
+    """If the body raises, stop what it has started."""
     before = state.read()
     try:
         yield
@@ -161,30 +177,33 @@ def _prefect(*arguments: str) -> list[str]:
 # --- server, worker, deployments
 
 
-def _foreign_server(state: _State, say: Say) -> str | None:
-    """What ``PREFECT_API_URL`` points to, unless that is our own server, running or since stopped."""
+def _foreign_server(state: _State, say: Log) -> str | None:
+    """The value of ``PREFECT_API_URL``, unless it is the URL of our own server, running or stopped.
+
+    Raises MriError if no server answers there.
+    """
     url = os.environ.get("PREFECT_API_URL", "").rstrip("/")
     if not url:
         return None
-    answers = _answers(url)
+    answers = PrefectApi(url).answers()
     if url == state.last_url() and (state.process("server") or not answers):
         return None
     if not answers:
         raise MriError(
             f"No Prefect server answers at {url} (PREFECT_API_URL)",
-            "Start that server, or `unset PREFECT_API_URL` and `mri up` starts one of its own.",
+            "Start that server, or run `unset PREFECT_API_URL`; then `mri up` starts its own server.",
         )
     say(f"Using the Prefect server at {url} (PREFECT_API_URL)")
     return url
 
 
-def _start_server(state: _State, say: Say) -> bool:
-    """Make our own server answer; True where it had to be started."""
+def _start_server(state: _State, say: Log) -> bool:
+    """Start our own server unless it is up, and wait until it answers. Returns whether it was started."""
     if state.process("server"):
         say("The Prefect server is up already")
-        state.wait("server", partial(_answers, state.last_url()), START_SECONDS)
+        state.wait("server", PrefectApi(state.last_url()).answers, START_SECONDS)
         return False
-    # The old port once more, since shells and a living worker may still point to it.
+    # First the port of the last time: shells and a worker that is up may still use it.
     for port in (free_port(urlsplit(state.last_url()).port or PORT), free_port()):
         say(f"Starting the Prefect server on 127.0.0.1:{port} (about 20 s the first time)")
         try:
@@ -199,39 +218,42 @@ def _start_server(state: _State, say: Say) -> bool:
 
 def _start_server_on(state: _State, port: int) -> None:
     api_url = f"http://127.0.0.1:{port}/api"
-    database = f"sqlite+aiosqlite:///{state.folder / 'prefect.db'}"
     write_json(state.folder / "last-url.json", api_url)
     command = _prefect("server", "start", "--host", "127.0.0.1", "--port", str(port))
     variables = environment(state.settings, api_url) | {
-        "PREFECT_SERVER_DATABASE_CONNECTION_URL": database,
-        # In memory, Prefect's default, a server that ends forgets who held the gpu slot, and never frees it.
+        # Relative to the folder that the server runs in: a URL cannot hold every absolute path, such as one with a "?".
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{DATABASE}",
+        # With the default, in memory, a restarted server does not know who holds the gpu slot and never frees it.
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
     }
     state.start("server", command, variables, api_url)
-    # Somebody else's server could have taken the port and answer in its place.
-    state.wait("server", lambda: listens(state.process("server"), port) and _answers(api_url), START_SECONDS)
+    # Another server may have taken the port and answer there.
+    answers = PrefectApi(api_url).answers
+    state.wait("server", lambda: listens(state.process("server"), port) and answers(), START_SECONDS)
 
 
-def _start_worker(state: _State, api_url: str, say: Say) -> str | None:
-    """Start a worker for ``api_url`` and return its name; None where one is up already."""
+def _start_worker(state: _State, api: PrefectApi, say: Log) -> str | None:
+    """Start a worker and return its name; None if one is up already."""
     child = state.read().get("worker")
     if child and child.process():
-        if child.api_url == api_url:
+        if child.api_url == api.url:
             say("The worker is up already")
             return None
         _stop_worker(state, say)
+    if skipped := skip_missed_runs(api, POOL):
+        say(f"Skipping {skipped} missed scheduled runs: only the latest of each schedule is run")
     name = f"{socket.gethostname()}-{secrets.token_hex(3)}"
     say(f"Starting the worker {name}")
     command = _prefect("worker", "start", "--pool", POOL, "--type", "process", "--name", name)
-    state.start("worker", command, environment(state.settings, api_url) | {MARK: str(state.folder)}, api_url)
+    state.start("worker", command, environment(state.settings, api.url) | {MARK: str(state.folder)}, api.url)
     return name
 
 
-def _deploy(state: _State, api_url: str, project: Path, say: Say) -> None:
+def _deploy(state: _State, api_url: str, project: Path, say: Log) -> None:
     if not (project / "prefect.yaml").exists():
         raise MriError(
             f"No prefect.yaml in {project}",
-            "The deployments need the repository: clone it and install with `pip install -e .`",
+            "Deploying needs the repository: clone it and install it with `pip install -e .`",
         )
     say(f"Deploying the flows of {project / 'prefect.yaml'}")
     with (state.folder / "deploy.log").open("wb") as output:
@@ -247,71 +269,37 @@ def _deploy(state: _State, api_url: str, project: Path, say: Say) -> None:
         raise state.failure("deploy", "Deploying failed")
 
 
-def _stop_worker(state: _State, say: Say) -> bool:
+def _stop_worker(state: _State, say: Log) -> bool:
+    """Stop the flow runs, then the worker. Returns False if there were none."""
     worker = state.process("worker")
     if worker:
-        # A worker that ends kills its flow runs before they can report it, and they would stay "Running"
-        # for good: so it sleeps while they end, and takes no new run meanwhile.
+        # A worker that is stopped first kills its flow runs before they can report their end, and they stay in the
+        # state Running. While suspended it takes no new run either.
         worker.suspend()
     flow_runs = [process for process in with_variable(MARK, str(state.folder)) if process != worker]
     if worker or flow_runs:
         say(f"Stopping the worker{' and its flow runs' if flow_runs else ''}")
+    child = state.read().get("worker")
+    run_ids = {run_id for process in flow_runs if (run_id := variable_of(process, "PREFECT__FLOW_RUN_ID"))}
     end(flow_runs)
     end([worker] if worker else [])
+    _end_unfinished_runs(child.api_url if child else state.last_url(), run_ids)
     state.record("worker", None)
     return bool(worker or flow_runs)
 
 
-def _stop_server(state: _State, say: Say) -> bool:
+def _end_unfinished_runs(api_url: str, run_ids: set[str]) -> None:
+    """Set runs to Crashed that were killed before they could report their end; else they stay in the state Running."""
+    for run_id in run_ids:
+        with suppress(OSError):  # the server may be down too
+            PrefectApi(api_url).end_unfinished(run_id)
+
+
+def _stop_server(state: _State, say: Log) -> bool:
+    """Stop the server and its child processes. Returns False if it was not up."""
     server = state.process("server")
     if server:
         say("Stopping the Prefect server")
         end([server, *server.children(recursive=True)])
     state.record("server", None)
     return server is not None
-
-
-# --- the server's API
-
-
-def _call(url: str, body: dict[str, Any] | None = None) -> Any:
-    """GET, or POST where there is a body; never through a proxy to this very machine."""
-    headers = {"Content-Type": "application/json"}
-    if key := os.environ.get("PREFECT_API_KEY"):
-        headers["Authorization"] = f"Bearer {key}"
-    elif user := os.environ.get("PREFECT_API_AUTH_STRING"):
-        headers["Authorization"] = f"Basic {base64.b64encode(user.encode()).decode()}"
-    local = urlsplit(url).hostname in ("127.0.0.1", "localhost")
-    opener = build_opener(ProxyHandler({})) if local else build_opener()
-    data = None if body is None else json.dumps(body).encode()
-    with opener.open(Request(url, data, headers), timeout=10) as answer:
-        return json.load(answer)
-
-
-def _answers(api_url: str) -> bool:
-    with suppress(OSError, ValueError, HTTPException):
-        return _call(f"{api_url}/health") is True
-    return False
-
-
-def _ensure(api_url: str, collection: str, wanted: dict[str, Any]) -> None:
-    """Make ``wanted`` unless something of that name is there; a limit the user changed stays changed."""
-    try:
-        try:
-            _call(f"{api_url}/{collection}/{wanted['name']}")
-        except HTTPError as error:
-            if error.code != 404:
-                raise
-            _call(f"{api_url}/{collection}/", wanted)
-    except OSError as error:
-        raise MriError(
-            f"The Prefect server at {api_url} does not make {wanted['name']!r}: {error}",
-            "Where it asks for a login, set PREFECT_API_KEY or PREFECT_API_AUTH_STRING.",
-        ) from error
-
-
-def _workers(api_url: str) -> set[str]:
-    """Names of the workers that have reported to the pool."""
-    with suppress(OSError, ValueError, HTTPException):
-        return {worker["name"] for worker in _call(f"{api_url}/work_pools/{POOL}/workers/filter", {})}
-    return set()

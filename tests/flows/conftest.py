@@ -16,7 +16,7 @@ def say(line: str) -> None:
 
 @pytest.fixture(autouse=True, scope="package")
 def no_outer_prefect() -> Iterator[None]:
-    """The settings of whoever runs the tests are not theirs to use."""
+    """The settings of whoever runs the tests must not matter."""
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(("PREFECT_", "MRI_"))]:
             patch.delenv(name)
@@ -25,7 +25,8 @@ def no_outer_prefect() -> Iterator[None]:
 
 @pytest.fixture(scope="package")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    return Settings(home=tmp_path_factory.mktemp("home"))
+    """A home whose name has all the characters that a database URL gives a meaning to."""
+    return Settings(home=tmp_path_factory.mktemp("home") / "up?a=b #%41@c:d&e")
 
 
 @pytest.fixture(scope="package")

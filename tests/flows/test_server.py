@@ -9,51 +9,55 @@ import textwrap
 import time
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.request import Request, urlopen
 
 import psutil
 import pytest
 
-from mri_model import api, server
+from mri_model import api
 from mri_model.errors import MriError
-from mri_model.files import write_json
-from mri_model.local_prefect.processes import Background, Child, free_port, runs, with_variable
+from mri_model.local_prefect import server
+from mri_model.local_prefect.prefect_api import PrefectApi
+from mri_model.local_prefect.processes import Background, runs, with_variable
 from mri_model.settings import Settings
 from tests.flows.conftest import say
 
 FLOWS = {"ingest-mri", "train-mri", "evaluate-mri", "score-mri", "reproduce-report"}
 
 
-@pytest.fixture
-def tiny_project(tmp_path: Path) -> Path:
-    """A project of one flow that needs nothing."""
-    project = tmp_path / "project"
+def write_project(project: Path, name: str, schedules: list[dict[str, str]]) -> Path:
+    """A project of one flow that needs nothing; deployment and flow are both called ``name``."""
     project.mkdir()
     (project / "tiny.py").write_text(
         textwrap.dedent(
-            """
+            f"""
+            import signal
             from time import sleep
             from prefect import flow
 
-            @flow(name="tiny")
-            def tiny(seconds: float = 0.0) -> None:
+            @flow(name="{name}")
+            def tiny(seconds: float = 0.0, stubborn: bool = False) -> None:
+                if stubborn:
+                    signal.signal(signal.SIGTERM, signal.SIG_IGN)
                 sleep(seconds)
             """
         )
     )
     pull = {"prefect.deployments.steps.set_working_directory": {"directory": str(project)}}
-    tiny = {"name": "tiny", "entrypoint": "tiny.py:tiny", "work_pool": {"name": server.POOL}}
+    tiny = {"name": name, "entrypoint": "tiny.py:tiny", "work_pool": {"name": server.POOL}, "schedules": schedules}
     (project / "prefect.yaml").write_text(json.dumps({"name": "x", "pull": [pull], "deployments": [tiny]}))
     return project
 
 
+@pytest.fixture
+def tiny_project(tmp_path: Path) -> Path:
+    return write_project(tmp_path / "project", "tiny", [])
+
+
 def call(running: server.Running, path: str, body: dict[str, Any] | None = None) -> Any:
-    data = None if body is None else json.dumps(body).encode()
-    request = Request(f"{running.api_url}/{path}", data, {"Content-Type": "application/json"})
-    with urlopen(request, timeout=30) as answer:
-        return json.load(answer)
+    return PrefectApi(running.api_url).call(path, body)
 
 
 def run_deployment(running: server.Running, name: str, *options: str) -> str:
@@ -75,11 +79,11 @@ def await_that(holds: Callable[[], Any], seconds: float = 60) -> None:
         time.sleep(0.5)
 
 
-def state_of_tiny(home: Path) -> str:
-    """What the server's database says, whether the server runs or not."""
+def states_of_tiny(home: Path) -> list[str]:
+    """The states in the server's database, which can be read whether or not the server is up."""
     with closing(sqlite3.connect(home / "prefect.db")) as database:
         query = "SELECT state_name FROM flow_run JOIN flow ON flow_id = flow.id WHERE flow.name = 'tiny'"
-        return str(database.execute(query).fetchone()[0])
+        return [state for (state,) in database.execute(query)]
 
 
 @pytest.mark.server
@@ -124,10 +128,11 @@ def test_a_deployed_training_completes_and_its_rows_are_in_the_database(
     assert "learning-curve" in {artifact["key"] for artifact in artifacts}
     logs = call(running, "logs/filter", {"logs": {"flow_run_id": {"any_": [run["id"]]}}})
     assert sum("epoch" in line["message"] for line in logs) >= 2
+    await_that(lambda: active_slots(running) == 0)
 
 
 def kill_all(home: Path) -> None:
-    """Worker, flow runs and server at once, without a word."""
+    """Kill worker, flow runs and server at once."""
     found = with_variable(server.MARK, str(home / "prefect"))
     main = Background(home / "prefect").process("server")
     assert main
@@ -137,39 +142,39 @@ def kill_all(home: Path) -> None:
     psutil.wait_procs(found, timeout=10)
 
 
-def train_slowly(*, watch: bool) -> list[str]:
-    chosen = ["weights=none", "image_size=64", "batch_size=8", "epochs=6", "device=cpu", "seed=7"]
-    return ["--watch"] * watch + [part for parameter in chosen for part in ("-p", parameter)]
+def active_slots(running: server.Running) -> int:
+    return int(call(running, "v2/concurrency_limits/gpu")["active_slots"])
 
 
 @pytest.mark.server
-def test_a_training_killed_with_its_server_frees_the_gpu_slot_and_goes_on_when_run_again(
+def test_a_training_killed_with_its_server_frees_the_gpu_slot_and_resumes_when_run_again(
     tmp_path: Path, phantom: Path
 ) -> None:
     own = Settings(home=tmp_path)
     api.ingest(own, phantom)
-
-    def slots(running: server.Running) -> int:
-        return int(call(running, "v2/concurrency_limits/gpu")["active_slots"])
+    # It never ends by itself, so however slow the machine is, it is killed while it trains.
+    chosen = ["weights=none", "image_size=32", "batch_size=32", "epochs=10000", "device=cpu", "seed=7"]
+    options = [part for parameter in chosen for part in ("-p", parameter)]
 
     def epochs() -> list[str]:
+        """The rows of the history; each holds the seconds that its epoch took, so a repeated epoch has another row."""
         return [line for file in own.models.glob("*/history.csv") for line in file.read_text().splitlines()[1:]]
 
     try:
         first = server.up(own, say)
-        run_deployment(first, "train-mri", *train_slowly(watch=False))
+        run_deployment(first, "train-mri", *options)
         await_that(epochs)
-        before = epochs()
-        assert slots(first) == 1
+        assert active_slots(first) == 1
         kill_all(own.root)
-        assert len(before) < 6
+        before = epochs()
 
         again = server.up(own, say)
-        await_that(lambda: slots(again) == 0, seconds=150)
-        assert "Completed" in run_deployment(again, "train-mri", *train_slowly(watch=True))
+        await_that(lambda: active_slots(again) == 0, seconds=240)
+        assert epochs() == before
+        run_deployment(again, "train-mri", *options)
+        await_that(lambda: len(epochs()) > len(before), seconds=120)
         assert epochs()[: len(before)] == before
-        assert len(epochs()) == 6
-        assert slots(again) == 0
+        assert active_slots(again) == 1
     finally:
         server.down(own, say)
 
@@ -183,10 +188,39 @@ def test_up_again_starts_nothing_but_what_is_dead(own: Settings, running: server
     worker = psutil.Process(again.worker_pid)
     worker.kill()
     worker.wait(10)
-    mended = server.up(own, say, project=tiny_project)
-    assert mended.server_pid == running.server_pid
-    assert mended.worker_pid not in (None, running.worker_pid)
-    assert server.status(own) == mended
+    repaired = server.up(own, say, project=tiny_project)
+    assert repaired.server_pid == running.server_pid
+    assert repaired.worker_pid not in (None, running.worker_pid)
+    assert server.status(own) == repaired
+
+
+@pytest.mark.server
+def test_missed_schedules_are_caught_up_once(own: Settings, running: server.Running, tmp_path: Path) -> None:
+    """Of each schedule the latest missed run is run; what a person started and what is to come are not touched."""
+    schedules = [{"slug": f"on-{day}", "cron": f"0 3 * * {day}", "timezone": "UTC"} for day in ("mon", "thu")]
+    project = write_project(tmp_path / "scheduled", "scheduled", schedules)
+    worker = psutil.Process(server.up(own, say, project=project).worker_pid)
+    worker.kill()
+    worker.wait(10)
+    (deployment,) = call(running, "deployments/filter", {"deployments": {"name": {"any_": ["scheduled"]}}})
+    now = datetime.now(UTC)
+    missed = {"start_time": (now - timedelta(days=21)).isoformat(), "end_time": now.isoformat(), "min_runs": 3}
+    call(running, f"deployments/{deployment['id']}/schedule", missed)
+    run_deployment(running, "scheduled", "--start-at", (now - timedelta(days=20)).isoformat())
+
+    def runs_due() -> list[dict[str, Any]]:
+        due = {"deployment_id": {"any_": [deployment["id"]]}, "expected_start_time": {"before_": now.isoformat()}}
+        return call(running, "flow_runs/filter", {"flow_runs": due, "sort": "EXPECTED_START_TIME_DESC"})
+
+    assert [run["state_type"] for run in runs_due()] == ["SCHEDULED"] * 7
+    server.up(own, say, project=project)
+    await_that(lambda: all(run["state_type"] in ("COMPLETED", "CANCELLED") for run in runs_due()), seconds=120)
+    scheduled = [run for run in runs_due() if run["auto_scheduled"]]
+    assert [run["state_name"] for run in scheduled] == ["Completed"] * 2 + ["Skipped"] * 4
+    assert {run["created_by"]["display_value"] for run in scheduled[:2]} == {"on-mon", "on-thu"}
+    assert [run["state_name"] for run in runs_due() if not run["auto_scheduled"]] == ["Completed"]
+    to_come = {"deployment_id": {"any_": [deployment["id"]]}, "expected_start_time": {"after_": now.isoformat()}}
+    await_that(lambda: call(running, "flow_runs/count", {"flow_runs": to_come}))
 
 
 @pytest.mark.server
@@ -227,16 +261,20 @@ def test_a_failing_deployment_leaves_nothing_behind(
 
 @pytest.mark.server
 def test_down_ends_runs_and_leaves_no_process(own: Settings, running: server.Running, tiny_project: Path) -> None:
+    """Also one that does not end when it is told to: it is killed, and does not stay Running."""
     server.up(own, say, project=tiny_project)
-    run_deployment(running, "tiny", "-p", "seconds=100")
-    await_that(lambda: state_of_tiny(running.home) == "Running")
+    run_deployment(running, "tiny", "-p", "seconds=3600")
+    run_deployment(running, "tiny", "-p", "seconds=3600", "-p", "stubborn=true")
+    await_that(lambda: states_of_tiny(running.home) == ["Running"] * 2)
     mark = (server.MARK, str(own.root / "prefect"))
-    assert len(with_variable(*mark)) == 2  # the worker and the run
+    up = server.status(own)
+    assert up
+    assert {process.pid for process in with_variable(*mark)} > {up.worker_pid}  # the run's process as well
 
     assert server.down(own, say)
     assert not any(map(runs, with_variable(*mark)))
     assert not alive(running.server_pid)
-    assert state_of_tiny(running.home) == "Crashed"  # not "Running" for good
+    assert states_of_tiny(running.home) == ["Crashed"] * 2
     assert server.status(own) is None
     assert not (running.home / "up.json").exists()
     assert not server.down(own, say)
@@ -244,47 +282,3 @@ def test_down_ends_runs_and_leaves_no_process(own: Settings, running: server.Run
 
 def alive(pid: int | None) -> bool:
     return pid is not None and psutil.pid_exists(pid) and runs(psutil.Process(pid))
-
-
-def test_a_server_that_does_not_answer_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{free_port()}/api")
-    with pytest.raises(MriError, match="No Prefect server answers") as failed:
-        server.up(Settings(home=tmp_path), say)
-    assert "unset PREFECT_API_URL" in failed.value.hint
-
-
-def test_the_address_of_our_own_stopped_server_is_not_somebody_elses(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A shell keeps PREFECT_API_URL after `mri down`, and `mri up` must still work there."""
-    address = f"http://127.0.0.1:{free_port()}/api"
-    monkeypatch.setenv("PREFECT_API_URL", address)
-    write_json(tmp_path / "prefect" / "last-url.json", address)
-    assert server._foreign_server(server._State(Settings(home=tmp_path)), say) is None
-
-
-def test_nothing_is_up_in_a_new_home(tmp_path: Path) -> None:
-    own = Settings(home=tmp_path / "new")
-    assert server.status(own) is None
-    assert not server.down(own, say)
-    assert not own.root.exists()
-
-
-def test_a_recycled_pid_is_not_taken_for_our_process(tmp_path: Path) -> None:
-    own = Settings(home=tmp_path)
-    with subprocess.Popen(["sleep", "60"]) as stranger:
-        created = psutil.Process(stranger.pid).create_time()
-        Background(tmp_path / "prefect").record("server", Child(stranger.pid, created - 100, "http://x/api"))
-        assert server.status(own) is None
-        assert not server.down(own, say)
-        assert stranger.poll() is None
-        stranger.kill()
-
-
-def test_a_process_that_dies_while_starting_is_quoted(tmp_path: Path) -> None:
-    background = Background(tmp_path)
-    script = "print('Port 4200 is already in use.\\n\\nServer stopped!')"
-    background.start("server", [sys.executable, "-c", script], dict(os.environ), "http://x/api")
-    with pytest.raises(MriError, match=r"died while starting: Port 4200 is already in use") as failed:
-        background.wait("server", lambda: False, 30)
-    assert str(tmp_path / "server.log") in failed.value.hint
