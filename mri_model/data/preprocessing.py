@@ -1,4 +1,4 @@
-"""The one definition of how an image becomes the network's input: training, evaluation and scoring all use this."""
+"""How an image becomes the input of the network, in training, evaluation and scoring."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,10 +14,16 @@ INTERPOLATION = {"linear": cv2.INTER_LINEAR, "area": cv2.INTER_AREA}
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Resize to a square, then normalise with ImageNet's statistics.
+    """Resize to a square and normalise with the statistics of ImageNet.
 
-    ``mean`` and ``std`` are those of torchvision's ``ResNet18_Weights.IMAGENET1K_V1.transforms()``, for RGB in 0–1.
-    ``resize`` is ``linear`` (what ``cv2.resize`` does unless told otherwise) or ``area`` (no aliasing when shrinking).
+    Attributes:
+        size: Height and width of the result, 32 to 2048 pixels.
+        resize: ``linear`` (the default of ``cv2.resize``) or ``area`` (avoids aliasing when shrinking).
+        mean: Of each channel, for RGB in 0 to 1; as in torchvision's ``ResNet18_Weights.IMAGENET1K_V1``.
+        std: Standard deviation of each channel, from the same source.
+
+    Raises:
+        UsageError: If ``size`` or ``resize`` is not one of these.
     """
 
     size: int
@@ -32,8 +38,8 @@ class Preprocessing:
             raise UsageError(f"there is no resize mode {self.resize!r}", f"use one of {', '.join(INTERPOLATION)}")
 
     def shrink(self, pixels: np.ndarray) -> np.ndarray:
-        """uint8 BGR (height, width, 3) → uint8 RGB (3, size, size)."""
-        if pixels.strides[2] == 0:  # one plane shown three times: resized once
+        """Resize one image: uint8 BGR of shape (height, width, 3) to uint8 RGB of shape (3, size, size)."""
+        if pixels.strides[2] == 0:  # a view of one channel, which is resized once
             return np.repeat(self._resize(pixels[:, :, 0])[None], 3, axis=0)
         return np.ascontiguousarray(self._resize(pixels)[:, :, ::-1].transpose(2, 0, 1))
 
@@ -42,7 +48,14 @@ class Preprocessing:
         return cv2.resize(contiguous, (self.size, self.size), interpolation=INTERPOLATION[self.resize])
 
     def normalise(self, batch: torch.Tensor) -> torch.Tensor:
-        """uint8 or float (n, 3, size, size) of 0–255 → float32 of that shape, channels last, on the same device."""
+        """Normalise a batch.
+
+        Args:
+            batch: uint8 or float RGB, 0 to 255, shape (n, 3, size, size).
+
+        Returns:
+            float32 of the same shape on the same device, in channels-last memory order.
+        """
         mean = torch.tensor(self.mean, device=batch.device).view(3, 1, 1) * 255
         std = torch.tensor(self.std, device=batch.device).view(3, 1, 1) * 255
         return ((batch.float() - mean) / std).contiguous(memory_format=torch.channels_last)

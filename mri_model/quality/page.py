@@ -22,7 +22,7 @@ MOST_REJECTED = 200
 KINDS = {
     "same bytes": "the same file twice",
     "same picture": "the same picture, saved twice",
-    "near copy": "near copy, correlation {:.2f}",
+    "near duplicate": "near copy, correlation {:.2f}",
 }
 
 PICTURE_HEIGHT = 112
@@ -103,7 +103,7 @@ def pair_pictures(
     order = np.argsort(-duplicates.correlation[torn_pairs], kind="stable")
     kinds = pair_kinds(frame, duplicates)
     seen: set[int] = set()
-    room = {"same bytes": MOST_PAIRS // 4, "same picture": MOST_PAIRS // 4, "near copy": MOST_PAIRS}
+    room = {"same bytes": MOST_PAIRS // 4, "same picture": MOST_PAIRS // 4, "near duplicate": MOST_PAIRS}
     pairs: list[dict[str, Any]] = []
     for pair in torn_pairs[order]:
         rows = {int(duplicates.first[pair]), int(duplicates.second[pair])}
