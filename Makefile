@@ -9,7 +9,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo               the whole line on generated images, about 3 minutes"
+	@echo "make demo               all stages on generated images, about 3 minutes"
 	@echo "make demo DATA=folder   the same on your own folder of class folders"
 	@echo "make test               lint, types, imports and all tests but those that need a GPU, about 8 minutes"
 	@echo "make quick              the tests that are neither slow nor need a server, under 2 minutes"

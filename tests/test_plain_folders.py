@@ -81,7 +81,7 @@ def test_a_learnt_profile_holds_the_folder_to_what_it_was(settings: Settings, pl
     assert learnt.classes == dict.fromkeys(sorted(CLASSES.values()), 4)
     assert learnt.contrasts == ()
     shutil.rmtree(plain / "train" / "meningioma")
-    with pytest.raises(RefusedError, match=r"at least the stated number of images \(not so: meningioma\)"):
+    with pytest.raises(RefusedError, match=r"at least the stated number of images \(broken by: meningioma\)"):
         api.ingest(settings, plain, saved_profile)
 
 
@@ -92,5 +92,5 @@ def test_a_class_that_lost_all_its_images_is_named_even_without_a_profile(
     (plain / "test" / "meningioma").rename(plain.parent / "aside")
     for image in (plain / "train" / "meningioma").iterdir():
         image.unlink() if left == "nothing" else image.write_bytes(b"")
-    with pytest.raises(RefusedError, match=r"every class of the profile has an image \(not so: meningioma\)"):
+    with pytest.raises(RefusedError, match=r"every class of the profile has an image \(broken by: meningioma\)"):
         api.ingest(settings, plain)

@@ -1,4 +1,4 @@
-"""What files turned out to be, cached by their content: a file met again is hashed, not decoded."""
+"""Cache of image facts by file content: a known file is hashed but not decoded again."""
 
 import contextlib
 import sqlite3
@@ -10,16 +10,31 @@ from typing import Any, Self
 
 import numpy as np
 
-from mri_model.data.decode import DECODE_VERSION, THUMBNAIL_SIZE
+from mri_model.data.decode import DECODE_VERSION
 from mri_model.data.formats import FORMATS
+from mri_model.data.thumbnails import THUMBNAIL_SIZE
 from mri_model.files import digest_of
+
+Row = tuple[Any, ...]
+"""Values of one row of the table ``facts`` without its SHA-256, in the order of ``COLUMNS``."""
 
 DECODERS = ("opencv-python-headless", "pillow", "simplejpeg")
 
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """What decoding a content showed: columns of the manifest, and its thumbnail (uint8 64×64) if it was accepted."""
+    """What decoding a file showed. The fields but the thumbnail are columns of the manifest.
+
+    Attributes:
+        format: A key of ``FORMATS``; None if the file is not such an image.
+        height: In pixels, upright; None if rejected.
+        width: In pixels, upright; None if rejected.
+        channels: As decoded; None if rejected.
+        stored_channels: In the file; None if the format is None.
+        pixel_crc32: CRC-32 of ``cell_sums``, 8 hex digits; None if rejected. Equal if the grey pixels are equal.
+        reason: Why the file is rejected; None if it is accepted.
+        thumbnail: uint8 of shape (64, 64); None if rejected.
+    """
 
     format: str | None
     height: int | None
@@ -35,13 +50,17 @@ COLUMNS = tuple(field.name for field in fields(ImageFacts))
 
 
 class ImageFactsCache:
-    """ImageFacts by SHA-256 in one SQLite file, safe to kill, to share between processes and to delete at any time.
+    """``ImageFacts`` by SHA-256, in one SQLite file for each ``cache_key``.
 
-    A cache that cannot be read or written is ignored and never fails a run. Each ``cache_key`` has a file of its own.
-    Without a folder nothing is cached. ``known`` holds the SHA-256 of what was cached when it was opened.
+    Several processes may use it at once, and its files may be deleted at any time. A cache that cannot be read or
+    written is ignored.
+
+    Attributes:
+        known: SHA-256 of the contents that were cached when the cache was opened.
     """
 
     def __init__(self, folder: Path | None) -> None:
+        """Open or create the cache in ``folder``. With None nothing is cached."""
         self._connection = open_or_make(folder / f"{cache_key()}.sqlite") if folder else None
         self.known = frozenset(row[0] for row in self._query("SELECT sha256 FROM facts"))
 
@@ -53,16 +72,21 @@ class ImageFactsCache:
             self._connection.close()
 
     def get(self, contents: Iterable[str]) -> dict[str, ImageFacts]:
-        """What is cached of some contents, a few hundred at most."""
+        """Cached facts by SHA-256; contents that are not cached are left out.
+
+        Args:
+            contents: SHA-256 digests, at most a few hundred.
+        """
         wanted = list(set(contents))
         rows = self._query(f"SELECT * FROM facts WHERE sha256 IN ({', '.join('?' * len(wanted))})", wanted)
         found = {}
         for row in rows:
-            with contextlib.suppress(ValueError, TypeError):  # what does not fit is not cached
+            with contextlib.suppress(ValueError, TypeError):  # a damaged row counts as not cached
                 found[row[0]] = from_row(row[1:])
         return found
 
     def put(self, found: Iterable[tuple[str, ImageFacts]]) -> None:
+        """Add facts by SHA-256; existing rows stay."""
         if self._connection:
             rows = [(sha256, *as_row(facts)) for sha256, facts in found]
             with contextlib.suppress(sqlite3.Error), self._connection:
@@ -75,31 +99,34 @@ class ImageFactsCache:
             return []
 
 
-def from_row(values: tuple[Any, ...]) -> ImageFacts:
-    fields = dict(zip(COLUMNS, values, strict=True))
-    image = fields.pop("thumbnail")
-    return ImageFacts(
-        **fields, thumbnail=np.frombuffer(image, np.uint8).reshape(THUMBNAIL_SIZE, THUMBNAIL_SIZE) if image else None
-    )
+def from_row(values: Row) -> ImageFacts:
+    """Facts from a row. Raises ValueError or TypeError if the row is damaged."""
+    columns = dict(zip(COLUMNS, values, strict=True))
+    image = columns.pop("thumbnail")
+    thumbnail = np.frombuffer(image, np.uint8).reshape(THUMBNAIL_SIZE, THUMBNAIL_SIZE) if image else None
+    return ImageFacts(**columns, thumbnail=thumbnail)
 
 
 def as_row(facts: ImageFacts) -> Iterator[object]:
+    """The values of a row, the thumbnail as bytes."""
     for column in COLUMNS:
         value = getattr(facts, column)
         yield value.tobytes() if isinstance(value, np.ndarray) else value
 
 
 def open_or_make(file: Path) -> sqlite3.Connection:
+    """Open or create the file; replace it if it is damaged; use memory if the folder cannot be written."""
     with contextlib.suppress(sqlite3.Error, OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
         return connect(file)
     with contextlib.suppress(sqlite3.Error, OSError):
-        file.unlink(missing_ok=True)  # damaged
+        file.unlink(missing_ok=True)
         return connect(file)
     return connect(":memory:")
 
 
 def connect(file: Path | str) -> sqlite3.Connection:
+    """Open a file and create the table if needed. Raises sqlite3.Error if the file is damaged."""
     connection = sqlite3.connect(file, timeout=30)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
@@ -112,11 +139,12 @@ def connect(file: Path | str) -> sqlite3.Connection:
 
 
 def cache_key() -> str:
-    """Changes with ``DECODE_VERSION``, with the list of formats and with the decoders' versions."""
+    """Identifies everything that decoding depends on: ``DECODE_VERSION``, the formats and the decoders' versions."""
     return digest_of([DECODE_VERSION, FORMATS, [installed(name) for name in DECODERS]])
 
 
 def installed(distribution: str) -> str | None:
+    """Version of an installed package; None if it is not installed."""
     try:
         return version(distribution)
     except PackageNotFoundError:

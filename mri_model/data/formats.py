@@ -1,4 +1,4 @@
-"""The image formats that are read."""
+"""The supported image formats."""
 
 FORMATS = {
     "JPEG": (".jpeg", ".jpg"),
@@ -7,6 +7,6 @@ FORMATS = {
     "BMP": (".bmp",),
     "TIFF": (".tif", ".tiff"),
 }
-"""Format (decided by the content) → the extensions that belong to it."""
+"""Extensions that belong to each format. The format itself is read from the content, not from the extension."""
 
 IMAGE_EXTENSIONS = tuple(extension for extensions in FORMATS.values() for extension in extensions)

@@ -1,4 +1,4 @@
-"""A folder in, one row for every file found out."""
+"""The inventory of a folder: one row for every file, with its facts, label and rejection reason."""
 
 import os
 import posixpath
@@ -12,27 +12,33 @@ import numpy as np
 import pandas as pd
 
 from mri_model.data.cache import ImageFacts, ImageFactsCache
-from mri_model.data.decode import CONVERTIBLE, Content, cell_sums, decode, load_content, means
+from mri_model.data.decode import Content, decode, load_content
 from mri_model.data.formats import IMAGE_EXTENSIONS
+from mri_model.data.header import CONVERTIBLE
 from mri_model.data.labels import is_hidden, parse_label
 from mri_model.data.parallel import chunks, ordered_map
 from mri_model.data.profile import AUTO, LINK, Profile, learn_profile, load_profile
+from mri_model.data.thumbnails import THUMBNAIL_SIZE, cell_sums, means
 from mri_model.errors import MriError
 from mri_model.progress import ProgressCallback, no_progress, with_progress
 
 CHANNELS = 3
-"""What every accepted image decodes to, for training and for scoring."""
+"""Number of channels that every accepted image decodes to, for training and for scoring."""
 
-ROWS_A_LOOKUP = 256
+LOOKUP_ROWS = 256
+"""Number of files for each query to the cache."""
 
 
 @dataclass(frozen=True)
 class Inventory:
-    """Every file below ``root``.
+    """Every file below a folder.
 
-    ``frame`` has one row a file, sorted by ``path`` (see ``manifest.SCHEMA`` for the columns known so far);
-    ``thumbnails`` is uint8 of shape (rows, 64, 64), zeros where a file was rejected. ``validation`` is the verdict,
-    once there is one.
+    Attributes:
+        root: The folder.
+        profile: What the data set must look like.
+        frame: One row per file, sorted by ``path``; the columns of ``manifest.SCHEMA`` up to ``reason``.
+        thumbnails: uint8 of shape (rows, 64, 64), zeros for rejected files.
+        validation: Result of ``validation.validate``; None before it has run.
     """
 
     root: Path
@@ -43,8 +49,13 @@ class Inventory:
 
 
 class FoundFile(NamedTuple):
-    """A listed file: its POSIX path relative to the folder looked at (bytes that are not UTF-8 become ``\\xNN``), and
-    the path that the system knows it by."""
+    """A listed file.
+
+    Attributes:
+        path: POSIX, relative to the listed folder; bytes that are not UTF-8 become ``\\xNN``.
+        file: The path as the operating system knows it.
+        is_link: Whether it is a symbolic link.
+    """
 
     path: str
     file: bytes
@@ -53,7 +64,14 @@ class FoundFile(NamedTuple):
 
 @dataclass(frozen=True)
 class Entry:
-    """One file that was read: its identity, and what it is, None where that is cached."""
+    """One file that was read.
+
+    Attributes:
+        found: The listed file.
+        sha256: Of its bytes; empty if they could not be read.
+        n_bytes: Its size.
+        facts: What decoding showed; None if that is cached.
+    """
 
     found: FoundFile
     sha256: str
@@ -68,17 +86,25 @@ def take_inventory(
     progress: ProgressCallback = no_progress,
     cache: Path | None = None,
 ) -> Inventory:
-    """Read every file below ``root`` once and label it by its folder; decode what ``cache`` (a folder) does not know.
+    """Read every file below ``root`` once and label it by its folder.
 
-    ``profile`` is ``auto`` (learnt from the folder), a shipped profile's name or a TOML file. Raises MriError where the
-    folder is missing, empty or holds no image at all.
+    Args:
+        root: Folder with the class folders.
+        profile: ``auto`` (learnt from the folder), the name of a shipped profile, or the path of a TOML file.
+        threads: Number of threads that read and decode; by default one per core.
+        progress: Called with the stage ``read``.
+        cache: Folder of the facts cache; None for no cache. Only files that it does not know are decoded.
+
+    Raises:
+        MriError: If the folder is missing or cannot be listed, if it has no accepted image, if the profile cannot be
+            read, or if the cache lies inside the folder.
     """
     if cache and cache.resolve().is_relative_to(root.resolve()):
         raise MriError(f"{cache.parent} lies inside {root} and would be read as data", "set MRI_HOME to another place")
     known = None if profile == "auto" else load_profile(profile)
     frame, thumbnails = read_files(root, known.extensions if known else IMAGE_EXTENSIONS, threads, progress, cache)
     if not (frame["status"] == "ok").any():
-        raise MriError(f"{root} holds {len(frame)} files but no readable image", f"first: {first_reason(frame)}")
+        raise MriError(f"{root} has {len(frame)} files but no readable image", f"first: {first_reason(frame)}")
     known = known or learn_profile(frame, empty_folders(root))
     labelled = label_rows(frame, known)
     if not (labelled["status"] == "ok").any():
@@ -92,14 +118,14 @@ def take_inventory(
 def read_files(
     root: Path, extensions: tuple[str, ...], threads: int | None, progress: ProgressCallback, cache: Path | None
 ) -> tuple[pd.DataFrame, np.ndarray]:
-    """A row for every file below ``root``, not yet labelled, and the thumbnails: uint8 (rows, 64, 64)."""
+    """One row for every file below ``root``, without labels, and the thumbnails: uint8 of shape (rows, 64, 64)."""
     files = list_files(root)
     rows: list[dict[str, object]] = []
-    thumbnails = np.zeros((len(files), 64, 64), np.uint8)
-    with ImageFactsCache(cache) as memory:
-        entries = ordered_map(lambda found: read_entry(found, memory.known), files, threads)
-        for some in chunks(with_progress(entries, len(files), "read", progress), ROWS_A_LOOKUP):
-            for entry, facts in look_up(some, memory):
+    thumbnails = np.zeros((len(files), THUMBNAIL_SIZE, THUMBNAIL_SIZE), np.uint8)
+    with ImageFactsCache(cache) as known_facts:
+        entries = ordered_map(lambda found: read_entry(found, known_facts.known), files, threads)
+        for chunk in chunks(with_progress(entries, len(files), "read", progress), LOOKUP_ROWS):
+            for entry, facts in with_facts(chunk, known_facts):
                 row = as_row(entry, facts, extensions)
                 if row["status"] == "ok" and facts.thumbnail is not None:
                     thumbnails[len(rows)] = facts.thumbnail
@@ -108,7 +134,11 @@ def read_files(
 
 
 def list_files(root: Path) -> list[FoundFile]:
-    """Every file below ``root``, sorted by path; links to folders are listed, not followed. Raises MriError if none."""
+    """Every file below ``root``, sorted by path. Links to folders are listed but not followed.
+
+    Raises:
+        MriError: If the folder is missing, cannot be listed or has no file.
+    """
     if not root.is_dir():
         raise MriError(f"there is no folder {root}", "give the folder that holds the class folders")
     if not is_utf8(bytes(root.resolve())):
@@ -117,14 +147,15 @@ def list_files(root: Path) -> list[FoundFile]:
         files = sorted(walk(root))
     except OSError as error:
         raise MriError(
-            f"cannot list {error.filename}: {error.strerror}", "mend its permissions and run again"
+            f"cannot list {error.filename}: {error.strerror}", "fix its permissions and run the command again"
         ) from None
     if not files:
-        raise MriError(f"{root} holds no files", "give the folder that holds the class folders")
+        raise MriError(f"{root} has no files", "give the folder that holds the class folders")
     return files
 
 
 def walk(root: Path) -> Iterator[FoundFile]:
+    """Every file below ``root``, in no particular order. Raises OSError if a folder cannot be listed."""
     folders = [(str(root), "")]
     while folders:
         folder, above = folders.pop()
@@ -138,30 +169,30 @@ def walk(root: Path) -> Iterator[FoundFile]:
 
 
 def empty_folders(root: Path) -> list[str]:
-    """Folders below ``root`` that hold nothing, or only what is hidden, by POSIX path relative to it, sorted."""
+    """Folders below ``root`` that are empty or have only hidden contents: sorted POSIX paths relative to ``root``."""
     walked = ((Path(folder), [*subfolders, *names]) for folder, subfolders, names in os.walk(root))
-    empty = (folder for folder, held in walked if all(map(is_hidden, held)))
+    empty = (folder for folder, contents in walked if all(map(is_hidden, contents)))
     return sorted(folder.relative_to(root).as_posix() for folder in empty if folder != root and is_utf8(bytes(folder)))
 
 
 def read_entry(found: FoundFile, known: Set[str]) -> Entry:
-    """Read one listed file and, if its content is not ``known``, look at it."""
+    """Read one listed file, and decode it if its SHA-256 is not among ``known``."""
     content = Content() if found.is_link else load_content(found.file)
     if content.sha256 in known:
         return Entry(found, content.sha256, content.n_bytes, None)
-    return Entry(found, content.sha256, content.n_bytes, look_at(content))
+    return Entry(found, content.sha256, content.n_bytes, facts_of(content))
 
 
-def look_up(entries: list[Entry], memory: ImageFactsCache) -> Iterator[tuple[Entry, ImageFacts]]:
-    """Each entry with its facts; what is new is cached."""
-    cached = memory.get(entry.sha256 for entry in entries if not entry.facts)
-    memory.put((entry.sha256, entry.facts) for entry in entries if entry.facts and entry.sha256)
+def with_facts(entries: list[Entry], cache: ImageFactsCache) -> Iterator[tuple[Entry, ImageFacts]]:
+    """Each entry with its facts, which come from the cache or are added to it."""
+    cached = cache.get(entry.sha256 for entry in entries if not entry.facts)
+    cache.put((entry.sha256, entry.facts) for entry in entries if entry.facts and entry.sha256)
     for entry in entries:
-        yield entry, entry.facts or cached.get(entry.sha256) or look_at(load_content(entry.found.file))
+        yield entry, entry.facts or cached.get(entry.sha256) or facts_of(load_content(entry.found.file))
 
 
 def as_row(entry: Entry, facts: ImageFacts, extensions: tuple[str, ...]) -> dict[str, object]:
-    """The row of one file, not yet labelled."""
+    """The row of one file, without label. ``extensions`` are lower case with their dot."""
     found = entry.found
     convertible = facts.reason if facts.reason and facts.reason.startswith(CONVERTIBLE) else None
     reason = refusal(found) or convertible or unknown_extension(found.path, extensions) or facts.reason
@@ -181,7 +212,8 @@ def as_row(entry: Entry, facts: ImageFacts, extensions: tuple[str, ...]) -> dict
     }
 
 
-def look_at(content: Content) -> ImageFacts:
+def facts_of(content: Content) -> ImageFacts:
+    """Decode a file to grey and measure it."""
     image = decode(content, grey=True)
     if image.pixels is None:
         return ImageFacts(image.format, None, None, None, image.stored_channels, None, image.reason, None)
@@ -194,7 +226,7 @@ def look_at(content: Content) -> ImageFacts:
 
 
 def refusal(found: FoundFile) -> str | None:
-    """Why a file is refused for its name or kind, whatever it holds."""
+    """The reason to reject a file because of its name or kind; None if there is none. The content is not read."""
     if not is_utf8(found.file):
         return "file name is not UTF-8"
     if found.is_link:
@@ -203,6 +235,7 @@ def refusal(found: FoundFile) -> str | None:
 
 
 def unknown_extension(path: str, extensions: tuple[str, ...]) -> str | None:
+    """The reason to reject a file because of its extension; None if the extension is one of ``extensions``."""
     suffix = posixpath.splitext(path)[1].lower()
     if suffix in extensions:
         return None
@@ -218,9 +251,9 @@ def is_utf8(name: bytes) -> bool:
 
 
 def label_rows(frame: pd.DataFrame, profile: Profile) -> pd.DataFrame:
-    """Add ``label``, ``tumor`` and ``contrast``, by the folders above each file.
+    """Add ``label``, ``tumor`` and ``contrast`` from the folders above each file.
 
-    A readable image below no class folder is rejected, with the folder's name in the reason.
+    An accepted image that lies below no class folder becomes rejected.
     """
     names = [profile.class_of(path) for path in frame["path"]]
     labels = [parse_label(name) if name else None for name in names]
@@ -236,11 +269,14 @@ def label_rows(frame: pd.DataFrame, profile: Profile) -> pd.DataFrame:
 
 
 def stray_reason(path: str, profile: Profile) -> str:
+    """The reason to reject an image that lies below no class folder."""
     folder = path.rpartition("/")[0]
-    known_only_by_itself = not folder or profile.name == AUTO
-    return "not in a class folder" if known_only_by_itself else f"folder {folder!r} is no class of {profile.name}"
+    if not folder or profile.name == AUTO:
+        return "not in a class folder"
+    return f"folder {folder!r} is no class of {profile.name}"
 
 
 def first_reason(frame: pd.DataFrame) -> str:
+    """Path and rejection reason of the first row, as an example for a message."""
     first = frame.iloc[0]
     return f"{first['path']}: {first['reason']}"

@@ -1,4 +1,4 @@
-"""The manifest: one Parquet table with a row for every file found, its facts, group and splits."""
+"""The manifest: a Parquet table with one row per file, with its facts, group and splits."""
 
 import json
 from dataclasses import asdict, dataclass, replace
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mri_model.data.inventory import Inventory
@@ -21,12 +22,12 @@ from mri_model.files import atomic, digest_of, read_json, write_json, write_text
 from mri_model.progress import ProgressCallback, no_progress
 
 SCHEMA_VERSION = 3
-"""Version of the columns below and of the file's metadata."""
+"""Version of the columns in ``SCHEMA`` and of the file's metadata."""
 
-INGEST_VERSION = 1
-"""Version of what ingestion decides: labels, learnt profiles, validation rules, near duplicates, groups and splits.
+INGEST_VERSION = 2
+"""Version of labels, learnt profiles, validation rules, near duplicates, groups and splits.
 
-Raise it whenever one of these changes: an unchanged folder is then ingested anew. ``tests/golden`` fails if it is
+Raise it whenever one of these changes: an unchanged folder is then ingested again. ``tests/golden`` fails if it is
 forgotten."""
 
 SCHEMA = pa.schema(
@@ -34,13 +35,13 @@ SCHEMA = pa.schema(
         pa.field("path", pa.string(), nullable=False),  # POSIX, relative to the data root
         pa.field("sha256", pa.string(), nullable=False),  # empty where the bytes could not be read
         pa.field("n_bytes", pa.int64(), nullable=False),
-        pa.field("extension", pa.string(), nullable=False),  # as spelt, with its dot
-        pa.field("format", pa.string()),  # as the content says: JPEG, WEBP, …
-        pa.field("height", pa.int32()),  # pixels, as decoded
+        pa.field("extension", pa.string(), nullable=False),  # as in the file name, with its dot
+        pa.field("format", pa.string()),  # read from the content: JPEG, WEBP, …
+        pa.field("height", pa.int32()),  # pixels, upright
         pa.field("width", pa.int32()),
         pa.field("channels", pa.int8()),  # as decoded: 3
         pa.field("stored_channels", pa.int8()),
-        pa.field("pixel_crc32", pa.string()),  # of image.cell_sums: equal where grey pixels are, whatever the bytes
+        pa.field("pixel_crc32", pa.string()),  # equal if the grey pixels are equal
         pa.field("label", pa.string()),
         pa.field("tumor", pa.string()),
         pa.field("contrast", pa.string()),
@@ -57,13 +58,15 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Manifest:
-    """A manifest as read from its folder.
+    """A manifest that was read from its folder.
 
     Attributes:
         frame: One row per file found, sorted by path (columns: ``SCHEMA``).
         classes: The frozen class order.
         digest: Identifies rows, classes, profile and seed; independent of the machine.
         data_digest: Identifies the files alone (path and SHA-256).
+        profile: Name of the profile.
+        seed: Seed of the splits.
         root: Folder below which the files lie.
         folder: Folder the manifest was read from.
     """
@@ -79,10 +82,11 @@ class Manifest:
 
     @property
     def labels(self) -> tuple[Label, ...]:
+        """The classes in order, split into tumor and contrast."""
         return tuple(parse_label(name) for name in self.classes)
 
     def class_indices(self, labels: pd.Series) -> np.ndarray:
-        """Position of each label in the frozen class order, int64 of shape (n,)."""
+        """Position of each label in the class order: int64 of shape (n,), -1 for unknown labels."""
         return pd.Index(self.classes).get_indexer(pd.Index(labels)).astype(np.int64)
 
     def partition(self, protocol: str, folds: int = 0, fold: int = 0) -> "Partition":
@@ -91,7 +95,7 @@ class Manifest:
         Args:
             protocol: ``random`` or ``grouped``.
             folds: Number of folds, 0 for the protocol's own split.
-            fold: Which fold, from 1: it is the test split, the next one is the validation split.
+            fold: Number of the fold, from 1. It is the test split; the next fold is the validation split.
 
         Raises:
             MriError: If the protocol is unknown or there are fewer groups than folds.
@@ -107,10 +111,12 @@ class Manifest:
 class Partition:
     """Which images of a manifest are trained on, validated on and tested on.
 
-    A partition is a view without a digest of its own: ``manifest.digest`` identifies the data, the protocol and the
-    fold identify the partition.
+    A partition has no digest of its own: ``manifest.digest`` identifies the data; protocol and fold identify the
+    partition.
 
     Attributes:
+        manifest: The manifest that is split.
+        protocol: ``random`` or ``grouped``.
         split_of: ``train``, ``val``, ``test`` or null for each row of ``manifest.frame``.
     """
 
@@ -133,19 +139,18 @@ def write_manifest(
     """Group, split and write an inventory to ``manifests/<digest>/``.
 
     Writes the pairs of near duplicates, the validation result, the profile and the table. The folder counts as ingested
-    only after ``mark_ingested``. The digest covers rows, classes, profile and seed, nothing of the machine.
+    only after ``mark_ingested``. The digest depends on rows, classes, profile and seed, not on the machine.
+
+    Args:
+        inventory: A validated inventory.
+        manifests: Folder of all manifests.
+        seed: Seed of the splits.
+        progress: Called with the stage ``duplicates``.
     """
     frame, pairs = find_near_duplicates(inventory.frame, inventory.thumbnails, progress)
     frame = add_splits(frame, seed)
-    classes = sorted(frame.loc[frame["status"] == "ok", "label"].unique())
     table = pa.Table.from_pandas(frame, schema=SCHEMA, preserve_index=False)
-    facts = {
-        "schema_version": SCHEMA_VERSION,
-        "profile": inventory.profile.name,
-        "seed": seed,
-        "classes": classes,
-        "data_digest": digest_of_rows({}, table.select(["path", "sha256"])),
-    }
+    facts = manifest_facts(inventory, table, seed)
     digest = digest_of_rows(facts, table)
     folder = manifests / digest
     write_near_duplicates(folder, frame, pairs)
@@ -158,13 +163,25 @@ def write_manifest(
     return read_manifest_file(folder, inventory.root.resolve())
 
 
+def manifest_facts(inventory: Inventory, table: pa.Table, seed: int) -> dict[str, Any]:
+    """Contents of the file's metadata, without the digest of the manifest."""
+    accepted = table.filter(pc.field("status") == "ok")
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "profile": inventory.profile.name,
+        "seed": seed,
+        "classes": sorted(set(accepted["label"].to_pylist())),
+        "data_digest": digest_of_rows({}, table.select(["path", "sha256"])),
+    }
+
+
 def digest_of_rows(facts: dict[str, Any], table: pa.Table) -> str:
-    """``digest_of`` of facts and of all rows, a few rows in memory at a time."""
+    """``digest_of`` of facts and all rows. Only 4096 rows are converted to Python objects at a time."""
     return digest_of([facts, *(digest_of(batch.to_pylist()) for batch in table.to_batches(max_chunksize=4096))])
 
 
 def write_near_duplicates(folder: Path, frame: pd.DataFrame, duplicates: NearDuplicates) -> None:
-    """One row for each pair that looks alike: ``first``, ``second`` (paths), ``correlation``, ``kind``."""
+    """Write ``near_duplicates.parquet``: ``first`` and ``second`` (paths), ``correlation``, ``kind`` of each pair."""
     paths = pa.array(frame["path"], pa.string()).dictionary_encode()
     pairs = pa.table(
         {
@@ -180,7 +197,11 @@ def write_near_duplicates(folder: Path, frame: pd.DataFrame, duplicates: NearDup
 
 
 def read_near_duplicates(manifest: Manifest) -> NearDuplicates:
-    """The pairs kept beside a manifest, as positions in its frame. Raises MriError if they are missing or damaged."""
+    """Read the pairs of a manifest, as positions in its frame.
+
+    Raises:
+        MriError: If the file is missing, damaged or belongs to another manifest.
+    """
     file = manifest.folder / "near_duplicates.parquet"
     try:
         pairs = pq.read_table(file, columns=["first", "second", "correlation"], read_dictionary=["first", "second"])
@@ -212,27 +233,27 @@ def rows_of_paths(paths: pa.ChunkedArray, accepted: pd.Series) -> np.ndarray:
 
 
 def mark_ingested(folder: Path, inventory: Inventory, seed: int) -> None:
-    """Write ``source.json``: the manifest is complete and is now the latest.
+    """Write ``source.json``, which marks the manifest as complete and as the latest.
 
-    It is the only file of a manifest that differs between two machines.
+    It is the only file of a manifest that differs between machines.
     """
     valid = inventory.validation is None or inventory.validation["success"]
     source = {
         "root": str(inventory.root.resolve()),
         "ingested_at": datetime.now(UTC).isoformat(),
-        "inputs": inputs_digest(inventory, seed) if valid else None,  # data that broke a rule is validated again
+        "inputs": inputs_digest(inventory, seed) if valid else None,  # data that broke a rule must be validated again
     }
     write_json(folder / "source.json", source)
 
 
 def inputs_digest(inventory: Inventory, seed: int) -> str:
-    """Identifies what a manifest is made from: files, profile, seed and the version of this program's behaviour."""
+    """Identifies the inputs of a manifest: files, profile, seed, and the versions of what is done with them."""
     columns = {name: inventory.frame[name].astype(str).tolist() for name in ("path", "sha256", "status", "reason")}
     return digest_of([columns, asdict(inventory.profile), seed, SCHEMA_VERSION, INGEST_VERSION])
 
 
 def find_ingested(inventory: Inventory, manifests: Path, seed: int = 0) -> Manifest | None:
-    """The manifest that the same files, profile and seed gave before; None if there is none or it is damaged."""
+    """The manifest of an earlier ingestion with the same inputs; None if there is none or it is damaged."""
     inputs = inputs_digest(inventory, seed)
     for file in sorted(manifests.glob("*/source.json")):
         try:
@@ -240,13 +261,13 @@ def find_ingested(inventory: Inventory, manifests: Path, seed: int = 0) -> Manif
                 manifest = read_manifest(file.parent)
                 check_complete(manifest)
                 return replace(manifest, root=inventory.root.resolve())
-        except (MriError, OSError, ValueError, AttributeError):  # damaged: it is written anew
+        except (MriError, OSError, ValueError, AttributeError):  # damaged: it will be written again
             continue
     return None
 
 
 def check_complete(manifest: Manifest) -> None:
-    """Raise MriError if a file beside the manifest is missing or damaged."""
+    """Check the other files of a manifest. Raises MriError if one is missing or damaged."""
     read_near_duplicates(manifest)
     for name in ("validation.json", "profile.toml"):
         if not (manifest.folder / name).is_file():
@@ -254,7 +275,11 @@ def check_complete(manifest: Manifest) -> None:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read a manifest folder. Raises MriError if it is missing, damaged or from another schema."""
+    """Read a manifest folder.
+
+    Raises:
+        MriError: If the manifest is missing, damaged or has another schema version.
+    """
     if not (folder / "manifest.parquet").is_file():
         raise MriError(f"there is no manifest in {folder}", "run: mri ingest DATA")
     try:
@@ -265,7 +290,11 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def read_manifest_file(folder: Path, root: Path) -> Manifest:
-    """``manifest.parquet`` of a folder, for files below ``root``. Raises MriError as ``read_manifest`` does."""
+    """Read ``manifest.parquet`` of a folder, whose files lie below ``root``.
+
+    Raises:
+        MriError: If it is damaged or has another schema version.
+    """
     file = folder / "manifest.parquet"
     try:
         table = pq.read_table(file)
@@ -273,7 +302,7 @@ def read_manifest_file(folder: Path, root: Path) -> Manifest:
     except (pa.ArrowException, OSError, ValueError):
         raise damaged(folder) from None
     if facts.get("schema_version") != SCHEMA_VERSION:
-        raise MriError(f"{file} has another schema than this version reads", "run: mri ingest DATA")
+        raise MriError(f"{file} was written by another version of this program", "run: mri ingest DATA")
     return Manifest(
         frame=table.to_pandas(),
         classes=tuple(facts["classes"]),
@@ -287,17 +316,26 @@ def read_manifest_file(folder: Path, root: Path) -> Manifest:
 
 
 def damaged(folder: Path) -> MriError:
+    """The error for a manifest folder that cannot be read."""
     return MriError(f"the manifest in {folder} is damaged", f"delete {folder} and run: mri ingest DATA")
 
 
 def read_validation(folder: Path) -> dict[str, Any] | None:
-    """The verdict kept beside a manifest."""
+    """The validation result of a manifest; None if it was not validated."""
     file = folder / "validation.json"
     return read_json(file) if file.is_file() else None
 
 
 def find_manifest(manifests: Path, name: str = "latest") -> Manifest:
-    """``latest``, a digest (or the start of one), or the path of a manifest folder or of its Parquet file."""
+    """Read the manifest that a user names.
+
+    Args:
+        manifests: Folder of all manifests.
+        name: ``latest``, a digest or the start of one, or the path of a manifest folder or of its Parquet file.
+
+    Raises:
+        MriError: If nothing has been ingested yet, if not exactly one manifest matches, or if it is damaged.
+    """
     path = Path(name)
     if path.name == "manifest.parquet" or (path / "manifest.parquet").is_file():
         return read_manifest(path.parent if path.name == "manifest.parquet" else path)
@@ -313,7 +351,11 @@ def find_manifest(manifests: Path, name: str = "latest") -> Manifest:
 
 
 def class_table(manifest: Manifest) -> pd.DataFrame:
-    """One row a class in frozen order: label, tumor, contrast, and the number of images in each split."""
+    """One row per class in order: ``position``, ``label``, ``tumor``, ``contrast`` and numbers of images.
+
+    The numbers are ``n_ok``, ``n_train``, ``n_val`` and ``n_test`` of the random protocol, and ``n_train_grouped``,
+    ``n_val_grouped`` and ``n_test_grouped``.
+    """
     ok = manifest.frame[manifest.frame["status"] == "ok"]
     table = pd.DataFrame(
         [(i, label.name, label.tumor, label.contrast) for i, label in enumerate(manifest.labels)],

@@ -1,4 +1,4 @@
-"""Every image of a manifest decoded and resized once, kept as uint8 on disk and mapped into memory."""
+"""All images of a manifest, decoded and resized once, as memory-mapped uint8 files."""
 
 import shutil
 import tempfile
@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from mri_model.data.cache import cache_key
 from mri_model.data.decode import read_image
 from mri_model.data.manifest import Manifest
 from mri_model.data.parallel import ordered_map
@@ -18,10 +19,13 @@ from mri_model.progress import ProgressCallback, no_progress, with_progress
 
 @dataclass(frozen=True)
 class PixelStore:
-    """Pixels of a manifest's accepted rows, by position in ``manifest.frame``.
+    """Pixels of the accepted images of a manifest, by position in ``manifest.frame``.
 
-    ``grey`` is uint8 (rows, size, size); where an image's three channels differ anywhere, ``colour_at`` (int32, else
-    −1) points into ``colour``, uint8 (images in colour, 3, size, size).
+    Attributes:
+        grey: First channel of every image, uint8 of shape (rows, size, size). It is the whole image if the three
+            channels are equal.
+        colour: Images whose channels differ, uint8 RGB of shape (n, 3, size, size).
+        colour_at: Position of each image in ``colour``, -1 for grey images; int32 of shape (rows,).
     """
 
     grey: np.ndarray
@@ -29,7 +33,7 @@ class PixelStore:
     colour_at: np.ndarray
 
     def batch(self, positions: np.ndarray) -> torch.Tensor:
-        """uint8 RGB (n, 3, size, size) of the rows at ``positions``."""
+        """Images at ``positions`` (n,): uint8 RGB of shape (n, 3, size, size)."""
         planes = np.repeat(self.grey[positions][:, None], 3, axis=1)
         at = self.colour_at[positions]
         planes[at >= 0] = self.colour[at[at >= 0]]
@@ -37,11 +41,12 @@ class PixelStore:
 
     @property
     def n_bytes(self) -> int:
+        """Size of all pixels."""
         return self.grey.nbytes + self.colour.nbytes
 
 
 class ResidentPixels:
-    """A pixel store in the memory of a device, where its batches are put together."""
+    """A pixel store that was copied to the memory of a device, where batches are assembled."""
 
     def __init__(self, pixels: PixelStore, device: torch.device) -> None:
         self.grey = torch.from_numpy(np.array(pixels.grey)).to(device)
@@ -49,7 +54,7 @@ class ResidentPixels:
         self.colour_at = torch.from_numpy(pixels.colour_at.astype(np.int64)).to(device)
 
     def batch(self, positions: np.ndarray) -> torch.Tensor:
-        """uint8 RGB (n, 3, size, size) of the rows at ``positions``, on the device."""
+        """Images at ``positions`` (n,): uint8 RGB of shape (n, 3, size, size), on the device."""
         rows = torch.from_numpy(positions).to(self.grey.device)
         at = self.colour_at[rows]
         planes = self.grey[rows][:, None].repeat(1, 3, 1, 1)
@@ -60,9 +65,9 @@ class ResidentPixels:
         )
 
 
-def nearest_pixels(pixels: PixelStore, device: torch.device, share: float = 0.5) -> PixelStore | ResidentPixels:
-    """The store in the device's memory where it takes at most ``share`` of what is free there, else as it is."""
-    if device.type != "cuda" or pixels.n_bytes > share * torch.cuda.mem_get_info(device)[0]:
+def nearest_pixels(pixels: PixelStore, device: torch.device, fraction: float = 0.5) -> PixelStore | ResidentPixels:
+    """Copy the store to a CUDA device if it takes at most ``fraction`` of the free memory there."""
+    if device.type != "cuda" or pixels.n_bytes > fraction * torch.cuda.mem_get_info(device)[0]:
         return pixels
     return ResidentPixels(pixels, device)
 
@@ -70,14 +75,23 @@ def nearest_pixels(pixels: PixelStore, device: torch.device, share: float = 0.5)
 def pack_pixels(
     manifest: Manifest, preprocessing: Preprocessing, pixels: Path, progress: ProgressCallback = no_progress
 ) -> PixelStore:
-    """The pixel store of a manifest at a size, made if it is not there yet.
+    """Open the pixel store of a manifest, and create it first if it does not exist.
 
-    Raises MriError where a file is missing or is no longer the one that was ingested.
+    The folder's name contains ``cache_key``, so a store that other decoders wrote is not used.
+
+    Args:
+        manifest: The images.
+        preprocessing: Size and interpolation.
+        pixels: Folder of all pixel stores.
+        progress: Called with the stage ``decode``.
+
+    Raises:
+        MriError: If an image is missing or has changed since it was ingested.
     """
-    folder = pixels / f"{manifest.digest}-{preprocessing.size}-{preprocessing.resize}"
+    folder = pixels / f"{manifest.digest}-{preprocessing.size}-{preprocessing.resize}-{cache_key()}"
     try:
         return open_pixels(folder)
-    except (OSError, ValueError):  # not there yet, or damaged: it can always be made again
+    except (OSError, ValueError):  # missing or damaged
         shutil.rmtree(folder, ignore_errors=True)
     pixels.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=pixels))
@@ -90,6 +104,7 @@ def pack_pixels(
 
 
 def open_pixels(folder: Path) -> PixelStore:
+    """Map a pixel store into memory. Raises OSError or ValueError if it is missing or damaged."""
     grey = np.load(folder / "grey.npy", mmap_mode="r")
     colour_at = np.load(folder / "colour_at.npy")
     shape = (int(colour_at.max(initial=-1)) + 1, 3, *grey.shape[1:])
@@ -99,7 +114,7 @@ def open_pixels(folder: Path) -> PixelStore:
 
 
 def move_into_place(temporary: Path, folder: Path) -> None:
-    """Rename; where another process was quicker its store stands, which holds the same bytes."""
+    """Rename ``temporary`` to ``folder``. If another process has done so first, its store is the same and is kept."""
     try:
         temporary.rename(folder)
     except OSError:
@@ -108,6 +123,7 @@ def move_into_place(temporary: Path, folder: Path) -> None:
 
 
 def decode_all(manifest: Manifest, preprocessing: Preprocessing, folder: Path, progress: ProgressCallback) -> None:
+    """Decode all accepted images and write the files of a pixel store to ``folder``."""
     rows = manifest.frame
     shape = (len(rows), preprocessing.size, preprocessing.size)
     grey = np.lib.format.open_memmap(folder / "grey.npy", "w+", np.uint8, shape)
@@ -132,9 +148,13 @@ def decode_all(manifest: Manifest, preprocessing: Preprocessing, folder: Path, p
 
 
 def read_ingested(root: Path, path: str, sha256: str) -> np.ndarray:
-    """Pixels of a file that must still be the one the manifest knows: uint8 BGR (height, width, 3)."""
+    """Decode an ingested file: uint8 BGR of shape (height, width, 3).
+
+    Raises:
+        MriError: If the file is missing or its content is not the ingested one.
+    """
     image = read_image(root / path)
     if image.sha256 != sha256 or image.pixels is None:
         what = image.reason if not image.sha256 else "has changed since it was ingested"
-        raise MriError(f"{root / path} {what}", "bring the file back, or run: mri ingest DATA")
+        raise MriError(f"{root / path} {what}", "restore the file, or run: mri ingest DATA")
     return image.pixels

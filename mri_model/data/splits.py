@@ -1,4 +1,4 @@
-"""Train, validation and test: 70/15/15 under two protocols."""
+"""Split a data set into training, validation and test images under two protocols."""
 
 import hashlib
 import warnings
@@ -11,19 +11,25 @@ import pandas as pd
 from mri_model.errors import MriError
 
 SHARES = {"train": 0.70, "val": 0.15, "test": 0.15}
+"""Share of the images in each split."""
+
 PROTOCOLS = ("random", "grouped")
 
 SPLITS = tuple(SHARES)
 TRAIN, VAL, TEST = range(3)
 NEEDED = {1: (TRAIN,), 2: (TRAIN, TEST)}
-"""The splits on which a class of so few groups should have some; with more, on all."""
+"""Splits that a class with so few groups must be in. A class with more groups must be in all splits."""
 
 
 def add_splits(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Add ``split_random`` and ``split_grouped`` (``train``/``val``/``test``, null where rejected).
+    """Add ``split_random`` and ``split_grouped`` (``train``, ``val``, ``test``; null for rejected files).
 
-    ``random`` is stratified by class and looks at nothing else, as the report does. ``grouped`` keeps each group on one
-    split and leaves conflicting images out (null).
+    The random split is stratified by class, as in the report. The grouped split puts each group in one split; images
+    with conflicting labels are in none (null).
+
+    Args:
+        frame: Rows of an inventory with ``group`` and ``conflict``.
+        seed: Another seed gives another split.
     """
     ok = frame[frame["status"] == "ok"]
     agreed = ok[~ok["conflict"].astype(bool)]
@@ -34,7 +40,15 @@ def add_splits(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
 
 
 def random_split(rows: pd.DataFrame, seed: int) -> pd.Series:
-    """Stratified by ``label``; the whole comes out at 70/15/15 to the image, each class to within one."""
+    """Stratified by ``label``. The totals are 70/15/15 to the image, those of a class to within one image.
+
+    Args:
+        rows: Accepted images with ``path`` and ``label``.
+        seed: Another seed gives another split.
+
+    Returns:
+        ``train``, ``val`` or ``test`` for each row.
+    """
     sizes = rows["label"].value_counts().sort_index()
     held_out = {split: apportion(sizes, SHARES[split]) for split in ("val", "test")}
     splits = pd.Series("train", rows.index, dtype=object)
@@ -46,7 +60,14 @@ def random_split(rows: pd.DataFrame, seed: int) -> pd.Series:
 
 
 def apportion(sizes: pd.Series, share: float) -> pd.Series:
-    """How many of each class: largest remainders, at least one from a class of three or more."""
+    """Number of images of each class in a split, by the largest remainder method.
+
+    A class of three or more images gets at least one, a smaller class none.
+
+    Args:
+        sizes: Number of images by class.
+        share: Share of the split.
+    """
     quota = sizes * share
     seats = np.floor(quota).astype(int)
     seats[(sizes >= 3) & (seats == 0)] = 1
@@ -57,14 +78,22 @@ def apportion(sizes: pd.Series, share: float) -> pd.Series:
 
 
 def grouped_split(rows: pd.DataFrame, seed: int) -> pd.Series:
-    """Assign whole groups to splits: largest first, each to the split that lacks most of it; then, smallest first,
-    each moves to a better split if there is one.
+    """Assign each group to one split, with shares as near to 70/15/15 as the groups allow.
 
-    ``rows`` has ``path``, ``label`` and ``group``. A class with three groups or more that hold no other class is in
-    all three splits. If no group of a class holds another class, two groups give it train and test, and one train.
-    A class that shares its groups is in as many splits as the others allow. Shares are near 70/15/15 unless a class has
-    too few or too large groups. The result depends on the groups' members and ``seed``, not on the order of rows or on
-    the groups' numbers.
+    First every group, in order of falling size, goes to the split that needs its classes most. Then every group, in
+    order of rising size, moves to a better split if there is one.
+
+    A class with at least three groups of its own (groups without another class) is in all three splits. If all groups
+    of a class are its own, two groups give it train and test, and one group train. A class that shares its groups with
+    others is in as many splits as they allow. The result depends on the members of the groups and on the seed, not on
+    the order of rows or the numbers of groups.
+
+    Args:
+        rows: Accepted images with ``path``, ``label`` and ``group``.
+        seed: Another seed gives another split.
+
+    Returns:
+        ``train``, ``val`` or ``test`` for each row.
     """
     groups = listed_groups(rows, seed)
     balance = Balance([group.members for group in groups])
@@ -76,7 +105,13 @@ def grouped_split(rows: pd.DataFrame, seed: int) -> pd.Series:
 
 @dataclass(frozen=True)
 class Group:
-    """``members`` counts images by label, all of them under None; ``tie`` is a seeded digest of the smallest path."""
+    """One group of images.
+
+    Attributes:
+        number: Its number in the manifest.
+        members: Number of images by label; under None the number of all.
+        tie: Digest of seed and smallest path, which orders groups of equal size.
+    """
 
     number: int
     members: dict[str | None, int]
@@ -84,12 +119,12 @@ class Group:
 
     @property
     def preference(self) -> tuple[int, int, int]:
-        """Which split comes first where all is equal: train, then validation for one half of the groups."""
+        """Order of equally good splits: train, then validation for half of the groups and test for the others."""
         return (TRAIN, VAL, TEST) if int(self.tie, 16) % 2 else (TRAIN, TEST, VAL)
 
 
 def listed_groups(rows: pd.DataFrame, seed: int) -> list[Group]:
-    """All groups, largest first."""
+    """All groups in order of falling size."""
     members: dict[int, dict[str | None, int]] = defaultdict(dict)
     counts = rows.groupby(["group", "label"], as_index=False).size()
     for number, label, size in zip(counts["group"], counts["label"], counts["size"], strict=True):
@@ -100,10 +135,10 @@ def listed_groups(rows: pd.DataFrame, seed: int) -> list[Group]:
 
 
 class Balance:
-    """What each split has of each class, and of all images (None), as groups come and move."""
+    """Number of groups and images of each class in each split, and of all classes (under None)."""
 
     def __init__(self, groups: list[dict[str | None, int]]) -> None:
-        self.left = Counter(label for members in groups for label in members)  # groups that have no split yet
+        self.left = Counter(label for members in groups for label in members)  # groups without a split
         self.size: Counter[str | None] = Counter()
         for members in groups:
             self.size.update(members)
@@ -112,7 +147,10 @@ class Balance:
         self.n_images = {label: [0, 0, 0] for label in self.left}
 
     def place(self, group: Group) -> int:
-        """Give a new group its split: one its classes must not miss, where they have no groups to spare."""
+        """Choose the split of a new group.
+
+        A class with just enough groups left for the splits that it still must be in decides first.
+        """
         urgent = [label for label in group.members if self.left[label] <= len(self.missing(label))]
         split = self.best(group, urgent, group.preference)
         self.left.subtract(group.members.keys())
@@ -120,7 +158,7 @@ class Balance:
         return split
 
     def move(self, group: Group, split: int) -> int:
-        """Take a group to a better split if there is one and none of its classes loses a split it needs."""
+        """Move a group to a better split, unless one of its classes would lose a split that it must be in."""
         self.add(group, split, -1)
         if not any(split in self.missing(label) for label in group.members):
             split = self.best(group, list(group.members), (split, *group.preference))
@@ -128,17 +166,19 @@ class Balance:
         return split
 
     def best(self, group: Group, labels: list[str | None], splits: tuple[int, ...]) -> int:
-        """The split that most of ``labels`` need and have nothing on; then the cheapest; then the first."""
+        """The split that most of ``labels`` still miss; if equal, the one of lowest cost; if equal, the first."""
         missing = [self.missing(label) for label in labels]
         return min(splits, key=lambda split: (-sum(split in among for among in missing), self.cost(group, split)))
 
     def missing(self, label: str | None) -> list[int]:
+        """Splits that a class must be in and is not."""
         return [split for split in self.needed[label] if not self.n_groups[label][split]]
 
     def cost(self, group: Group, split: int) -> float:
-        """What the group adds there to χ² = Σ (has − wanted)² / wanted, summed over its classes and all images.
+        """Change of χ² = Σ (count − wanted)² / wanted if the group joins the split.
 
-        The same for all splits, and left out: −2 for each image.
+        The sum runs over the group's classes and the total. The term −2 per image is left out, because it is the same
+        for all splits.
         """
         share = SHARES[SPLITS[split]]
         return sum(
@@ -146,27 +186,38 @@ class Balance:
         )
 
     def add(self, group: Group, split: int, sign: int) -> None:
+        """Add (``sign`` 1) or remove (-1) a group."""
         for label, n in group.members.items():
             self.n_groups[label][split] += sign
             self.n_images[label][split] += sign * n
 
 
 def shuffled(rows: pd.DataFrame, column: str, seed: int) -> pd.DataFrame:
-    """Rows in an order that depends on ``column`` and ``seed`` alone, on no library's random generator."""
+    """Rows in an order that depends only on the values of ``column`` and on ``seed``, not on a random generator."""
     return rows.iloc[np.argsort([seeded(value, seed) for value in rows[column]], kind="stable")]
 
 
 def seeded(value: str, seed: int) -> str:
+    """SHA-256 of seed and value."""
     return hashlib.sha256(f"{seed}:{value}".encode()).hexdigest()
 
 
 def fold_splits(frame: pd.DataFrame, folds: int, fold: int, seed: int) -> pd.Series:
-    """Sides of one fold (from 1) of cross-validation that keeps each group in one fold: ``test`` is that fold, ``val``
-    the next, ``train`` the rest; null where rejected or conflicting.
+    """The splits of one fold of grouped cross-validation.
 
-    Raises MriError where there are fewer groups than folds.
+    Args:
+        frame: Rows of a manifest.
+        folds: Number of folds.
+        fold: The fold that is the test split, from 1. The next fold is the validation split.
+        seed: Another seed gives other folds.
+
+    Returns:
+        ``train``, ``val`` or ``test`` for each row; null for rejected files and conflicting labels.
+
+    Raises:
+        MriError: If there are fewer groups than folds.
     """
-    from sklearn.model_selection import StratifiedGroupKFold  # ingestion does without its import time
+    from sklearn.model_selection import StratifiedGroupKFold  # ingestion does not need it, and it is slow to import
 
     rows = frame[(frame["status"] == "ok") & ~frame["conflict"].fillna(False).astype(bool)]
     if rows["group"].nunique() < folds:
@@ -174,7 +225,7 @@ def fold_splits(frame: pd.DataFrame, folds: int, fold: int, seed: int) -> pd.Ser
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     numbers = pd.Series(0, rows.index)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a class of fewer images than folds
+        warnings.simplefilter("ignore", UserWarning)  # it warns of classes with fewer images than folds
         for number, (_, held_out) in enumerate(splitter.split(rows, rows["label"], rows["group"])):
             numbers.iloc[held_out] = number
     splits = pd.Series("train", rows.index, dtype=object)

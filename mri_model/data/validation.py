@@ -1,4 +1,4 @@
-"""The verdict over an inventory: a Great Expectations suite built from the profile."""
+"""Validate an inventory against its profile with Great Expectations."""
 
 import logging
 import os
@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Rule:
-    """One expectation, in words, over one of four tables. None of them holds what is hidden.
+    """One expectation over one of the tables of ``tabulate``.
 
-    ``images``: what is an image by its content; ``readable``: those of them that could be decoded; ``files``: what
-    ingestion would accept; ``classes``: how many of the accepted each class has.
+    Attributes:
+        words: The rule as a sentence.
+        table: ``images``, ``readable``, ``files`` or ``classes``.
+        expectation: The expectation of Great Expectations.
     """
 
     words: str
@@ -32,25 +34,31 @@ class Rule:
 
 
 def validate(inventory: Inventory) -> dict[str, Any]:
-    """Hold an inventory to its profile.
+    """Check an inventory against its profile.
 
-    Returns ``{"success", "profile", "rules": [{"rule", "success", "offenders": [path or class, …]}, …]}``,
-    JSON-serialisable; offenders are complete, never a sample.
+    Returns:
+        A JSON-serialisable dictionary: ``success``, ``profile`` (its name), ``n_files``, ``n_rejected`` and ``rules``.
+        Each rule has ``rule`` (a sentence), ``success`` and ``offenders`` (all paths or classes that break it).
     """
     rules = list(build_rules(inventory.profile))
     outcomes = apply_rules(rules, tabulate(inventory))
-    verdicts = [{"rule": rule.words, **outcome} for rule, outcome in zip(rules, outcomes, strict=True)]
+    results = [{"rule": rule.words, **outcome} for rule, outcome in zip(rules, outcomes, strict=True)]
     return {
-        "success": all(verdict["success"] for verdict in verdicts),
+        "success": all(result["success"] for result in results),
         "profile": inventory.profile.name,
         "n_files": len(inventory.frame),
         "n_rejected": int((inventory.frame["status"] == "rejected").sum()),
-        "rules": verdicts,
+        "rules": results,
     }
 
 
 def tabulate(inventory: Inventory) -> dict[str, pd.DataFrame]:
-    """The tables that rules speak of, with the columns they need; ``name`` is what an offender is called."""
+    """The tables that the rules check. Hidden files are in none of them.
+
+    Returns:
+        ``images``: files that are images by their content. ``readable``: images that could be decoded. ``files``:
+        accepted images. ``classes``: see ``class_counts``. Column ``name`` is the path or class that is reported.
+    """
     frame = inventory.frame[~inventory.frame["path"].map(is_hidden).astype(bool)]
     frame = frame.assign(name=frame["path"], extension=frame["extension"].str.lower())
     files = frame[frame["status"] == "ok"]
@@ -64,7 +72,7 @@ def tabulate(inventory: Inventory) -> dict[str, pd.DataFrame]:
 
 
 def class_counts(labels: pd.Series, profile: Profile) -> pd.DataFrame:
-    """One row a class of the profile: ``name``, ``n`` images found, ``expected``, and whether it is ``missing``."""
+    """One row per class of the profile: ``name``, ``n`` (accepted images), ``expected`` and ``missing`` (bool)."""
     found = labels.value_counts()
     rows = [(name, int(found.get(name, 0)), expected) for name, expected in profile.classes.items()]
     table = pd.DataFrame(rows, columns=["name", "n", "expected"])
@@ -72,55 +80,55 @@ def class_counts(labels: pd.Series, profile: Profile) -> pd.DataFrame:
 
 
 def build_rules(profile: Profile) -> Iterator[Rule]:
-    """The rules of a profile. One that was learnt in the same run has nothing to say about what lies outside it."""
-    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")  # read once, when it is imported
+    """The rules of a profile.
+
+    A profile that was learnt in the same run has no rule about extensions and class folders: it was made from those of
+    the folder.
+    """
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")  # Great Expectations reads it when it is imported
     import great_expectations.expectations as gxe
 
-    between, in_set = gxe.ExpectColumnValuesToBeBetween, gxe.ExpectColumnValuesToBeInSet
-    (low, high), (narrow, wide) = profile.height, profile.width
-    extensions, contrasts = list(profile.extensions), list(profile.contrasts)
+    in_set = gxe.ExpectColumnValuesToBeInSet
+    extensions, contrasts, channels = list(profile.extensions), list(profile.contrasts), [profile.channels]
+    words = f"every image decodes to {profile.channels} channels"
     yield Rule("every path is unique", "files", gxe.ExpectColumnValuesToBeUnique(column="path"))
-    yield Rule(
-        f"every image decodes to {profile.channels} channels",
-        "files",
-        in_set(column="channels", value_set=[profile.channels]),
-    )
+    yield Rule(words, "files", in_set(column="channels", value_set=channels))
     if profile.name != AUTO:
-        yield Rule(
-            f"every image's extension is one of {' '.join(extensions)}",
-            "images",
-            in_set(column="extension", value_set=extensions),
-        )
-        yield Rule(
-            "every readable image lies in a class folder of the profile",
-            "readable",
-            gxe.ExpectColumnValuesToNotBeNull(column="label"),
-        )
-    yield Rule(f"height is {low} to {high} pixels", "files", between(column="height", min_value=low, max_value=high))
-    yield Rule(
-        f"width is {narrow} to {wide} pixels", "files", between(column="width", min_value=narrow, max_value=wide)
-    )
+        words = f"every image's extension is one of {' '.join(extensions)}"
+        yield Rule(words, "images", in_set(column="extension", value_set=extensions))
+        words = "every readable image lies in a class folder of the profile"
+        yield Rule(words, "readable", gxe.ExpectColumnValuesToNotBeNull(column="label"))
+    for dimension, (low, high) in (("height", profile.height), ("width", profile.width)):
+        between = gxe.ExpectColumnValuesToBeBetween(column=dimension, min_value=low, max_value=high)
+        yield Rule(f"{dimension} is {low} to {high} pixels", "files", between)
     if contrasts:
-        yield Rule(
-            f"every contrast is one of {' '.join(contrasts)}",
-            "files",
-            in_set(column="contrast", value_set=contrasts),
-        )
+        words = f"every contrast is one of {' '.join(contrasts)}"
+        yield Rule(words, "files", in_set(column="contrast", value_set=contrasts))
     yield Rule("every class of the profile has an image", "classes", in_set(column="missing", value_set=[False]))
+    yield count_rule(profile)
+
+
+def count_rule(profile: Profile) -> Rule:
+    """The rule about the number of images in each class."""
+    import great_expectations.expectations as gxe
+
     if profile.counts == "exact":
         equal = gxe.ExpectColumnPairValuesToBeEqual(column_A="n", column_B="expected")
-        yield Rule("every class has exactly the published number of images", "classes", equal)
-    else:
-        enough = gxe.ExpectColumnPairValuesAToBeGreaterThanB(column_A="n", column_B="expected", or_equal=True)
-        yield Rule("every class has at least the stated number of images", "classes", enough)
+        return Rule("every class has exactly the published number of images", "classes", equal)
+    enough = gxe.ExpectColumnPairValuesAToBeGreaterThanB(column_A="n", column_B="expected", or_equal=True)
+    return Rule("every class has at least the stated number of images", "classes", enough)
 
 
 def apply_rules(rules: list[Rule], tables: dict[str, pd.DataFrame]) -> Iterator[dict[str, Any]]:
-    """Success and the offenders' names for each rule, in order."""
+    """``success`` and the sorted ``offenders`` of each rule, in order.
+
+    Raises:
+        RuntimeError: If Great Expectations cannot evaluate a rule.
+    """
     tables = {name: table.reset_index(drop=True) for name, table in tables.items()}
     batches = open_batches(tables)
     for rule in rules:
-        # Row numbers, not names: Great Expectations would build a dictionary for each of 100 000 offenders.
+        # Ask for row numbers: with names Great Expectations builds a dictionary for each offender.
         outcome = batches[rule.table].validate(rule.expectation, result_format="COMPLETE")
         if "unexpected_index_list" not in outcome.result:
             raise RuntimeError(f"rule {rule.words!r} could not be validated: {outcome.exception_info}")
@@ -129,10 +137,11 @@ def apply_rules(rules: list[Rule], tables: dict[str, pd.DataFrame]) -> Iterator[
 
 
 def open_batches(tables: dict[str, pd.DataFrame]) -> dict[str, "Batch"]:
+    """Each table as a batch of an in-memory context of Great Expectations."""
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
-    logging.getLogger(ProgressBarsConfig.__module__).setLevel(logging.ERROR)  # it announces its temporary folders
+    logging.getLogger(ProgressBarsConfig.__module__).setLevel(logging.ERROR)  # it logs its temporary folders
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
     source = context.data_sources.add_pandas("inventory")
@@ -144,13 +153,20 @@ def open_batches(tables: dict[str, pd.DataFrame]) -> dict[str, "Batch"]:
 
 
 def enforce(inventory: Inventory, on_invalid: str = "fail") -> Inventory:
-    """Pass a validated inventory on. Where a rule is broken raise RefusedError naming rules and offenders, or, with
-    ``quarantine``, go on with the offending files rejected."""
+    """Apply the validation result to an inventory.
+
+    Args:
+        inventory: A validated inventory.
+        on_invalid: ``fail``, or ``quarantine`` to reject the files that break a rule and continue with the others.
+
+    Raises:
+        RefusedError: If a rule is broken and ``on_invalid`` is ``fail``, or if no accepted image is left.
+    """
     broken = [rule for rule in (inventory.validation or {}).get("rules", []) if not rule["success"]]
     if broken and on_invalid != "quarantine":
         raise RefusedError(
             "validation refused the data: " + "; ".join(summarise(rule) for rule in broken),
-            "mend the files, choose another --profile, or go on without the offenders: --on-invalid quarantine",
+            "fix the files, choose another --profile, or continue without these files: --on-invalid quarantine",
         )
     frame = inventory.frame.copy()
     for rule in broken:
@@ -165,13 +181,13 @@ def enforce(inventory: Inventory, on_invalid: str = "fail") -> Inventory:
 
 
 def summarise(rule: dict[str, Any], most: int = 3) -> str:
-    """A broken rule in part of a line: its words and its first offenders."""
+    """A broken rule as one short text: the rule and its first ``most`` offenders."""
     offenders = rule["offenders"]
     more = f" and {len(offenders) - most} more" if len(offenders) > most else ""
-    return f"{rule['rule']} (not so: {', '.join(map(short, offenders[:most]))}{more})"
+    return f"{rule['rule']} (broken by: {', '.join(map(short, offenders[:most]))}{more})"
 
 
 def short(name: str, most: int = 60) -> str:
-    """A path or class that fits in a line, whatever its characters; of a long one the middle is left out."""
+    """A path or class in printable characters; the middle of a name longer than ``most`` is left out."""
     shown = name if name.isprintable() else repr(name)
     return shown if len(shown) <= most else f"{shown[: most // 2]}…{shown[-most // 2 + 1 :]}"

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from mri_model.data import decode as module
-from mri_model.data.decode import Content, cell_sums, content_of, decode, means, read_image
+from mri_model.data.decode import Content, content_of, decode, read_image
 
 SUFFIXES = (".jpg", ".png", ".webp")
 
@@ -243,20 +243,6 @@ def test_without_simplejpeg_opencv_gives_the_same_pixels(monkeypatch: pytest.Mon
         assert pixels is not None
         assert np.array_equal(decode(content).pixels, pixels)
     assert "truncated" in str(decode(content_of(contents[-1].data[:-200])).reason)
-
-
-@pytest.mark.parametrize(
-    "shape", [(64, 64), (65, 64), (630, 630), (347, 305), (346, 304), (100, 1000), (20, 30), (1, 1)]
-)
-def test_a_thumbnail_is_the_mean_of_each_cell(shape: tuple[int, int]) -> None:
-    plane = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    small = means(cell_sums(plane), plane.size)
-    assert (small.shape, small.dtype) == ((64, 64), np.uint8)
-    if min(shape) >= 64:
-        reference = cv2.resize(plane, (64, 64), interpolation=cv2.INTER_AREA)
-        assert np.abs(small.astype(int) - reference).max() <= 1
-    plane = np.full(shape, 200, np.uint8)
-    assert (means(cell_sums(plane), plane.size) == 200).all()
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])

@@ -125,7 +125,7 @@ def test_the_order_in_which_a_folder_lists_its_files_changes_nothing(
     assert (straight.thumbnails == backwards.thumbnails).all()
 
 
-def test_an_empty_class_folder_is_held_to_one_image(own_phantom: Path) -> None:
+def test_an_empty_class_folder_is_expected_to_have_one_image(own_phantom: Path) -> None:
     (own_phantom / "Papiloma T3 to come").mkdir()
     assert take_inventory(own_phantom).profile.classes["Papiloma T3 to come"] == 1
 
@@ -142,13 +142,13 @@ def test_a_wrong_extension_is_accepted_because_the_content_decides(own_phantom: 
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The contents that were decoded, by SHA-256."""
     seen: list[str] = []
-    look_at = inventory.look_at
+    facts_of = inventory.facts_of
 
     def counted(content: inventory.Content) -> inventory.ImageFacts:
         seen.append(content.sha256)
-        return look_at(content)
+        return facts_of(content)
 
-    monkeypatch.setattr(inventory, "look_at", counted)
+    monkeypatch.setattr(inventory, "facts_of", counted)
     return seen
 
 
@@ -192,7 +192,7 @@ def test_a_damaged_or_unwritable_cache_is_no_cache(phantom: Path, tmp_path: Path
 
 def test_two_inventories_share_a_cache_at_once(phantom: Path, tmp_path: Path) -> None:
     with ImageFactsCache(tmp_path) as one, ImageFactsCache(tmp_path) as two:
-        facts = inventory.look_at(inventory.load_content(first_of(phantom)))
+        facts = inventory.facts_of(inventory.load_content(first_of(phantom)))
         one.put([("a" * 64, facts)])
         two.put([("a" * 64, facts), ("b" * 64, facts)])
         found = one.get(["b" * 64, "c" * 64])["b" * 64]
@@ -221,7 +221,7 @@ def test_dicom_and_gif_say_what_to_convert_them_to_whatever_they_are_called(own_
     assert {reason.partition(":")[0] for reason in rejected(own_phantom).values()} == {"a DICOM file", "a GIF"}
 
 
-def test_a_row_of_the_cache_that_does_not_fit_is_not_remembered(phantom: Path, tmp_path: Path) -> None:
+def test_a_damaged_row_of_the_cache_is_ignored(phantom: Path, tmp_path: Path) -> None:
     reference = take_inventory(phantom, cache=tmp_path)
     with sqlite3.connect(next(tmp_path.glob("*.sqlite"))) as database:
         database.execute("UPDATE facts SET thumbnail = x'00' WHERE rowid = 3")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from mri_model.data import cache
 from mri_model.data.decode import read_image
 from mri_model.data.inventory import take_inventory
 from mri_model.data.manifest import (
@@ -63,7 +64,7 @@ def test_near_duplicates_are_read_back_beside_rejected_files(own_phantom: Path, 
     assert names in [{Path(paths[a]).name, Path(paths[b]).name} for a, b in zip(pairs.first, pairs.second, strict=True)]
 
 
-def test_class_table_counts_every_side(phantom: Path, tmp_path: Path) -> None:
+def test_class_table_counts_every_split(phantom: Path, tmp_path: Path) -> None:
     table = class_table(write_manifest(take_inventory(phantom), tmp_path))
     assert table["label"].tolist() == sorted(table["label"])
     assert (table[["n_train", "n_val", "n_test"]].sum(axis=1) == table["n_ok"]).all()
@@ -101,6 +102,18 @@ def test_a_damaged_manifest_is_named_and_blocks_no_other(phantom: Path, tmp_path
     with pytest.raises(MriError, match="is damaged"):
         find_manifest(tmp_path, damaged.digest)
     assert find_manifest(tmp_path).digest == good.digest
+
+
+def test_a_pixel_store_of_another_decoding_version_is_not_used(
+    phantom: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = write_manifest(take_inventory(phantom), tmp_path / "m")
+    pack_pixels(manifest, Preprocessing(48), tmp_path / "p")
+    pack_pixels(manifest, Preprocessing(48), tmp_path / "p")
+    assert len(list((tmp_path / "p").iterdir())) == 1
+    monkeypatch.setattr(cache, "DECODE_VERSION", cache.DECODE_VERSION + 1)
+    pack_pixels(manifest, Preprocessing(48), tmp_path / "p")
+    assert len(list((tmp_path / "p").iterdir())) == 2
 
 
 def test_a_damaged_pixel_store_is_made_again(phantom: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.fft import dctn, idctn
 
+from mri_model.data import correlation as correlation_module
 from mri_model.data import near_duplicates as module
 from mri_model.data.inventory import take_inventory
 from mri_model.data.near_duplicates import (
@@ -51,7 +52,7 @@ def one_class(n: int) -> pd.DataFrame:
 
 
 def family(n: int, seed: int = 0) -> np.ndarray:
-    """Pictures (n, 64, 64) of a few families; within one, correlations lie on both splits of the threshold."""
+    """Pictures (n, 64, 64) of a few families; within one, correlations lie on both sides of the threshold."""
     rng = np.random.default_rng(seed)
     parents, weights = rng.integers(0, 6, n), rng.uniform(0, 0.3, n)
     return np.stack(
@@ -60,13 +61,13 @@ def family(n: int, seed: int = 0) -> np.ndarray:
 
 
 def reference(thumbnails: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """All duplicate pairs by the book, in float64."""
+    """All duplicate pairs in float64."""
     correlation = np.corrcoef(thumbnails.reshape(len(thumbnails), -1).astype(np.float64))
     first, second = np.nonzero(np.triu(correlation >= NEAR_DUPLICATE_CORRELATION, 1))
     return first, second, correlation[first, second]
 
 
-def test_a_brighter_copy_is_a_twin_and_a_stranger_is_not() -> None:
+def test_a_brighter_copy_is_a_near_duplicate_and_another_picture_is_not() -> None:
     copy = np.clip(noise(1) * 0.9 + 20, 0, 255).astype(np.uint8)
     done = found([("A T1", "1"), ("A T2", "2"), ("A T1", "3")], [noise(1), copy, noise(2)])
     assert done["group"].tolist() == [0, 0, 1]
@@ -74,7 +75,7 @@ def test_a_brighter_copy_is_a_twin_and_a_stranger_is_not() -> None:
 
 
 def test_pairs_are_those_of_a_float64_reference_near_the_threshold_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "TILE", 64)
+    monkeypatch.setattr(correlation_module, "TILE", 64)
     thumbnails = family(400)
     done, duplicates = find_near_duplicates(one_class(400), thumbnails)
     first, second, correlation = reference(thumbnails)
@@ -90,7 +91,7 @@ def test_pairs_are_those_of_a_float64_reference_near_the_threshold_too(monkeypat
 def test_tiles_and_density_do_not_change_the_answer(tile: int, monkeypatch: pytest.MonkeyPatch) -> None:
     thumbnails = np.concatenate([family(60), family(20)])  # twenty pictures twice
     done, duplicates = find_near_duplicates(one_class(80), thumbnails)
-    monkeypatch.setattr(module, "TILE", tile)
+    monkeypatch.setattr(correlation_module, "TILE", tile)
     again, pairs = find_near_duplicates(one_class(80), thumbnails)
     assert again.equals(done)
     assert all(
@@ -133,7 +134,7 @@ def test_the_order_of_rows_does_not_change_counts_and_groups() -> None:
     assert mixed["group"].nunique() == straight["group"].nunique()
 
 
-def test_groups_do_not_cross_tumor_types_but_twins_are_counted() -> None:
+def test_groups_do_not_cross_tumor_types_but_near_duplicates_are_counted() -> None:
     done = found([("A T1", "1"), ("B T1", "2")], [noise(1), noise(1)])
     assert done["group"].nunique() == 2
     assert done["n_near_duplicates"].tolist() == [1, 1]
@@ -146,7 +147,7 @@ def test_the_same_bytes_under_two_labels_are_a_conflict() -> None:
     assert done["group"].tolist() == [0, 0, 1]
 
 
-def test_a_picture_encoded_twice_under_two_labels_is_a_conflict_and_a_near_copy_is_not() -> None:
+def test_a_picture_encoded_twice_under_two_labels_is_a_conflict_and_a_near_duplicate_is_not() -> None:
     encoded, near = blend(noise(1), noise(2), 0.02), blend(noise(1), noise(3), 0.15)
     names = [("A T1", "1"), ("A T2", "2"), ("A T1", "3"), ("A T2", "4")]
     done, duplicates = find_near_duplicates(
@@ -156,11 +157,11 @@ def test_a_picture_encoded_twice_under_two_labels_is_a_conflict_and_a_near_copy_
     assert done["n_near_duplicates"].tolist() == [3, 3, 3, 3]
     assert (
         pair_kinds(done, duplicates).tolist()
-        == ["same picture"] * 2 + ["near copy", "same picture"] + ["near copy"] * 2
+        == ["same picture"] * 2 + ["near duplicate", "same picture"] + ["near duplicate"] * 2
     )
 
 
-def test_blank_pictures_are_twins_of_their_equals_alone() -> None:
+def test_a_blank_picture_is_a_near_duplicate_of_equal_pictures_only() -> None:
     names = [("A T1", str(number)) for number in range(5)]
     done, duplicates = find_near_duplicates(
         inventory(names), np.stack([blank(0), blank(9), blank(0), noise(1), blank(200)])
@@ -252,7 +253,7 @@ def test_rejected_files_have_no_group(own_phantom: Path) -> None:
 
 
 @pytest.mark.parametrize("n", [0, 1])
-def test_no_picture_or_one_has_no_twin(n: int) -> None:
+def test_no_picture_or_one_has_no_near_duplicate(n: int) -> None:
     done, duplicates = find_near_duplicates(
         one_class(2).iloc[:n].reset_index(drop=True), np.zeros((n, 64, 64), np.uint8)
     )
@@ -261,10 +262,10 @@ def test_no_picture_or_one_has_no_twin(n: int) -> None:
 
 
 def test_progress_rises_to_its_total(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "TILE", 10)
-    ticks: list[tuple[str, int, int]] = []
-    find_near_duplicates(one_class(40), family(40), lambda *progress: ticks.append(progress))
-    assert ticks == [("duplicates", done, 10) for done in range(11)]
+    monkeypatch.setattr(correlation_module, "TILE", 10)
+    calls: list[tuple[str, int, int]] = []
+    find_near_duplicates(one_class(40), family(40), lambda *call: calls.append(call))
+    assert calls == [("duplicates", done, 10) for done in range(11)]
 
 
 def test_a_time_stamped_series_is_one_group_until_a_minute_passes() -> None:
@@ -274,10 +275,10 @@ def test_a_time_stamped_series_is_one_group_until_a_minute_passes() -> None:
     assert done["group"].tolist() == [0, 0, 0, 1]
 
 
-def test_kinds_of_pairs_are_told_apart() -> None:
+def test_each_pair_has_its_kind() -> None:
     duplicates = NearDuplicates(np.array([0, 0, 1]), np.array([1, 2, 2]), np.array([1, 0.9995, 0.99], np.float32))
     kinds = pair_kinds(pd.DataFrame({"sha256": ["a", "a", "b"]}), duplicates)
-    assert kinds.tolist() == ["same bytes", "same picture", "near copy"]
+    assert kinds.tolist() == ["same bytes", "same picture", "near duplicate"]
 
 
 base = st.integers(0, 2**64 - 1)

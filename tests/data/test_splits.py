@@ -63,7 +63,7 @@ def test_random_split_stays_what_recorded_results_rest_on() -> None:  # second l
 
 @given(mixed_groups, seeds)
 @few
-def test_grouped_split_never_tears_a_group(groups: list[list[int]], seed: int) -> None:
+def test_grouped_split_keeps_each_group_in_one_split(groups: list[list[int]], seed: int) -> None:
     frame = grouped_rows(groups)
     splits = grouped_split(frame, seed)
     assert splits.isin(SPLITS).all()
@@ -72,7 +72,7 @@ def test_grouped_split_never_tears_a_group(groups: list[list[int]], seed: int) -
 
 @given(own_groups, seeds)
 @few
-def test_three_groups_of_a_class_reach_all_sides_two_train_and_test_one_train(
+def test_three_groups_of_a_class_reach_all_splits_two_train_and_test_one_train(
     classes: list[list[int]], seed: int
 ) -> None:
     frame = grouped_rows([[label] * size for label, groups in enumerate(classes) for size in groups])
@@ -84,7 +84,7 @@ def test_three_groups_of_a_class_reach_all_sides_two_train_and_test_one_train(
 
 @given(mixed_groups, seeds)
 @settings(max_examples=200, deadline=None)
-def test_a_class_with_three_groups_of_its_own_reaches_all_sides_whatever_it_shares(
+def test_a_class_with_three_groups_of_its_own_reaches_all_splits_whatever_it_shares(
     groups: list[list[int]], seed: int
 ) -> None:
     frame = grouped_rows([*groups, [0], [0], [0, 0, 0]])
@@ -138,7 +138,7 @@ def test_another_seed_gives_another_grouped_split() -> None:
     assert not grouped_split(frame, seed=3).equals(grouped_split(frame, seed=4))
 
 
-def test_rejected_rows_have_no_side_and_conflicts_no_grouped_one() -> None:
+def test_rejected_rows_have_no_split_and_conflicts_no_grouped_one() -> None:
     frame = rows([10, 10])
     frame.loc[0, "status"] = "rejected"
     frame.loc[1, "conflict"] = True

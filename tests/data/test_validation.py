@@ -124,7 +124,7 @@ def test_what_is_hidden_breaks_no_rule(path: str) -> None:
 
 
 @pytest.mark.parametrize("label", ["a'b", 'c"d', "e`f; DROP TABLE", "${x}", "%s {y}", "line\nbreak", "é語"])
-def test_classes_with_any_characters_are_judged_and_named(label: str) -> None:
+def test_classes_with_any_characters_are_validated_and_named(label: str) -> None:
     fine = made_up([f"{label}/1.jpg", f"{label}/2.jpg"])
     assert broken(fine) == {}
     more = replace(fine, profile=replace(fine.profile, classes={label: 3}))
@@ -144,6 +144,6 @@ def test_many_broken_rules_are_still_a_line_one_can_read() -> None:
     with pytest.raises(RefusedError) as caught:
         enforce(replace(bad, validation=validate(bad)))
     message = str(caught.value)
-    assert "height is 1 to 2 pixels (not so: Tumor 0 T1/longlong" in message
-    assert "(not so: Tumor 0 T1, Tumor 1 T1, Tumor 10 T1 and 41 more)" in message
+    assert "height is 1 to 2 pixels (broken by: Tumor 0 T1/longlong" in message
+    assert "(broken by: Tumor 0 T1, Tumor 1 T1, Tumor 10 T1 and 41 more)" in message
     assert len(message) < 500

@@ -1,4 +1,4 @@
-"""Ten thousand damaged images, made from what real encoders write: no crash, no hang, no missing row, no noise."""
+"""Ten thousand damaged images give one row each, without a crash, a hang or output on the screen."""
 
 import io
 import random
@@ -23,7 +23,7 @@ N_IMAGES = 10_000
 SECONDS = 300
 
 NOISE = re.compile(r"Traceback|Corrupt JPEG|Premature|libpng|\[ *(ERROR|WARN)|.*Warning", re.IGNORECASE)
-"""What no damaged file may bring to the screen; only libtiff, inside Pillow, cannot be kept quiet."""
+"""Lines that a damaged file must not print. Messages of libtiff are allowed: Pillow cannot suppress them."""
 
 READ_ALL = """
 import sys
@@ -36,7 +36,7 @@ Mutation = Callable[[bytearray, random.Random], None]
 
 
 def encoders() -> Iterator[tuple[str, bytes]]:
-    """(extension, bytes) of one picture as many encoders write it."""
+    """Extension and bytes of one picture, written by many encoders."""
     noise = np.random.default_rng(0).integers(0, 255, (48, 40, 3), dtype=np.uint8)
     image = Image.fromarray(cv2.GaussianBlur(noise, (0, 0), 2))
     options = [

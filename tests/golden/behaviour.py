@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from mri_model.data.cache import DECODERS
 from mri_model.data.decode import DECODE_VERSION, content_of, decode
-from mri_model.data.inventory import Inventory, look_at, take_inventory
+from mri_model.data.inventory import Inventory, facts_of, take_inventory
 from mri_model.data.manifest import INGEST_VERSION, SCHEMA_VERSION, Manifest, write_manifest
 from mri_model.data.validation import enforce, validate
 from mri_model.quality.report import QUALITY_VERSION, write_quality_report
@@ -62,7 +62,7 @@ def measure_decoding(_: Path) -> Parts:
     parts = {}
     for file in sorted(path for path in IMAGES.rglob("*") if path.is_file()):
         content = content_of(file.read_bytes())
-        facts = look_at(content)
+        facts = facts_of(content)
         fields = asdict(facts) | {"thumbnail": digest_of_array(facts.thumbnail)}
         parts[file.relative_to(IMAGES).as_posix()] = digest([fields, digest_of_array(decode(content).pixels)])
     return parts

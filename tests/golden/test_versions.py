@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mri_model.data import cache, decode, inventory, labels, near_duplicates, splits, validation
+from mri_model.data import cache, decode, header, inventory, labels, near_duplicates, splits, validation
 from tests.golden.behaviour import BEHAVIOURS, IMAGES, decoders, differences, read_expected
 from tests.golden.update import record
 
@@ -36,9 +36,9 @@ def without_leading_underscore(folder: str) -> labels.Label:
 
 
 CHANGES = [
-    ("decoding", decode, "FORMATS", {"JPEG": (".jpg",), "PNG": (".png",)}, "Glioma T2/bitmap.bmp"),
+    ("decoding", header, "FORMATS", {"JPEG": (".jpg",), "PNG": (".png",)}, "Glioma T2/bitmap.bmp"),
     ("decoding", decode, "DAMAGED", "damaged", "Glioma T1/truncated.jpg"),
-    ("decoding", decode, "exif_orientation", lambda image: 1, "Glioma T1/rotated.jpg"),
+    ("decoding", header, "exif_orientation", lambda image: 1, "Glioma T1/rotated.jpg"),
     ("decoding", inventory, "CHANNELS", 1, "healthy/one.png"),
     ("ingestion", inventory, "parse_label", without_leading_underscore, "auto: column tumor"),
     ("ingestion", labels, "CONTRASTS", ("T1", "T1C+"), "auto: column contrast"),
