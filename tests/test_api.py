@@ -19,6 +19,7 @@ def anywhere(request: pytest.FixtureRequest, settings: Settings, monkeypatch: py
     yield Settings()
 
 
+@pytest.mark.slow
 def test_the_whole_line_runs_on_both_databases(anywhere: Settings, phantom: Path) -> None:
     recipes = [QUICK, replace(QUICK, image_size=40)]
     tables = api.reproduce(anywhere, phantom, recipes)
@@ -29,6 +30,7 @@ def test_the_whole_line_runs_on_both_databases(anywhere: Settings, phantom: Path
     assert tables["report-table-1"]["n"].sum() == tables["report-table-2"]["n"].sum() == 44 * 4
 
 
+@pytest.mark.slow
 def test_the_best_size_by_validation_f1_is_the_one_evaluated(settings: Settings, phantom: Path) -> None:
     api.reproduce(settings, phantom, [replace(QUICK, epochs=1, learning_rate=1e-6), replace(QUICK, epochs=5)])
     with steps.open_store(settings) as store:

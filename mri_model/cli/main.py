@@ -238,7 +238,7 @@ def query(
 
     if not name:
         questions = api.list_questions()
-        print_result(as_json, questions, "\n".join(f"{key:<18}{asks}" for key, asks in questions.items()))
+        print_result(as_json, questions, definition_list(questions))
         return
     table = api.query(settings(), name)
     if as_csv:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -33,6 +34,14 @@ def print_message(line: str, quiet: bool = False) -> None:
     """A message on stderr."""
     if not quiet and is_first_process():
         print(line, file=sys.stderr, flush=True)
+
+
+def definition_list(texts: dict[str, str], indent: int = 18, width: int = 100) -> str:
+    """Names with their texts beside them, wrapped to ``width`` columns."""
+    lines = []
+    for name, text in texts.items():
+        lines.append(textwrap.fill(f"{name:<{indent - 1}} {text}", width, subsequent_indent=" " * indent))
+    return "\n".join(lines)
 
 
 @contextmanager

@@ -126,8 +126,8 @@ class ProcessSyncBatchNorm(nn.BatchNorm2d):
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         if not self.training:
             return super().forward(input)
-        values = input.float()
-        n = torch.full((1,), values.numel() / values.shape[1], device=values.device)
+        values = input if input.dtype == torch.float64 else input.float()
+        n = torch.full((1,), values.numel() / values.shape[1], dtype=values.dtype, device=values.device)
         sums = over_all(torch.cat([values.sum((0, 2, 3)), n]))
         mean = sums[:-1] / sums[-1]
         centred = values - mean.view(1, -1, 1, 1)

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from typer.testing import CliRunner
 
 from mri_model import api, steps
+from mri_model.cli.main import app
 from mri_model.data.manifest import find_manifest
 from mri_model.settings import Settings
 from mri_model.training.checkpoint import NAME
@@ -21,6 +23,12 @@ from tests.conftest import QUICK
 pytestmark = pytest.mark.slow
 
 TRAIN = ["train", "--image-size", "32", "--epochs", "4", "--batch-size", "32", "--weights", "none"]
+
+
+def run(arguments: list[str]) -> None:
+    """Run a command to its end, in this process to save the start of another."""
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.output
 
 
 def run_and_kill(arguments: list[str], moment: Callable[[], bool]) -> None:
@@ -40,12 +48,12 @@ def test_a_killed_training_resumes_and_ends_with_the_same_weights(
     api.ingest(settings, phantom)
     run_and_kill(TRAIN, lambda: any(settings.models.glob(f"*/{NAME}")))
     assert not list(settings.models.glob("*/model.json"))
-    subprocess.run([sys.executable, "-m", "mri_model.cli", *TRAIN], check=True, capture_output=True)
+    run(TRAIN)
     resumed = next(settings.models.glob("*/model.safetensors"))
 
     monkeypatch.setenv("MRI_HOME", str(tmp_path / "undisturbed"))
     api.ingest(Settings(), phantom)
-    subprocess.run([sys.executable, "-m", "mri_model.cli", *TRAIN], check=True, capture_output=True)
+    run(TRAIN)
     whole = next(Settings().models.glob("*/model.safetensors"))
     assert resumed.parent.name == whole.parent.name
     first, second = load_file(resumed), load_file(whole)
@@ -71,13 +79,13 @@ def test_a_training_killed_twice_at_any_moment_ends_with_the_same_weights(
         run_and_kill(command, written)
         assert not list(settings.models.glob("*/model.json"))
     monkeypatch.setenv("MRI_CHECKPOINT_SECONDS", "60")
-    subprocess.run([sys.executable, "-m", "mri_model.cli", *command], check=True, capture_output=True)
+    run(command)
     resumed = next(settings.models.glob("*/model.safetensors"))
     assert [file.name for file in resumed.parent.iterdir() if file.name.startswith(".")] == []
 
     monkeypatch.setenv("MRI_HOME", str(tmp_path / "undisturbed"))
     api.ingest(Settings(), phantom)
-    subprocess.run([sys.executable, "-m", "mri_model.cli", *command], check=True, capture_output=True)
+    run(command)
     first, second = load_file(resumed), load_file(next(Settings().models.glob("*/model.safetensors")))
     assert all(torch.equal(first[name], second[name]) for name in first)
 
@@ -86,6 +94,7 @@ SCORE_AND_DIE = """
 import os, signal, sys
 from pathlib import Path
 from mri_model import api
+from mri_model.cli.main import app
 from mri_model.settings import Settings
 calls = []
 def progress(stage, done, total):  # called when the rows of a chunk are in the database

@@ -61,6 +61,7 @@ def test_each_row_is_about_its_own_file(settings: Settings, trained: Path, incom
         assert float(chances.max()) == pytest.approx(row.probability, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_scoring_predicts_what_evaluation_predicts(settings: Settings, trained: Path, phantom: Path) -> None:
     manifest = find_manifest(settings.manifests)
     model = load_model(trained, torch.device("cpu"))

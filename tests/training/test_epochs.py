@@ -41,6 +41,7 @@ def test_epochs_are_in_the_database_while_the_training_runs(
         assert store.latest_model() == trained.models[0].id
 
 
+@pytest.mark.slow
 def test_a_database_that_goes_away_stops_no_training(
     phantom: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -70,6 +71,7 @@ def test_an_interrupted_training_is_recorded_as_stopped_until_it_resumes(phantom
         assert store.query("models")["status"].tolist() == ["trained"]
 
 
+@pytest.mark.slow
 def test_a_training_whose_process_died_is_recorded_as_stopped_by_the_next_one(
     phantom: Path, settings: Settings
 ) -> None:
@@ -84,6 +86,7 @@ def recorded(settings: Settings) -> list[str]:
         return list(store.query("models")["status"])
 
 
+@pytest.mark.slow
 def test_a_finished_training_run_again_leaves_its_row_and_its_sweep_as_they_were(
     phantom: Path, settings: Settings
 ) -> None:
@@ -99,6 +102,7 @@ def test_a_finished_training_run_again_leaves_its_row_and_its_sweep_as_they_were
         assert store.latest_model() == latest
 
 
+@pytest.mark.slow
 def test_a_model_trained_before_its_sweep_belongs_to_it_too(phantom: Path, settings: Settings) -> None:
     api.ingest(settings, phantom)
     recipe = replace(QUICK, epochs=1)

@@ -64,6 +64,7 @@ def cut_at(manifest: Manifest, pixels: PixelStore, recipe: Recipe, models: Path,
         train(manifest, pixels, recipe, models, on_step=die, checkpoint_seconds=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_cut_off_twice_within_epochs_it_ends_with_the_same_bits(
     manifest: Manifest, pixels: PixelStore, tmp_path: Path, precision: str
@@ -89,6 +90,7 @@ cli.main()
 """
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_finds_no_room_leaves_the_last_good_one(settings: Settings, phantom: Path) -> None:
     api.ingest(settings, phantom)
     common = ["train", "--image-size", "32", "--weights", "none", "--epochs", "1", "--batch-size", "32"]
@@ -124,6 +126,7 @@ def test_a_failed_save_keeps_the_checkpoint_before_it(
     assert [file.name for file in kept.parent.iterdir() if file.name.startswith(".c")] == []
 
 
+@pytest.mark.slow
 def test_two_processes_do_not_train_one_model_at_once(manifest: Manifest, pixels: PixelStore, tmp_path: Path) -> None:
     def second(metrics: EpochMetrics) -> None:
         with pytest.raises(MriError, match="another process is training"):
@@ -133,6 +136,7 @@ def test_two_processes_do_not_train_one_model_at_once(manifest: Manifest, pixels
     assert sorted(file.name for file in folder.iterdir()) == TRAINED_FOLDER
 
 
+@pytest.mark.slow
 def test_a_batch_left_to_the_device_is_halved_until_it_fits(
     manifest: Manifest, pixels: PixelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
