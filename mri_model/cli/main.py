@@ -23,7 +23,15 @@ from mri_model.cli.options import (
     Set,
     with_recipe_options,
 )
-from mri_model.cli.output import fail, make_streams_safe, print_message, print_result, records, stage_runner
+from mri_model.cli.output import (
+    definition_list,
+    fail,
+    make_streams_safe,
+    print_message,
+    print_result,
+    records,
+    stage_runner,
+)
 from mri_model.errors import MriError
 
 if TYPE_CHECKING:

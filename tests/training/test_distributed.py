@@ -69,7 +69,8 @@ def gradients(rank: int, size: int, file: str) -> None:
         network, world = small_network(), World(rank, size)
         sync_batch_norm(network, CPU)
         images, targets = (world.shard(part) for part in small_batch())
-        losses = nn.functional.cross_entropy(world.parallelize(network, CPU)(images), targets, reduction="none")
+        parallel = world.parallelize(network, CPU)
+        losses = nn.functional.cross_entropy(parallel(images), targets, reduction="none")
         (losses.sum() / 10 * size).backward()
         if world.is_first:
             torch.save({name: value.grad for name, value in network.named_parameters()}, file)
