@@ -244,11 +244,12 @@ def query(
     from mri_model import api
     from mri_model.report.tables import format_table
 
+    configured = settings()
     if not name:
         questions = api.list_questions()
         print_result(as_json, questions, definition_list(questions))
         return
-    table = api.query(settings(), name)
+    table = api.query(configured, name)
     if as_csv:
         print(table.to_csv(index=False), end="")
     else:
