@@ -7,7 +7,7 @@ import logging
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,9 +65,9 @@ def find_ingested(settings: Settings, inventory: Inventory, seed: int) -> Manife
 
 def validate_inventory(settings: Settings, inventory: Inventory, on_invalid: OnInvalid) -> Inventory:
     """Validate by the profile; the result is in ``manifests/validation.json`` even if the data is refused."""
-    validated = replace(inventory, validation=validate(inventory))
-    write_json(settings.manifests / "validation.json", validated.validation)
-    return enforce(validated, on_invalid)
+    validation = validate(inventory)
+    write_json(settings.manifests / "validation.json", asdict(validation))
+    return enforce(replace(inventory, validation=validation), on_invalid)
 
 
 def write_manifest(
@@ -131,15 +131,36 @@ def train_network(
 
     Returns the model folder. An interruption leaves the model's row with status ``stopped``.
     """
+    from mri_model.data.pixel_store import pack_pixels
+    from mri_model.report.text import ALREADY_TRAINED
+    from mri_model.training.trainer import train
+
+    job = training_job(settings, recipe, manifest, device, progress, log)
+    if job.is_complete:
+        log(ALREADY_TRAINED)
+        return job.folder
+    if job.world.is_first:
+        pack_pixels(manifest, recipe.preprocessing, settings.pixels, progress)
+    job.world.barrier()
+    pixels = pack_pixels(manifest, recipe.preprocessing, settings.pixels)
+    try:
+        return train(job, pixels)
+    except BaseException:
+        mark_stopped(settings, job.model_id)
+        raise
+
+
+def training_job(
+    settings: Settings, recipe: "Recipe", manifest: Manifest, device: str, progress: ProgressCallback, log: Log
+) -> "TrainingJob":
+    """A training that logs and records each of its epochs."""
     import torch
 
-    from mri_model.data.pixel_store import pack_pixels
     from mri_model.models.network import choose_device
-    from mri_model.report.text import ALREADY_TRAINED, describe_epoch
+    from mri_model.report.text import describe_epoch
     from mri_model.training.distributed import join_world, own_device
-    from mri_model.training.trainer import TrainingJob, train
+    from mri_model.training.trainer import TrainingJob
 
-    world = join_world()
     if recipe.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is not deterministic without it
     torch.use_deterministic_algorithms(recipe.deterministic)
@@ -157,22 +178,11 @@ def train_network(
         models=settings.models,
         device=own_device(choose_device(device)),
         checkpoint_seconds=settings.checkpoint_seconds,
-        world=world,
+        world=join_world(),
         on_epoch=on_epoch,
         on_step=on_step,
     )
-    if job.is_complete:
-        log(ALREADY_TRAINED)
-        return job.folder
-    if world.is_first:
-        pack_pixels(manifest, recipe.preprocessing, settings.pixels, progress)
-    world.barrier()
-    pixels = pack_pixels(manifest, recipe.preprocessing, settings.pixels)
-    try:
-        return train(job, pixels)
-    except BaseException:
-        mark_stopped(settings, job.model_id)
-        raise
+    return job
 
 
 def record_epochs(settings: Settings, job: "TrainingJob") -> None:

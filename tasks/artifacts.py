@@ -63,9 +63,13 @@ def show_result(step: Callable[..., Any], result: Any) -> None:
 
 
 def show_manifest(manifest: Manifest) -> None:
-    rules = (read_validation(manifest.folder) or {}).get("rules", [])
-    verdicts = pd.DataFrame([{**rule, "offenders": len(rule["offenders"])} for rule in rules])
-    show_table("validation", verdicts, "Great Expectations' result, rule by rule")
+    validation = read_validation(manifest.folder)
+    rows = [(each.rule, each.success, len(each.offenders)) for each in validation.rules] if validation else []
+    show_table(
+        "validation",
+        pd.DataFrame(rows, columns=["rule", "success", "offenders"]),
+        "Great Expectations' result, rule by rule",
+    )
     frame = manifest.frame
     facts = {"digest": manifest.digest, "folder": manifest.folder, "profile": manifest.profile, "files": len(frame)}
     facts |= {"groups": frame["group"].nunique(), "classes": len(manifest.classes), "seed": manifest.seed}

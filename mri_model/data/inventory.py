@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -30,6 +30,35 @@ LOOKUP_ROWS = 256
 
 
 @dataclass(frozen=True)
+class RuleResult:
+    """Whether the data follows a rule of its profile.
+
+    Attributes:
+        rule: The rule as a sentence.
+        offenders: All paths or classes that break it, sorted.
+    """
+
+    rule: str
+    success: bool
+    offenders: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The result of checking an inventory against its profile (``validation.validate``)."""
+
+    success: bool
+    profile: str
+    n_files: int
+    n_rejected: int
+    rules: tuple[RuleResult, ...]
+
+    @property
+    def broken(self) -> list[RuleResult]:
+        return [rule for rule in self.rules if not rule.success]
+
+
+@dataclass(frozen=True)
 class Inventory:
     """Every file below a folder.
 
@@ -45,7 +74,7 @@ class Inventory:
     profile: Profile
     frame: pd.DataFrame
     thumbnails: np.ndarray
-    validation: dict[str, Any] | None = None
+    validation: Validation | None = None
 
 
 class FoundFile(NamedTuple):
@@ -133,14 +162,19 @@ def read_files(
     return pd.DataFrame(rows), thumbnails
 
 
-def list_files(root: Path) -> list[FoundFile]:
+def list_files(root: Path, wanted: str = "give the folder that holds the class folders") -> list[FoundFile]:
     """Every file below ``root``, sorted by path. Links to folders are listed but not followed.
 
+    Args:
+        wanted: What to do if this is not the right folder.
+
     Raises:
-        MriError: If the folder is missing, cannot be listed or has no file.
+        MriError: If the folder is missing, is a file, cannot be listed or has no file.
     """
+    if root.is_file():
+        raise MriError(f"{root} is a file, not a folder", wanted)
     if not root.is_dir():
-        raise MriError(f"there is no folder {root}", "give the folder that holds the class folders")
+        raise MriError(f"there is no folder {root}", wanted)
     if not is_utf8(bytes(root.resolve())):
         raise MriError(f"the name of folder {bytes(root)!r} is not UTF-8", "rename it")
     try:
@@ -150,7 +184,7 @@ def list_files(root: Path) -> list[FoundFile]:
             f"cannot list {error.filename}: {error.strerror}", "fix its permissions and run the command again"
         ) from None
     if not files:
-        raise MriError(f"{root} has no files", "give the folder that holds the class folders")
+        raise MriError(f"{root} has no files", wanted)
     return files
 
 

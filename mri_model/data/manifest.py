@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mri_model.data.inventory import Inventory
+from mri_model.data.inventory import Inventory, RuleResult, Validation
 from mri_model.data.labels import Label, parse_label
 from mri_model.data.near_duplicates import NearDuplicates, find_near_duplicates, pair_kinds
 from mri_model.data.profile import profile_toml
@@ -155,7 +155,7 @@ def write_manifest(
     folder = manifests / digest
     write_near_duplicates(folder, frame, pairs)
     if inventory.validation:
-        write_json(folder / "validation.json", inventory.validation)
+        write_json(folder / "validation.json", asdict(inventory.validation))
     write_text(folder / "profile.toml", profile_toml(inventory.profile))
     metadata = {"mri": json.dumps({**facts, "digest": digest}, ensure_ascii=False)}
     with atomic(folder / "manifest.parquet") as temporary:
@@ -237,7 +237,7 @@ def mark_ingested(folder: Path, inventory: Inventory, seed: int) -> None:
 
     It is the only file of a manifest that differs between machines.
     """
-    valid = inventory.validation is None or inventory.validation["success"]
+    valid = inventory.validation is None or inventory.validation.success
     source = {
         "root": str(inventory.root.resolve()),
         "ingested_at": datetime.now(UTC).isoformat(),
@@ -320,10 +320,17 @@ def damaged(folder: Path) -> MriError:
     return MriError(f"the manifest in {folder} is damaged", f"delete {folder} and run: mri ingest DATA")
 
 
-def read_validation(folder: Path) -> dict[str, Any] | None:
-    """The validation result of a manifest; None if it was not validated."""
+def read_validation(folder: Path) -> Validation | None:
+    """The validation result of a manifest; None if it was not validated. Raises MriError if it is damaged."""
     file = folder / "validation.json"
-    return read_json(file) if file.is_file() else None
+    if not file.is_file():
+        return None
+    try:
+        stored = read_json(file)
+        rules = tuple(RuleResult(each["rule"], each["success"], tuple(each["offenders"])) for each in stored["rules"])
+        return Validation(**{**stored, "rules": rules})
+    except (OSError, ValueError, KeyError, TypeError):
+        raise MriError(f"{file} is damaged", f"delete {folder} and run: mri ingest DATA") from None
 
 
 def find_manifest(manifests: Path, name: str = "latest") -> Manifest:

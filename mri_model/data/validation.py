@@ -4,11 +4,11 @@ import logging
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from mri_model.data.inventory import Inventory
+from mri_model.data.inventory import Inventory, RuleResult, Validation
 from mri_model.data.labels import is_hidden
 from mri_model.data.profile import AUTO, Profile
 from mri_model.errors import RefusedError
@@ -33,23 +33,17 @@ class Rule:
     expectation: "Expectation"
 
 
-def validate(inventory: Inventory) -> dict[str, Any]:
-    """Check an inventory against its profile.
-
-    Returns:
-        A JSON-serialisable dictionary: ``success``, ``profile`` (its name), ``n_files``, ``n_rejected`` and ``rules``.
-        Each rule has ``rule`` (a sentence), ``success`` and ``offenders`` (all paths or classes that break it).
-    """
+def validate(inventory: Inventory) -> Validation:
+    """Check an inventory against its profile."""
     rules = list(build_rules(inventory.profile))
-    outcomes = apply_rules(rules, tabulate(inventory))
-    results = [{"rule": rule.words, **outcome} for rule, outcome in zip(rules, outcomes, strict=True)]
-    return {
-        "success": all(result["success"] for result in results),
-        "profile": inventory.profile.name,
-        "n_files": len(inventory.frame),
-        "n_rejected": int((inventory.frame["status"] == "rejected").sum()),
-        "rules": results,
-    }
+    results = tuple(apply_rules(rules, tabulate(inventory)))
+    return Validation(
+        success=all(result.success for result in results),
+        profile=inventory.profile.name,
+        n_files=len(inventory.frame),
+        n_rejected=int((inventory.frame["status"] == "rejected").sum()),
+        rules=results,
+    )
 
 
 def tabulate(inventory: Inventory) -> dict[str, pd.DataFrame]:
@@ -119,8 +113,8 @@ def count_rule(profile: Profile) -> Rule:
     return Rule("every class has at least the stated number of images", "classes", enough)
 
 
-def apply_rules(rules: list[Rule], tables: dict[str, pd.DataFrame]) -> Iterator[dict[str, Any]]:
-    """``success`` and the sorted ``offenders`` of each rule, in order.
+def apply_rules(rules: list[Rule], tables: dict[str, pd.DataFrame]) -> Iterator[RuleResult]:
+    """The result of each rule, in order.
 
     Raises:
         RuntimeError: If Great Expectations cannot evaluate a rule.
@@ -133,7 +127,7 @@ def apply_rules(rules: list[Rule], tables: dict[str, pd.DataFrame]) -> Iterator[
         if "unexpected_index_list" not in outcome.result:
             raise RuntimeError(f"rule {rule.words!r} could not be validated: {outcome.exception_info}")
         names = tables[rule.table]["name"].iloc[outcome.result["unexpected_index_list"]]
-        yield {"success": bool(outcome.success), "offenders": sorted(set(names))}
+        yield RuleResult(rule.words, bool(outcome.success), tuple(sorted(set(names))))
 
 
 def open_batches(tables: dict[str, pd.DataFrame]) -> dict[str, "Batch"]:
@@ -162,29 +156,29 @@ def enforce(inventory: Inventory, on_invalid: str = "fail") -> Inventory:
     Raises:
         RefusedError: If a rule is broken and ``on_invalid`` is ``fail``, or if no accepted image is left.
     """
-    broken = [rule for rule in (inventory.validation or {}).get("rules", []) if not rule["success"]]
+    broken = inventory.validation.broken if inventory.validation else []
     if broken and on_invalid != "quarantine":
         raise RefusedError(
-            "validation refused the data: " + "; ".join(summarise(rule) for rule in broken),
+            "validation refused the data: " + "; ".join(map(summarize, broken)),
             "fix the files, choose another --profile, or continue without these files: --on-invalid quarantine",
         )
     frame = inventory.frame.copy()
     for rule in broken:
-        offends = frame["path"].isin(rule["offenders"]) & (frame["status"] == "ok")
-        frame.loc[offends, "reason"] = f"breaks the rule: {rule['rule']}"
+        offends = frame["path"].isin(rule.offenders) & (frame["status"] == "ok")
+        frame.loc[offends, "reason"] = f"breaks the rule: {rule.rule}"
         frame.loc[offends, "status"] = "rejected"
     if not (frame["status"] == "ok").any():
         raise RefusedError(
-            "every image breaks a rule of the profile: " + "; ".join(map(summarise, broken)), "choose another --profile"
+            "every image breaks a rule of the profile: " + "; ".join(map(summarize, broken)), "choose another --profile"
         )
     return replace(inventory, frame=frame)
 
 
-def summarise(rule: dict[str, Any], most: int = 3) -> str:
+def summarize(rule: RuleResult, most: int = 3) -> str:
     """A broken rule as one short text: the rule and its first ``most`` offenders."""
-    offenders = rule["offenders"]
+    offenders = rule.offenders
     more = f" and {len(offenders) - most} more" if len(offenders) > most else ""
-    return f"{rule['rule']} (broken by: {', '.join(map(short, offenders[:most]))}{more})"
+    return f"{rule.rule} (broken by: {', '.join(map(short, offenders[:most]))}{more})"
 
 
 def short(name: str, most: int = 60) -> str:

@@ -1,7 +1,7 @@
 """A scoring run: predictions are committed as they come, then the whole folder is written as one Parquet file."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -64,8 +64,8 @@ def score_folder(
     found: list[Identity] = []
     n_new = 0
     progress("score", 0, len(files))
-    for scored, looked_at in score_files(model, files, known):
-        n_new += store.add_predictions([{**row, "run_id": run} for row in scored])
+    for predictions, looked_at in score_files(model, files, known):
+        n_new += store.add_predictions([{**asdict(each), "run_id": run} for each in predictions])
         found += looked_at
         progress("score", len(found), len(files))
     stored = store.known_predictions(model.id, list(files))

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 import torch
@@ -15,9 +15,6 @@ from mri_model.data.labels import parse_label
 from mri_model.data.parallel import chunks, ordered_map
 from mri_model.models.artifact import Model
 from mri_model.models.inference import BATCH
-
-Row = dict[str, Any]
-"""path, sha256, status (scored/rejected), reason, label, tumor, contrast, probability, scored_at, model_id."""
 
 Identity = tuple[str, str]
 """(path, sha256). With the model's id it identifies a prediction. sha256 is empty if the file could not be read."""
@@ -45,26 +42,53 @@ class Entry:
     known: bool = False
 
 
+@dataclass(frozen=True)
+class Prediction:
+    """The row of one file.
+
+    Attributes:
+        path: Absolute POSIX path.
+        sha256: Digest of the bytes; empty if the file could not be read.
+        status: ``abstained`` is kept for models that refuse to answer.
+        reason: Why the file is rejected, or None.
+        label: Name of the predicted class; None if the file is rejected, as are ``tumor`` and ``probability``.
+        probability: Of the predicted class, 0–1.
+    """
+
+    model_id: str
+    path: str
+    sha256: str
+    status: Literal["scored", "abstained", "rejected"]
+    reason: str | None
+    label: str | None
+    tumor: str | None
+    contrast: str | None
+    probability: float | None
+    scored_at: datetime
+
+
 def paths_below(folder: Path) -> dict[str, FoundFile]:
     """Every file below ``folder`` by its absolute path, as rows name it. Raises MriError if there are none."""
     base = folder.resolve()
-    return {f"{base.as_posix()}/{found.path}": found for found in list_files(folder)}
+    return {
+        f"{base.as_posix()}/{found.path}": found for found in list_files(folder, "give a folder of images to score")
+    }
 
 
 def score_files(
     model: Model, files: Mapping[str, FoundFile], known: Set[Identity]
-) -> Iterator[tuple[list[Row], list[Identity]]]:
+) -> Iterator[tuple[list[Prediction], list[Identity]]]:
     """Score files in batches, in the order of ``files``. Threads read and decode ahead of the network.
 
-    A row is made from the entry that holds its pixels, never by position.
+    A prediction is made from the entry that holds its pixels, never by position.
 
     Args:
         model: The model.
         files: Files by absolute path.
-        known: Files that this model has scored before. They yield no row.
+        known: Files that this model has scored before. They yield no prediction.
 
     Yields:
-        For each batch, its new rows and the identity of every file in it.
+        For each batch, its new predictions and the identity of every file in it.
     """
     entries = ordered_map(lambda item: read_entry(model, *item, known), files.items(), items_per_task=FILES_PER_TASK)
     for batch in chunks(entries, BATCH):
@@ -87,28 +111,28 @@ def decode_entry(model: Model, path: str, content: Content) -> Entry:
     return Entry(path, image.sha256, plane, image.reason)
 
 
-def score_entries(model: Model, entries: Sequence[Entry]) -> list[Row]:
+def score_entries(model: Model, entries: Sequence[Entry]) -> list[Prediction]:
     with_pixels = [entry for entry in entries if entry.plane is not None]
-    rows = [as_row(model, entry) for entry in entries if entry.plane is None]
+    rows = [prediction_of(model, entry) for entry in entries if entry.plane is None]
     if with_pixels:
         batch = torch.from_numpy(np.stack([entry.plane for entry in with_pixels if entry.plane is not None]))
         for entry, chances in zip(with_pixels, model.probabilities(batch), strict=True):
             best = int(chances.argmax())
-            rows.append(as_row(model, entry, model.classes[best], float(chances[best])))
+            rows.append(prediction_of(model, entry, model.classes[best], float(chances[best])))
     return rows
 
 
-def as_row(model: Model, entry: Entry, name: str | None = None, probability: float | None = None) -> Row:
+def prediction_of(model: Model, entry: Entry, name: str | None = None, probability: float | None = None) -> Prediction:
     label = parse_label(name) if name else None
-    return {
-        "model_id": model.id,
-        "path": entry.path,
-        "sha256": entry.sha256,
-        "status": "rejected" if label is None else "scored",
-        "reason": entry.reason,
-        "label": name,
-        "tumor": label.tumor if label else None,
-        "contrast": label.contrast if label else None,
-        "probability": probability,
-        "scored_at": datetime.now(UTC),
-    }
+    return Prediction(
+        model_id=model.id,
+        path=entry.path,
+        sha256=entry.sha256,
+        status="rejected" if label is None else "scored",
+        reason=entry.reason,
+        label=name,
+        tumor=label.tumor if label else None,
+        contrast=label.contrast if label else None,
+        probability=probability,
+        scored_at=datetime.now(UTC),
+    )

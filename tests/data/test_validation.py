@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mri_model.data.inventory import Inventory, take_inventory
+from mri_model.data.inventory import Inventory, RuleResult, take_inventory
 from mri_model.data.labels import parse_label
 from mri_model.data.profile import Profile
-from mri_model.data.validation import enforce, summarise, validate
+from mri_model.data.validation import enforce, summarize, validate
 from mri_model.errors import RefusedError
 
 
@@ -19,7 +19,7 @@ def inventory(phantom: Path) -> Inventory:
 
 
 def broken(inventory: Inventory) -> dict[str, list[str]]:
-    return {rule["rule"]: rule["offenders"] for rule in validate(inventory)["rules"] if not rule["success"]}
+    return {rule.rule: list(rule.offenders) for rule in validate(inventory).broken}
 
 
 def changed(inventory: Inventory, row: int, **values: object) -> Inventory:
@@ -129,7 +129,7 @@ def test_classes_with_any_characters_are_validated_and_named(label: str) -> None
     assert broken(fine) == {}
     more = replace(fine, profile=replace(fine.profile, classes={label: 3}))
     assert list(broken(more).values()) == [[label]]
-    assert "\n" not in summarise({"rule": "r", "offenders": [label]})
+    assert "\n" not in summarize(RuleResult("r", False, (label,)))
 
 
 def test_offenders_are_complete_and_paths_that_occur_twice_are_named() -> None:

@@ -79,7 +79,7 @@ def measure_ingestion(folder: Path) -> Parts:
         parts[f"{name}: classes"] = digest(manifest.classes)
         parts[f"{name}: pairs"] = digest(pq.read_table(manifest.folder / "near_duplicates.parquet").to_pylist())
         parts[f"{name}: profile"] = digest((manifest.folder / "profile.toml").read_text(encoding="utf-8"))
-        parts |= {f"{name}: rule: {rule['rule']}": digest(rule) for rule in inventory.validation["rules"]}
+        parts |= {f"{name}: rule: {each.rule}": digest(asdict(each)) for each in inventory.validation.rules}
     return parts
 
 

@@ -107,9 +107,14 @@ def test_a_model_brought_to_another_machine_scores_there(
 
 
 @pytest.mark.usefixtures("trained")
-@pytest.mark.parametrize("what", ["missing", "empty"])
-def test_a_missing_or_empty_folder_is_one_clear_error(settings: Settings, tmp_path: Path, what: str) -> None:
+@pytest.mark.parametrize(("what", "words"), [("missing", "no folder"), ("empty", "no files"), ("a file", "is a file")])
+def test_what_is_no_folder_of_images_is_one_clear_error_about_scoring(
+    settings: Settings, tmp_path: Path, what: str, words: str
+) -> None:
     if what == "empty":
         (tmp_path / what).mkdir()
-    with pytest.raises(MriError, match=r"no folder|no files"):
+    if what == "a file":
+        (tmp_path / what).touch()
+    with pytest.raises(MriError, match=words) as caught:
         api.score(settings, tmp_path / what)
+    assert caught.value.hint == "give a folder of images to score"
