@@ -4,6 +4,7 @@ import inspect
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
 
@@ -19,7 +20,7 @@ from prefect.artifacts import (
 from mri_model import steps
 from mri_model.data.manifest import Manifest, read_validation
 from mri_model.evaluation.metrics import Evaluation
-from mri_model.models.metadata import ModelMetadata
+from mri_model.models.metadata import ModelMetadata, read_history
 from mri_model.progress import ProgressCallback, no_progress, progress_lines
 from mri_model.quality.report import QualityReport
 from mri_model.quality.text import quality_markdown, quality_table
@@ -62,7 +63,9 @@ def show_result(step: Callable[..., Any], result: Any) -> None:
         SHOWN[step](result)
 
 
-def show_manifest(manifest: Manifest) -> None:
+def show_manifest(manifest: Manifest | None) -> None:
+    if manifest is None:
+        return
     validation = read_validation(manifest.folder)
     rows = [(each.rule, each.success, len(each.offenders)) for each in validation.rules] if validation else []
     show_table(
@@ -84,6 +87,11 @@ def show_quality(report: QualityReport) -> None:
     for issue in report.issues:
         if issue.level == "serious":
             get_run_logger().warning("%s %s", issue.text, issue.advice)
+
+
+def show_learning_curve(folder: Path) -> None:
+    epochs = pd.DataFrame([vars(row) for row in read_history(folder)])
+    show_table("learning-curve", epochs, f"Epochs of {folder.name}; as a picture: {folder / 'curves.svg'}")
 
 
 def show_model(model: ModelMetadata) -> None:
@@ -114,8 +122,10 @@ def show_report_tables(tables: dict[str, pd.DataFrame]) -> None:
 
 
 SHOWN: dict[Callable[..., Any], Callable[[Any], None]] = {
+    steps.find_ingested: show_manifest,
     steps.write_manifest: show_manifest,
     steps.report_quality: show_quality,
+    steps.train_network: show_learning_curve,
     steps.record_model: show_model,
     steps.evaluate_model: show_evaluation,
     steps.score_folder: show_scores,

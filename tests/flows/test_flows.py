@@ -46,11 +46,11 @@ def test_reproduce_gives_the_six_tables_as_result_and_as_artifacts(
         "quality",
         "quality-issues",
         "learning-curve",
-        "training-progress",
+        "train-network-progress",
         "evaluation-classes",
     } <= keys
     names = {run["name"].rsplit("-", 1)[0] for run in ask(running, "task_runs")}
-    assert {"take inventory", "validate", "train network", "assess model", "record evaluation"} <= names
+    assert {"take inventory", "validate inventory", "train network", "evaluate model", "record evaluation"} <= names
 
 
 @pytest.mark.server

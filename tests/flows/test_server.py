@@ -163,7 +163,7 @@ def test_a_training_killed_with_its_server_frees_the_gpu_slot_and_resumes_when_r
     try:
         first = server.up(own, say)
         run_deployment(first, "train-mri", *options)
-        await_that(epochs)
+        await_that(epochs, seconds=150)
         assert active_slots(first) == 1
         kill_all(own.root)
         before = epochs()
