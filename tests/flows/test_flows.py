@@ -9,6 +9,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from mri_model import steps
+from mri_model.errors import MriError, UnavailableError
 from mri_model.local_prefect import server
 from mri_model.settings import Settings
 
@@ -95,3 +96,36 @@ def test_a_flow_fails_with_the_words_of_the_flow_it_called(tmp_path: Path) -> No
     assert state.is_failed()
     assert "there is no folder" in str(state.message)
     assert "give the folder that holds the class folders" in str(state.message)
+
+
+@pytest.mark.server
+@pytest.mark.usefixtures("inside")
+@pytest.mark.parametrize(
+    ("error", "attempts"),
+    [
+        (UnavailableError("the database does not answer", "wait"), 2),
+        (ConnectionError("reset"), 2),
+        (MriError("there is no folder", "give another"), 1),
+    ],
+)
+def test_a_step_is_retried_unless_only_the_user_can_fix_its_error(
+    error: Exception, attempts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from prefect import flow
+
+    from tasks import runner
+
+    monkeypatch.setattr(runner, "RETRY_SECONDS", 0)
+    calls = []
+
+    def write_rows() -> None:
+        calls.append(1)
+        if len(calls) == 1:
+            raise error
+
+    @flow
+    def stage() -> None:
+        runner.TaskRunner()(write_rows)
+
+    stage(return_state=True)
+    assert len(calls) == attempts
