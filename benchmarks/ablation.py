@@ -2,7 +2,7 @@
 
     MRI_HOME=… python benchmarks/ablation.py --weights resnet18.pth [--only modern,sgd] [--protocol grouped]
 
-Trains what is not trained yet (each training is a model folder below ``MRI_HOME``, so a run that was stopped goes on)
+Trains what is not trained yet: each training is a model folder below ``MRI_HOME``, so an interrupted run continues
 and prints, per variant, mean and standard deviation over the seeds. Needs an ingested manifest (``mri ingest DATA``).
 """
 

@@ -193,7 +193,7 @@ def ask_peers(python: str, folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def grade(folder: Path, result: dict[str, Any]) -> dict[str, Any]:
-    """Share of each kind of copy that stands in a set with its original; and what was joined that never was one."""
+    """Share of each kind of copy that is in one set with its original, and the number of wrong pairs."""
     home = {path: number for number, members in enumerate(result["sets"]) for path in members}
     files = [file.relative_to(folder).as_posix() for file in sorted(folder.rglob("*")) if file.is_file()]
     originals = {picture(file): file for file in files if "--original" in file}

@@ -95,7 +95,7 @@ def whereabouts(settings: Settings, data: Path, seconds: float) -> str:
         [
             "Research use only. The demo trains small and from scratch; on phantoms its figures mean nothing medical,",
             "and on your own folder the images it scored are those it learnt from.",
-            f"Done in {duration(seconds)}. Everything lies in {settings.root}:",
+            f"Done in {duration(seconds)}. Everything is in {settings.root}:",
             f"  data       {data}",
             f"  manifests  {settings.manifests}",
             f"  models     {settings.models}",
@@ -117,5 +117,5 @@ if __name__ == "__main__":
     except MriError as error:
         fail(error)
     except KeyboardInterrupt:
-        say("interrupted; make demo goes on where it stopped")
+        say("interrupted; run make demo again to continue")
         sys.exit(130)

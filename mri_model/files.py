@@ -82,7 +82,7 @@ def is_locked(folder: Path) -> bool:
 
 
 def lock_file(folder: Path) -> Path:
-    """The lock lies beside its folder, so that the folder holds only its contents."""
+    """The lock file of a folder: beside it, so that the folder holds only its contents."""
     return folder.parent / ".locks" / f"{folder.name}.lock"
 
 

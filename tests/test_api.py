@@ -50,12 +50,12 @@ def test_a_manifest_with_other_classes_is_refused_and_names_them(
         api.evaluate(settings, manifest_name=other.digest)
 
 
-def test_the_verdict_is_kept_even_when_the_data_is_refused(settings: Settings, phantom: Path) -> None:
+def test_the_validation_result_is_kept_even_when_the_data_is_refused(settings: Settings, phantom: Path) -> None:
     with pytest.raises(RefusedError):
         api.ingest(settings, phantom, "brain-tumor-44c")
-    verdict = (settings.manifests / "validation.json").read_text()
-    assert '"success": false' in verdict
-    assert "published number" in verdict
+    result = (settings.manifests / "validation.json").read_text()
+    assert '"success": false' in result
+    assert "published number" in result
 
 
 @pytest.mark.parametrize("call", ["train", "evaluate", "score"])

@@ -25,7 +25,7 @@ def test_an_unchanged_folder_finds_its_manifest_and_makes_it_the_latest(
     assert again.digest == first.digest == find_manifest(settings.manifests).digest
 
 
-def test_a_folder_that_moved_keeps_its_manifest_and_says_where_it_lies_now(
+def test_a_folder_that_moved_keeps_its_manifest_and_says_where_it_is_now(
     settings: Settings, own_phantom: Path, tmp_path: Path
 ) -> None:
     first = api.ingest(settings, own_phantom)
@@ -46,7 +46,7 @@ def test_what_broke_a_rule_is_validated_again_even_after_it_was_quarantined(
         api.ingest(settings, own_phantom)
 
 
-def test_an_ingestion_killed_while_it_reads_goes_on_from_what_was_read(
+def test_an_ingestion_killed_while_it_reads_resumes_from_what_was_read(
     settings: Settings, phantom: Path, tmp_path: Path
 ) -> None:
     good = api.ingest(settings, phantom)

@@ -192,7 +192,7 @@ folder_name = st.text(
 @example("file:x?uri=true")
 @example(":memory:")
 @hypothesis_settings(deadline=None, max_examples=60)
-def test_the_database_lies_in_the_home_whatever_its_name(name: str) -> None:
+def test_the_database_is_in_the_home_whatever_its_name(name: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / name
         home.mkdir()

@@ -94,7 +94,7 @@ def duplicate_pairs(
     tiles = [
         (row, column) for row in parts(len(pictures)) for column in parts(len(pictures)) if row.start <= column.start
     ]
-    progress("duplicates", 0, len(tiles))
+    progress("compare", 0, len(tiles))
     for done, (row, column) in enumerate(tiles, start=1):
         close = (sketch[row] @ sketch[column].T >= threshold - SLACK).ravel()
         first, second = np.divmod(np.flatnonzero(close), column.stop - column.start)
@@ -104,7 +104,7 @@ def duplicate_pairs(
         correlation = correlations(pictures, first, second)
         duplicate = correlation >= threshold
         yield first[duplicate], second[duplicate], correlation[duplicate]
-        progress("duplicates", done, len(tiles))
+        progress("compare", done, len(tiles))
 
 
 def sketches(pictures: Pictures) -> NDArray[np.float32]:

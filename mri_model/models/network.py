@@ -12,7 +12,7 @@ from torchvision.models import ResNet18_Weights, resnet18
 
 from mri_model.errors import MriError, UsageError
 
-OFFLINE_HINT = "without a network give a torchvision ResNet-18 state dict: --weights FILE.pth, or start from none"
+OFFLINE_HINT = "without internet access give a torchvision ResNet-18 state dict: --weights FILE.pth, or start from none"
 
 
 class Resnet18(nn.Module):
@@ -28,10 +28,13 @@ class Resnet18(nn.Module):
 
 
 def build_network(n_classes: int, weights: str, seed: int) -> Resnet18:
-    """A network ready to be trained: pretrained but for its last layer, which is drawn from ``seed``.
+    """A network to train: pretrained except for its last layer, which is initialized from ``seed``.
 
-    ``weights`` is ``imagenet`` (torchvision's download), ``none``, or the path of a torchvision state dict. Raises
-    MriError where they cannot be had.
+    Args:
+        weights: ``imagenet`` (torchvision's download), ``none``, or the path of a torchvision state dict.
+
+    Raises:
+        MriError: If the weights cannot be read or downloaded, or do not fit a ResNet-18.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -78,7 +81,7 @@ def read_state(file: Path) -> dict[str, torch.Tensor]:
         raise MriError(f"there is no weights file {file}", OFFLINE_HINT)
     try:
         state = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception:  # whatever the unpickler stumbles over, from KeyError to UnpicklingError
+    except Exception:  # the unpickler raises anything from KeyError to UnpicklingError
         raise MriError(f"{file} is not a PyTorch state dict", OFFLINE_HINT) from None
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise MriError(f"{file} is not a PyTorch state dict", OFFLINE_HINT)
@@ -86,7 +89,7 @@ def read_state(file: Path) -> dict[str, torch.Tensor]:
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """``auto`` takes the GPU when there is one. Raises MriError where the named device is not there."""
+    """``auto`` takes the GPU if there is one. Raises MriError if the named device is missing."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name == "cuda" and not torch.cuda.is_available():

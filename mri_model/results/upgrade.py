@@ -41,7 +41,7 @@ def check_owner(engine: Engine, shown_url: str) -> None:
 
 
 def _is_foreign(connection: Connection, tables: set[str]) -> bool:
-    """Whether tables that are not ours stand in our way.
+    """Whether tables that are not ours use our names.
 
     On PostgreSQL several programs may use one database, as long as their tables have other names than ours.
     """
@@ -97,7 +97,7 @@ def is_current(connection: Connection) -> bool:
 
 
 def rebuild(connection: Connection) -> None:
-    """Drop the views, which would stand in a migration's way, migrate, and create the views again."""
+    """Drop the views, which would block a migration, migrate, and create the views again."""
     views = view_sources()
     if inspect(connection).has_table(view_digest.name):
         for name in connection.scalars(select(view_digest.c.name)).all():

@@ -90,7 +90,7 @@ class Recipe:
         return Preprocessing(self.image_size, self.resize)
 
     def recorded(self) -> dict[str, Value]:
-        """The fields as they are recorded: weights by file name and SHA-256, wherever the file lies.
+        """The fields as they are recorded: weights by file name and SHA-256, wherever the file is.
 
         Raises MriError if the weights file is missing.
         """

@@ -89,10 +89,10 @@ def test_ctrl_c_says_how_to_continue(settings: Settings, phantom: Path) -> None:
     assert mri("ingest", phantom).returncode == 0
     command = [sys.executable, "-m", "mri_model.cli", "train", *QUICK, "--epochs", "500"]
 
-    def heed_ctrl_c() -> None:  # a shell starts its background jobs, tests among them, deaf to it
+    def accept_ctrl_c() -> None:  # a shell starts its background jobs, tests among them, with SIGINT ignored
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c) as process:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=accept_ctrl_c) as process:
         assert process.stderr
         while "epoch 1:" not in process.stderr.readline():
             assert process.poll() is None
@@ -104,7 +104,7 @@ def test_ctrl_c_says_how_to_continue(settings: Settings, phantom: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("settings")
-def test_refused_data_is_exit_code_3_and_quarantine_goes_on(phantom: Path, tmp_path: Path) -> None:
+def test_refused_data_is_exit_code_3_and_quarantine_continues(phantom: Path, tmp_path: Path) -> None:
     refused = mri("ingest", phantom, "--profile", "brain-tumor-44c")
     assert refused.returncode == 3
     assert "exactly the published number" in refused.stderr
@@ -153,7 +153,7 @@ def test_the_library_trains_without_prefect_great_expectations_and_sqlalchemy() 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("settings")
-def test_a_profile_is_learnt_saved_and_held_to(own_phantom: Path, tmp_path: Path) -> None:
+def test_a_learnt_and_saved_profile_is_enforced(own_phantom: Path, tmp_path: Path) -> None:
     done = mri("profile", own_phantom)
     assert done.returncode == 0
     assert 'name = "own"' in done.stdout

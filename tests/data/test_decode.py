@@ -135,7 +135,7 @@ def test_every_opaque_kind_of_image_becomes_the_three_channels_a_viewer_shows(
 
 
 @pytest.mark.parametrize("image_format", ["PNG", "WEBP", "TIFF"])
-def test_transparent_parts_are_refused_because_nothing_says_what_lies_behind_them(image_format: str) -> None:
+def test_transparent_parts_are_refused_because_what_is_behind_them_is_unknown(image_format: str) -> None:
     image = smooth().convert("RGBA")
     image.putpixel((3, 3), (0, 0, 0, 128))
     assert "transparent" in str(decode(content_of(saved(image, image_format))).reason)

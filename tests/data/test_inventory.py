@@ -33,7 +33,7 @@ def test_the_number_of_threads_changes_nothing(phantom: Path) -> None:
     assert (one.thumbnails == many.thumbnails).all()
 
 
-def test_bad_files_become_rejected_rows_and_the_rest_goes_on(own_phantom: Path) -> None:
+def test_bad_files_become_rejected_rows_and_the_rest_is_read(own_phantom: Path) -> None:
     folder = own_phantom / "Meningioma T2"
     whole = next(folder.glob("*.jp*g")).read_bytes()
     (folder / "zero.jpg").touch()

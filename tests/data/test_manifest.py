@@ -70,7 +70,7 @@ def test_class_table_counts_every_split(phantom: Path, tmp_path: Path) -> None:
     assert (table[["n_train", "n_val", "n_test"]].sum(axis=1) == table["n_ok"]).all()
 
 
-def test_the_pixel_store_holds_what_reading_and_preprocessing_give(phantom: Path, tmp_path: Path) -> None:
+def test_the_pixel_store_holds_what_decoding_and_preprocessing_give(phantom: Path, tmp_path: Path) -> None:
     manifest = write_manifest(take_inventory(phantom), tmp_path / "m")
     preprocessing = Preprocessing(48)
     store = pack_pixels(manifest, preprocessing, tmp_path / "p")

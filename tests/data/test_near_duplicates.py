@@ -296,7 +296,7 @@ def test_hash_links_connect_what_a_comparison_of_all_pairs_connects(seeds: list[
     assert connected(hash_links(hashes), len(hashes)).tolist() == connected(near, len(hashes)).tolist()
 
 
-def test_links_stay_few_however_alike_the_hashes_are() -> None:
+def test_links_stay_few_however_similar_the_hashes_are() -> None:
     hashes = np.repeat(np.arange(200, dtype=np.uint64), 100)
     assert len(hash_links(hashes)) < 65 * 200 + len(hashes)
 

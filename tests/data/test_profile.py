@@ -132,7 +132,7 @@ def test_what_is_hidden_is_no_class(path: str) -> None:
     assert classes_of(path) == {}
 
 
-def test_a_class_whose_images_are_broken_or_missing_is_held_to_one_image() -> None:
+def test_a_class_whose_images_are_broken_or_missing_must_have_one_image() -> None:
     frame = inventory_of("glioma/a.jpg", broken=("cyst/zero.jpg", "texts/notes.txt"))
     assert learn_profile(frame, ["empty", "train/Glioma T1", "train", ".hidden"]).classes == {
         "Glioma T1": 1,

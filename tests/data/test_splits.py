@@ -104,7 +104,7 @@ def test_grouped_split_keeps_its_shares_where_groups_are_small(counts: list[int]
         assert (abs(shares[split] - share) * table.sum(axis="columns") <= 2 * group_size).all()
 
 
-def test_validation_and_test_are_treated_alike() -> None:
+def test_validation_and_test_are_treated_the_same() -> None:
     frame = rows([10] * 44)
     table = splits_by_class(frame, grouped_split(frame, seed=0))
     assert table.sum().to_dict() == {"train": 308, "val": 66, "test": 66}

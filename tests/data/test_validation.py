@@ -134,8 +134,8 @@ def test_classes_with_any_characters_are_validated_and_named(label: str) -> None
 
 def test_offenders_are_complete_and_paths_that_occur_twice_are_named() -> None:
     many = made_up([f"glioma/{index:05}.jpg" for index in range(5000)] * 2, height=(1, 2))
-    verdict = broken(many)
-    assert verdict["every path is unique"] == verdict["height is 1 to 2 pixels"] == sorted(set(many.frame["path"]))
+    result = broken(many)
+    assert result["every path is unique"] == result["height is 1 to 2 pixels"] == sorted(set(many.frame["path"]))
 
 
 def test_many_broken_rules_are_still_a_line_one_can_read() -> None:

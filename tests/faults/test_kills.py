@@ -122,9 +122,9 @@ def test_a_killed_scoring_run_is_finished_by_the_next_with_every_file_once(setti
 
 def test_a_killed_ingestion_leaves_the_last_manifest_in_place(settings: Settings, phantom: Path) -> None:
     good = api.ingest(settings, phantom)
-    verdict = settings.manifests / "validation.json"
-    before = verdict.stat().st_mtime_ns
-    run_and_kill(["ingest", str(phantom), "--seed", "1"], lambda: verdict.stat().st_mtime_ns != before)
+    result = settings.manifests / "validation.json"
+    before = result.stat().st_mtime_ns
+    run_and_kill(["ingest", str(phantom), "--seed", "1"], lambda: result.stat().st_mtime_ns != before)
     assert find_manifest(settings.manifests, good.digest).frame.equals(good.frame)
     assert api.ingest(settings, phantom, seed=1).seed == 1
     assert len(list(settings.manifests.glob("*/manifest.parquet"))) == 2

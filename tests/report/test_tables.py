@@ -59,7 +59,7 @@ def test_numbers_have_at_most_four_digits_after_an_aligned_point(values: list[An
     assert column(values) == texts
 
 
-def test_decimal_points_stand_below_each_other() -> None:
+def test_decimal_points_are_aligned() -> None:
     lines = shown(seconds=[9.25, 10.5, 100.125])[1:]
     assert len({line.index(".") for line in lines}) == 1
 

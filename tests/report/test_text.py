@@ -18,7 +18,7 @@ def described(*names: str) -> list[str]:
     return describe_evaluation(evaluate_predictions(predictions, labels)).splitlines()
 
 
-def test_scores_stand_with_their_intervals_and_parts() -> None:
+def test_scores_are_shown_with_their_intervals_and_parts() -> None:
     first, second, *_ = described("A T1", "A T2", "B T1", "B T2")
     number = r"\d\.\d{3}"
     interval = rf"{number} \({number} to {number}\)"

@@ -36,7 +36,7 @@ def test_the_migrations_build_what_the_schema_says(store: Store) -> None:
         assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []
 
 
-def test_names_sort_alike_whatever_the_servers_locale(postgresql_url: str) -> None:
+def test_names_sort_the_same_whatever_the_servers_locale(postgresql_url: str) -> None:
     with Store.open(postgresql_url) as store, store._engine.connect() as connection:
         collations = connection.exec_driver_sql(
             "SELECT DISTINCT collation_name FROM information_schema.columns"
@@ -181,7 +181,7 @@ def test_a_sqlite_file_of_another_program_keeps_its_journal_mode(tmp_path: Path)
     assert [path.name for path in tmp_path.iterdir()] == ["places.db"]
 
 
-def test_on_postgresql_another_programs_tables_may_lie_beside_ours(postgresql_url: str) -> None:
+def test_on_postgresql_another_program_may_have_tables_beside_ours(postgresql_url: str) -> None:
     make_foreign(postgresql_url, "CREATE TABLE song (id INTEGER)")
     with Store.open(postgresql_url) as store:
         samples.record_model(store)

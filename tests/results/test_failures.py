@@ -61,7 +61,7 @@ def test_an_unusable_url_gets_one_line_without_the_password(url: str) -> None:
         ("sslpassword=a&x=1", "sslpassword=***&x=1"),
     ],
 )
-def test_passwords_are_hidden_where_they_stand_and_nowhere_else(text: str, expected: str) -> None:
+def test_passwords_are_hidden_where_they_appear_and_nowhere_else(text: str, expected: str) -> None:
     assert redacted(text) == expected
 
 
@@ -214,7 +214,7 @@ def test_a_server_that_is_starting_is_temporary_and_one_that_says_no_is_not(
     assert isinstance(caught.value, UnavailableError) == is_temporary
 
 
-def test_a_connection_that_is_lost_is_temporary_and_the_store_goes_on(postgresql_url: str) -> None:
+def test_a_lost_connection_is_temporary_and_the_store_works_again(postgresql_url: str) -> None:
     with Store.open(postgresql_url) as store:
         with pytest.raises(UnavailableError, match="terminating connection"), store._writing() as connection:
             connection.exec_driver_sql("SELECT pg_terminate_backend(pg_backend_pid())")

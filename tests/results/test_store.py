@@ -125,7 +125,7 @@ def test_running_a_finished_training_again_leaves_its_row_as_it_was(store: Store
 
 
 @pytest.mark.parametrize("status", ["training", "stopped"])
-def test_a_training_that_goes_on_moves_its_moment(store: Store, status: str) -> None:
+def test_a_training_that_resumes_updates_its_time(store: Store, status: str) -> None:
     samples.record_model(store, status=status)
     store.record_model(samples.model(created_at=samples.later(2)), samples.epochs())
     assert rows(store, schema.model) == [samples.model(created_at=samples.later(2))]

@@ -147,7 +147,7 @@ def test_table_4(store: Store) -> None:
     ]
 
 
-def test_table_5_stands_in_the_reports_order(store: Store) -> None:
+def test_table_5_is_in_the_reports_order(store: Store) -> None:
     record_report(store)
     assert list(store.query("report-table-5").columns) == [
         "label",
@@ -159,7 +159,7 @@ def test_table_5_stands_in_the_reports_order(store: Store) -> None:
     assert table(store, 5) == [list(row) for row in samples.TABLE_5_ROWS]
 
 
-def test_table_5_from_unrounded_scores_stands_in_the_reports_order_too(store: Store) -> None:
+def test_table_5_from_unrounded_scores_is_in_the_reports_order_too(store: Store) -> None:
     """The report breaks ties of the F1 it shows: _NORMAL T2 (0.8434) stands below Schwannoma T1 (0.8444)."""
     record_report(store)
     exact = {

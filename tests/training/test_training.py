@@ -99,7 +99,7 @@ def test_training_learns_the_phantom(phantom: Path, tmp_path: Path) -> None:
     assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[0] / 4
 
 
-def test_every_image_is_in_one_batch_and_none_stands_alone() -> None:
+def test_every_image_is_in_one_batch_and_no_batch_has_one_image() -> None:
     for n in range(2, 40):
         parts = shuffled_batches(n, 8, np.random.default_rng(0))
         assert sorted(np.concatenate(parts)) == list(range(n))
