@@ -54,6 +54,20 @@ def test_people_read_progress_on_stderr_and_results_on_stdout(settings: Settings
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("settings")
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
+def test_no_output_fails_on_the_encoding_of_the_terminal(own_phantom: Path, encoding: str) -> None:
+    for number in range(12):
+        (own_phantom / "Meningioma T1" / f"病人 {number}.jpeg").write_bytes(b"broken")
+    done = mri("ingest", own_phantom, PYTHONIOENCODING=encoding, PYTHONUTF8="0")
+    assert done.returncode == 0, done.stderr
+    assert "12 rejected" in done.stdout
+    assert "\\u75c5\\u4eba 0.jpeg" in done.stdout
+    as_json = answer(mri("ingest", own_phantom, "--json", PYTHONIOENCODING=encoding, PYTHONUTF8="0"))
+    assert "Meningioma T1/病人 0.jpeg" in as_json["rejected"]
+
+
 @pytest.mark.usefixtures("settings")
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),

@@ -1,3 +1,5 @@
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +14,26 @@ from mri_model.data.pixel_store import pack_pixels
 from mri_model.errors import MriError
 from mri_model.models.artifact import load_model
 from mri_model.models.inference import predict
+from mri_model.models.metadata import read_metadata
 from mri_model.scoring.run import ScoringCounts
 from mri_model.settings import Settings
 from tests.conftest import QUICK
 
 
+@pytest.fixture(scope="module")
+def trained_home(phantom: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with a manifest and a model. Tests copy it."""
+    home = Settings(home=tmp_path_factory.mktemp("trained"), database_url="")
+    api.ingest(home, phantom)
+    api.train(home, QUICK)
+    return home.root
+
+
 @pytest.fixture
-def trained(settings: Settings, phantom: Path) -> Path:
-    api.ingest(settings, phantom)
-    return api.train(settings, QUICK).folders[0]
+def trained(settings: Settings, trained_home: Path) -> Path:
+    """The model folder in the test's own home."""
+    shutil.copytree(trained_home, settings.root)
+    return next(settings.models.glob("resnet18-*"))
 
 
 @pytest.fixture
@@ -104,6 +117,21 @@ def test_a_model_brought_to_another_machine_scores_there(
     monkeypatch.setenv("MRI_HOME", str(tmp_path / "elsewhere"))
     elsewhere = Settings()
     assert api.score(elsewhere, incoming, str(trained)).counts.n_scored == 20
+
+
+@pytest.mark.slow
+def test_a_quick_trial_does_not_replace_the_best_model_and_the_run_says_which_it_uses(
+    settings: Settings, trained: Path, incoming: Path
+) -> None:
+    api.train(settings, replace(QUICK, epochs=1, learning_rate=1e-5))
+    said: list[str] = []
+    scored = api.score(settings, incoming, run=api.StepRunner(log=said.append))
+    best = read_metadata(trained)
+    assert scored.model_id == best.id
+    assert said == [
+        f"model {best.id}: best validation macro-F1 ({best.metrics.val_f1:.3f}, random split) "
+        f"of 2 models of manifest {best.manifest}"
+    ]
 
 
 @pytest.mark.usefixtures("trained")
