@@ -11,7 +11,6 @@ from mri_model import api
 from mri_model.options import Device, OnInvalid
 from mri_model.settings import load_settings
 from mri_model.training.recipe import OPTIONS
-from mri_model.training.sweep import size_recipes
 from tasks.parameters import Seed, with_parameters
 from tasks.runner import TaskRunner
 from tasks.states import plain_failures
@@ -31,6 +30,5 @@ def reproduce_report(
 ) -> dict[str, pd.DataFrame]:
     """Train at each size and test the best model by validation macro-F1; returns the six tables by name."""
     settings = load_settings()
-    changes |= {"seed": seed, "weights": changes.get("weights") or settings.weights}
-    recipes = size_recipes("report", sizes, **changes)
+    recipes = api.report_recipes(settings, sizes, seed=seed, **changes)
     return api.reproduce(settings, data, recipes, profile, seed, on_invalid, device, TaskRunner())

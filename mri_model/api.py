@@ -85,8 +85,23 @@ def ingest(
         inventory = run(steps.validate_inventory, settings, inventory, on_invalid)
         manifest = run(steps.write_manifest, settings, inventory, seed)
     run(steps.report_quality, settings, inventory, manifest)
+    run(steps.make_latest, inventory, manifest)
     run(steps.record_dataset, settings, manifest)
     return manifest
+
+
+def make_recipe(settings: Settings, name: str, **changes: Any) -> "Recipe":
+    """A named recipe with changes; without weights, it starts from those of the settings. See ``training.recipe``."""
+    from mri_model.training import recipe
+
+    return recipe.make_recipe(name, **{**changes, "weights": changes.get("weights") or settings.weights})
+
+
+def report_recipes(settings: Settings, sizes: "Sequence[int]", **changes: Any) -> "tuple[Recipe, ...]":
+    """The report's recipe, with changes, at several image sizes (pixels)."""
+    from mri_model.training.sweep import size_recipes
+
+    return size_recipes("report", sizes, **{**changes, "weights": changes.get("weights") or settings.weights})
 
 
 def train(

@@ -36,7 +36,7 @@ HELP = {
     "manifest": "latest, a digest, or a manifest folder.",
     "recipe": "Start from this recipe; report is exactly the report's.",
     "seeds": "Train and test with this many seeds, from the seed on.",
-    "folds": "Grouped cross-validation: train and test this many times. 0 for none.",
+    "folds": f"Grouped cross-validation: train and test this many times ({MIN_FOLDS} or more). 0 for none.",
     "model": "best (by validation, on the newest manifest), latest, a model id, or a model folder.",
     "split": "Which images to evaluate on.",
     "evaluated_manifest": "Default: the manifest the model was trained on.",

@@ -78,7 +78,7 @@ def write_manifest(
 
 
 def report_quality(settings: Settings, inventory: Inventory, manifest: Manifest) -> QualityReport:
-    """Write the quality report and its page, then make the manifest the latest."""
+    """Write the quality report and its page."""
     from mri_model.quality.page import write_quality_page
 
     report = write_quality_report(manifest, inventory.thumbnails)
@@ -86,8 +86,12 @@ def report_quality(settings: Settings, inventory: Inventory, manifest: Manifest)
     if is_older(page, manifest.folder / QUALITY_FILE):
         pairs = read_near_duplicates(manifest)
         write_quality_page(report, manifest.frame, inventory.thumbnails, pairs, page, manifest.digest, manifest.profile)
-    mark_ingested(manifest.folder, inventory, manifest.seed)
     return report
+
+
+def make_latest(inventory: Inventory, manifest: Manifest) -> None:
+    """Mark the manifest as complete: it is now the latest."""
+    mark_ingested(manifest.folder, inventory, manifest.seed)
 
 
 def quality_page(settings: Settings, manifest: Manifest) -> Path:

@@ -1,4 +1,4 @@
-"""The ``mri`` command. Each command calls one function of ``api``; heavy libraries are imported where they are used."""
+"""The ``mri`` command. A stage is one call of ``api``; heavy libraries are imported where they are used."""
 
 import os
 import sys
@@ -121,9 +121,9 @@ def train(
     """Train ResNet-18 on a manifest. Run it again to resume an interrupted training."""
     from mri_model import api
     from mri_model.report.text import describe_training
-    from mri_model.training.recipe import make_recipe, parse_settings
+    from mri_model.training.recipe import parse_settings
 
-    chosen = make_recipe(recipe, **with_default_weights(changes | parse_settings(set_ or [])))
+    chosen = api.make_recipe(settings(), recipe, **changes | parse_settings(set_ or []))
     with stage_runner(as_json) as run:
         result = api.train(settings(), chosen, manifest, seeds, folds, device, run)
     print_result(as_json, training_facts(result), describe_training(result))
@@ -225,10 +225,9 @@ def reproduce(
     from mri_model import api
     from mri_model.report.text import describe_report
     from mri_model.training.recipe import parse_settings
-    from mri_model.training.sweep import size_recipes
 
-    changes = with_default_weights(changes | parse_settings(set_ or []) | {"seed": seed})
-    recipes = size_recipes("report", parse_sizes(sizes), **changes)
+    changes |= parse_settings(set_ or []) | {"seed": seed}
+    recipes = api.report_recipes(settings(), parse_sizes(sizes), **changes)
     with stage_runner(as_json) as run:
         tables = api.reproduce(settings(), data, recipes, profile, seed, on_invalid, device, run)
     print_result(as_json, {name: records(table) for name, table in tables.items()}, describe_report(tables))
@@ -294,11 +293,6 @@ def settings() -> "Settings":
     from mri_model.settings import load_settings
 
     return load_settings()
-
-
-def with_default_weights(changes: dict[str, Any]) -> dict[str, Any]:
-    """Recipe changes with ``MRI_WEIGHTS`` where no weights are named."""
-    return {**changes, "weights": changes.get("weights") or settings().weights}
 
 
 def parse_sizes(text: str) -> list[int]:

@@ -145,7 +145,7 @@ def write_manifest(
         inventory: A validated inventory.
         manifests: Folder of all manifests.
         seed: Seed of the splits.
-        progress: Called with the stage ``duplicates``.
+        progress: Called with the stage ``compare``.
     """
     frame, pairs = find_near_duplicates(inventory.frame, inventory.thumbnails, progress)
     frame = add_splits(frame, seed)

@@ -70,7 +70,7 @@ def find_near_duplicates(
     Args:
         frame: Rows of an inventory.
         thumbnails: uint8 of shape (rows, 64, 64).
-        progress: Called with the stage ``duplicates``.
+        progress: Called with the stage ``compare``.
 
     Returns:
         The frame with three more columns, which are null for rejected files, and the pairs of near duplicates. The

@@ -1,1 +1,1 @@
-"""Pages that people read: self-contained HTML."""
+"""What people read: text for the terminal, tables and learning curves."""

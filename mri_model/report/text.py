@@ -154,9 +154,9 @@ def part_lines(overall: "OverallMetrics") -> list[str]:
 
 def duplicate_free_line(overall: "OverallMetrics") -> str:
     if overall.duplicate_free_accuracy is None:
-        return "  every image has a near duplicate in training"
+        return "  every image has a near duplicate, or another image of its group, in training"
     return (
-        f"  without near duplicates in training: accuracy {overall.duplicate_free_accuracy:.3f}, "
+        f"  without near duplicates or group members in training: accuracy {overall.duplicate_free_accuracy:.3f}, "
         f"macro-F1 {overall.duplicate_free_macro_f1:.3f} on {overall.duplicate_free_n} images"
     )
 

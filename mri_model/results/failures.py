@@ -118,7 +118,7 @@ def _rights_hint(cause: str, url: URL) -> str:
     """Which right is missing, from messages such as ``permission denied for schema public``."""
     user = f'"{url.username}"' if url.username else "this user"
     if "must be owner" in cause:
-        return "the owner of the tables must run a command once, for example mri models: that upgrades them"
+        return "the owner of the tables must run a command once, for example mri query models: that upgrades them"
     if "for database" in cause:
         return f'its owner must run: GRANT CONNECT ON DATABASE "{url.database}" TO {user}'
     schema = re.search(r"schema \"?([^\s\"]+)", cause)

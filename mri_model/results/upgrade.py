@@ -61,7 +61,7 @@ def check_current(engine: Engine, shown_url: str) -> None:
         if not is_current(connection):
             raise MriError(
                 f"the results database {shown_url} must be upgraded and cannot be written",
-                "make the file and its folder writable for one command, for example mri models",
+                "make the file and its folder writable for one command, for example mri query models",
             )
 
 

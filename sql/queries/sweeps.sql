@@ -1,5 +1,5 @@
 -- How do the models of each sweep (sizes, seeds, folds) do on the test split: mean, lowest and highest, newest first?
--- Counted is the latest test evaluation of each model. The pooled figures are those of all folds of a cross-validation.
+-- Uses the latest test evaluation of each model, if it has one. The pooled figures are those of all folds together.
 WITH test_evaluation AS (
     SELECT
         evaluation.*,
@@ -26,7 +26,7 @@ SELECT
 FROM sweep
 INNER JOIN sweep_model ON sweep.id = sweep_model.sweep_id
 INNER JOIN model ON sweep_model.model_id = model.id
-INNER JOIN test_evaluation AS test ON model.id = test.model_id AND test.age = 1
+LEFT JOIN test_evaluation AS test ON model.id = test.model_id AND test.age = 1
 LEFT JOIN test_evaluation AS pooled ON sweep.id = pooled.sweep_id AND pooled.age = 1
 GROUP BY sweep.id, sweep.kind, sweep.recorded_at, model.protocol, model.image_size
 ORDER BY sweep.recorded_at DESC, sweep.id, model.image_size, model.protocol

@@ -98,7 +98,7 @@ def test_a_folder_without_images_is_one_clear_error(tmp_path: Path, what: str) -
         (root / "A").mkdir(parents=True)
     if what == "imageless":
         (root / "A" / "x.jpg").touch()
-    with pytest.raises(MriError, match=r"no folder|no files|no readable image") as caught:
+    with pytest.raises(MriError, match=r"no folder|is a file|no files|no readable image") as caught:
         take_inventory(root)
     assert caught.value.hint
 

@@ -265,7 +265,7 @@ def test_progress_rises_to_its_total(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(correlation_module, "TILE", 10)
     calls: list[tuple[str, int, int]] = []
     find_near_duplicates(one_class(40), family(40), lambda *call: calls.append(call))
-    assert calls == [("duplicates", done, 10) for done in range(11)]
+    assert calls == [("compare", done, 10) for done in range(11)]
 
 
 def test_a_time_stamped_series_is_one_group_until_a_minute_passes() -> None:
