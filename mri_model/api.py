@@ -243,7 +243,7 @@ def reproduce(
 
 
 def best_folder(trained: "TrainingResult") -> Path:
-    """The model with the highest validation macro-F1, the first one of equals."""
+    """The model with the highest validation macro-F1, the first of ties."""
     scores = [model.metrics.val_f1 for model in trained.models]
     return trained.folders[scores.index(max(scores))]
 

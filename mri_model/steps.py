@@ -143,7 +143,7 @@ def train_network(
     if job.is_complete:
         log(ALREADY_TRAINED)
         return job.folder
-    if job.world.is_first:
+    if job.world.is_first:  # the first process decodes, all of them then open the result
         pack_pixels(manifest, recipe.preprocessing, settings.pixels, progress)
     job.world.barrier()
     pixels = pack_pixels(manifest, recipe.preprocessing, settings.pixels)

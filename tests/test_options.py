@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from mri_model.cli.main import app
 from mri_model.errors import UsageError
 from mri_model.options import Option
-from mri_model.training.recipe import OPTIONS, Recipe, make_recipe, parse_settings
+from mri_model.training.recipe import OPTIONS, Recipe, make_recipe, parse_changes
 
 
 def value_of(option: Option) -> st.SearchStrategy[object]:
@@ -36,7 +36,7 @@ def value_of(option: Option) -> st.SearchStrategy[object]:
 def test_every_field_can_be_set_by_a_text_to_any_value_within_its_bounds(data: st.DataObject, name: str) -> None:
     value = data.draw(value_of(OPTIONS[name]))
     text = str(value).lower() if isinstance(value, bool) else repr(value) if isinstance(value, float) else str(value)
-    assert parse_settings([f"{name.replace('_', '-')} = {text}"]) == {name: value}
+    assert parse_changes([f"{name.replace('_', '-')} = {text}"]) == {name: value}
     assert getattr(make_recipe("modern", **{name: value}), name) == value
 
 
@@ -45,7 +45,7 @@ def test_every_field_can_be_set_by_a_text_to_any_value_within_its_bounds(data: s
 )
 def test_any_other_text_is_refused_in_one_line(name: str, text: str) -> None:
     try:
-        parse_settings([f"{name}={text}"])
+        parse_changes([f"{name}={text}"])
     except UsageError as error:
         assert len(str(error).splitlines()) == len(error.hint.splitlines()) == 1
 
@@ -53,7 +53,7 @@ def test_any_other_text_is_refused_in_one_line(name: str, text: str) -> None:
 @pytest.mark.parametrize("wrong", ["", "epochs", "speed=3", "epochs=", "epochs=1.5", "hflip=yes", "momentum=1"])
 def test_a_setting_that_cannot_be_says_what_can(wrong: str) -> None:
     with pytest.raises(UsageError) as caught:
-        parse_settings([wrong])
+        parse_changes([wrong])
     assert caught.value.hint
 
 

@@ -121,9 +121,9 @@ def train(
     """Train ResNet-18 on a manifest. Run it again to resume an interrupted training."""
     from mri_model import api
     from mri_model.report.text import describe_training
-    from mri_model.training.recipe import parse_settings
+    from mri_model.training.recipe import parse_changes
 
-    chosen = api.make_recipe(settings(), recipe, **changes | parse_settings(set_ or []))
+    chosen = api.make_recipe(settings(), recipe, **changes | parse_changes(set_ or []))
     with stage_runner(as_json) as run:
         result = api.train(settings(), chosen, manifest, seeds, folds, device, run)
     print_result(as_json, training_facts(result), describe_training(result))
@@ -224,9 +224,9 @@ def reproduce(
     """The report's experiment: train at each size, evaluate the best on the test split, print the six tables."""
     from mri_model import api
     from mri_model.report.text import describe_report
-    from mri_model.training.recipe import parse_settings
+    from mri_model.training.recipe import parse_changes
 
-    changes |= parse_settings(set_ or []) | {"seed": seed}
+    changes |= parse_changes(set_ or []) | {"seed": seed}
     recipes = api.report_recipes(settings(), parse_sizes(sizes), **changes)
     with stage_runner(as_json) as run:
         tables = api.reproduce(settings(), data, recipes, profile, seed, on_invalid, device, run)

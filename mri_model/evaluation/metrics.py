@@ -56,7 +56,7 @@ class OverallMetrics(Averages):
 
 @dataclass(frozen=True)
 class Predictions:
-    """The images of a split and what the model made of them; all arrays have shape (n,).
+    """The images of a split and the model's predictions; all arrays have shape (n,).
 
     Attributes:
         targets: True class indices, int64.

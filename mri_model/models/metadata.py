@@ -152,5 +152,5 @@ def parse_epoch(row: Mapping[str, str]) -> EpochMetrics:
 
 
 def best_epoch(history: list[EpochMetrics]) -> EpochMetrics:
-    """The epoch with the best validation macro-F1, the earlier one of equals."""
+    """The epoch with the best validation macro-F1, the earliest of ties."""
     return max(history, key=lambda row: (row.val_f1, -row.epoch))

@@ -1,4 +1,4 @@
-"""The network of the report's appendix: torchvision's ResNet-18 with a last layer of one neuron a class."""
+"""The network of the report's appendix: torchvision's ResNet-18 with one output per class."""
 
 import contextlib
 import socket

@@ -77,7 +77,7 @@ def draw_panel(axes: "Axes", title: str, lines: Sequence[tuple[str, str, str]], 
 
 
 def best_epoch(history: Sequence[Any]) -> int:
-    """The epoch with the highest validation macro-F1; of equals the first."""
+    """The epoch with the highest validation macro-F1; the earliest of ties."""
     return int(value(max(history, key=lambda row: (finite_f1(row), -value(row, "epoch"))), "epoch"))
 
 

@@ -22,7 +22,7 @@ REFUSED_CONNECTION = re.compile(
     r"|not permitted to log in|\binvalid \w+ (value|number|option)|certificate verify|SSL error|support SSL",
     re.IGNORECASE,
 )
-"""A server that answers so will answer the same the next time."""
+"""Errors that a retry does not fix."""
 
 SQLITE_HINTS = {
     "SQLITE_BUSY": "another process is writing to it; wait, or stop it",
@@ -63,7 +63,7 @@ def _driver_error(error: Exception) -> Any:
 
 
 def _sqlstate(error: Exception) -> str:
-    """PostgreSQL's error code; empty where the server sent none, as for a connection that never was."""
+    """PostgreSQL's error code; empty where the server sent none, as if the connection failed."""
     return getattr(_driver_error(error), "sqlstate", None) or ""
 
 

@@ -15,7 +15,7 @@ from mri_model.errors import MriError
 from mri_model.files import atomic
 from mri_model.models.metadata import EpochMetrics, best_epoch
 
-NAME = "checkpoint.safetensors"
+CHECKPOINT_FILE = "checkpoint.safetensors"
 
 
 @dataclass
@@ -80,7 +80,7 @@ def save_checkpoint(folder: Path, network: nn.Module, optimizer: Optimizer, stat
     tensors |= {f"optimizer.{name}": value for name, value in optimizer_tensors(network, optimizer).items()}
     stored = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     try:
-        with atomic(folder / NAME) as temporary:
+        with atomic(folder / CHECKPOINT_FILE) as temporary:
             save_file(stored, temporary, metadata={"state": state.as_json()})
     except (OSError, SafetensorError) as error:
         raise MriError(
@@ -91,7 +91,7 @@ def save_checkpoint(folder: Path, network: nn.Module, optimizer: Optimizer, stat
 
 def load_checkpoint(folder: Path, network: nn.Module, optimizer: Optimizer) -> TrainingState | None:
     """Load the checkpoint into network and optimizer; None if there is none. Raises MriError if it is damaged."""
-    file = folder / NAME
+    file = folder / CHECKPOINT_FILE
     if not file.is_file():
         return None
     try:

@@ -132,7 +132,7 @@ def make_recipe(name: str = "modern", **changes: Any) -> Recipe:
     return Recipe(**(RECIPES[name] | {key: value for key, value in changes.items() if value is not None}))
 
 
-def parse_settings(assignments: list[str]) -> dict[str, Value]:
+def parse_changes(assignments: list[str]) -> dict[str, Value]:
     """Recipe fields from texts like ``momentum=0.9``. Raises UsageError for an unknown field or a bad value."""
     changes = {}
     for assignment in assignments:

@@ -23,7 +23,7 @@ from mri_model.models.metadata import EpochMetrics, ModelMetadata, write_history
 from mri_model.models.network import build_network
 from mri_model.training.augment import draw, mirror
 from mri_model.training.batch import base_batch_size, choose_batch_size, choose_precision
-from mri_model.training.checkpoint import NAME, TrainingState, load_checkpoint, save_checkpoint
+from mri_model.training.checkpoint import CHECKPOINT_FILE, TrainingState, load_checkpoint, save_checkpoint
 from mri_model.training.distributed import World, sync_batch_norm
 from mri_model.training.optimizer import Loss, build_optimizer, learning_rate, scale_to_batch
 from mri_model.training.recipe import Recipe, Value, model_id
@@ -145,14 +145,14 @@ def fit(job: TrainingJob, pixels: PixelStore) -> None:
             state = Trainer(job, pixels, splits, batch_size).run()
             break
         except torch.OutOfMemoryError:
-            (job.folder / NAME).unlink(missing_ok=True)
+            (job.folder / CHECKPOINT_FILE).unlink(missing_ok=True)
             if job.recipe.batch_size or batch_size <= 2 or job.world.size > 1:
                 hint = "use a smaller --batch-size, or 0 in a single process to have it chosen"
                 raise MriError(f"a batch of {batch_size} does not fit into the device's memory", hint) from None
             batch_size //= 2
     if job.world.is_first:
         write_model(job, state)
-        (job.folder / NAME).unlink(missing_ok=True)
+        (job.folder / CHECKPOINT_FILE).unlink(missing_ok=True)
 
 
 def write_model(job: TrainingJob, state: TrainingState) -> None:

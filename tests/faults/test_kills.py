@@ -17,7 +17,7 @@ from mri_model import api, steps
 from mri_model.cli.main import app
 from mri_model.data.manifest import find_manifest
 from mri_model.settings import Settings
-from mri_model.training.checkpoint import NAME
+from mri_model.training.checkpoint import CHECKPOINT_FILE
 from tests.conftest import QUICK
 
 pytestmark = pytest.mark.slow
@@ -46,7 +46,7 @@ def test_a_killed_training_resumes_and_ends_with_the_same_weights(
     settings: Settings, phantom: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api.ingest(settings, phantom)
-    run_and_kill(TRAIN, lambda: any(settings.models.glob(f"*/{NAME}")))
+    run_and_kill(TRAIN, lambda: any(settings.models.glob(f"*/{CHECKPOINT_FILE}")))
     assert not list(settings.models.glob("*/model.json"))
     run(TRAIN)
     resumed = next(settings.models.glob("*/model.safetensors"))
@@ -69,11 +69,11 @@ def test_a_training_killed_twice_at_any_moment_ends_with_the_same_weights(
     command = ["train", "--image-size", "32", "--epochs", "2", "--batch-size", "5", "--weights", "none"]
     api.ingest(settings, phantom)
     for _ in range(2):
-        checkpoints = {file.stat().st_mtime_ns for file in settings.models.glob(f"*/{NAME}")}
+        checkpoints = {file.stat().st_mtime_ns for file in settings.models.glob(f"*/{CHECKPOINT_FILE}")}
 
         def written() -> bool:
-            found = [file.stat().st_mtime_ns for file in settings.models.glob(f"*/{NAME}")]
-            half = moment == "within an epoch" or any(settings.models.glob(f"*/.{NAME}.*"))
+            found = [file.stat().st_mtime_ns for file in settings.models.glob(f"*/{CHECKPOINT_FILE}")]
+            half = moment == "within an epoch" or any(settings.models.glob(f"*/.{CHECKPOINT_FILE}.*"))
             return bool(found) and not checkpoints & set(found) and half  # noqa: B023  # called within the loop
 
         run_and_kill(command, written)

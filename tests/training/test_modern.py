@@ -23,7 +23,7 @@ from mri_model.settings import Settings
 from mri_model.training import trainer
 from mri_model.training.augment import draw, mirror
 from mri_model.training.batch import choose_batch_size
-from mri_model.training.checkpoint import NAME
+from mri_model.training.checkpoint import CHECKPOINT_FILE
 from mri_model.training.optimizer import Loss, build_optimizer, learning_rate, scale_to_batch
 from mri_model.training.recipe import Recipe, make_recipe
 from tests.conftest import TRAINED_FOLDER
@@ -101,7 +101,7 @@ def test_a_checkpoint_that_finds_no_room_leaves_the_last_good_one(settings: Sett
     assert ended.returncode == 1
     assert "checkpoint cannot be written" in ended.stderr
     assert "Traceback" not in ended.stderr
-    assert not list(settings.models.glob(f"*/.{NAME}*"))
+    assert not list(settings.models.glob(f"*/.{CHECKPOINT_FILE}*"))
     again = subprocess.run(
         [sys.executable, "-m", "mri_model.cli", *common], capture_output=True, text=True, check=False
     )
@@ -112,7 +112,7 @@ def test_a_failed_save_keeps_the_checkpoint_before_it(
     manifest: Manifest, pixels: PixelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cut_at(manifest, pixels, QUICK_MODERN, tmp_path, 2)
-    kept = next(tmp_path.glob(f"*/{NAME}"))
+    kept = next(tmp_path.glob(f"*/{CHECKPOINT_FILE}"))
     before = kept.read_bytes()
 
     def no_room(tensors: object, file: Path, metadata: object) -> None:
