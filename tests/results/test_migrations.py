@@ -192,6 +192,7 @@ def upgrade_together(url: str, start: Barrier, name: str) -> None:
         samples.record_model(store, id=name)
 
 
+@pytest.mark.slow
 def test_processes_may_upgrade_a_database_at_once(old_url: str) -> None:
     context = multiprocessing.get_context("spawn")
     start = context.Barrier(3)
