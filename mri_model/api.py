@@ -18,7 +18,7 @@ from mri_model.errors import UsageError
 from mri_model.models.choice import BEST
 from mri_model.models.metadata import read_metadata
 from mri_model.options import Device, OnInvalid, Split
-from mri_model.progress import Log, ProgressCallback, no_log, no_progress
+from mri_model.progress import Log, ProgressCallback, is_distributed, no_log, no_progress
 from mri_model.settings import Settings
 
 if TYPE_CHECKING:
@@ -78,6 +78,8 @@ def ingest(
         RefusedError: If the data set breaks a rule of its profile.
         MriError: If the folder holds no image in a class folder, or the database cannot be used.
     """
+    require_one_process("ingestion")
+    run(steps.check_data, settings, data)
     run(steps.check_database, settings)
     inventory = run(steps.take_inventory, settings, data, profile)
     manifest = run(steps.find_ingested, settings, inventory, seed)
@@ -135,15 +137,20 @@ def train(
 
 def sweep_recipes(recipe: "Recipe", seeds: int, folds: int) -> "tuple[Recipe, ...]":
     """The recipes that ``train`` runs, one for a single training. Raises UsageError for what cannot be combined."""
-    from mri_model.training.distributed import is_distributed
     from mri_model.training.sweep import fold_recipes, seed_recipes
 
     if folds and seeds != 1:
         raise UsageError("seeds and folds cannot be combined", "give either seeds or folds")
     recipes = fold_recipes(recipe, folds) if folds else seed_recipes(recipe, seeds)
-    if len(recipes) > 1 and is_distributed():
-        raise UsageError("a sweep runs in one process", "start it without torchrun")
+    if len(recipes) > 1:
+        require_one_process("a sweep")
     return recipes
+
+
+def require_one_process(stage: str) -> None:
+    """Raises UsageError under ``torchrun``: only a single training runs in several processes."""
+    if is_distributed():
+        raise UsageError(f"{stage} runs in one process", "start it without torchrun")
 
 
 def run_sweep(
@@ -195,6 +202,7 @@ def evaluate(
     Raises:
         RefusedError: If the manifest's classes are not the model's.
     """
+    require_one_process("evaluation")
     run(steps.check_database, settings)
     folder = run(steps.choose_model, settings, model)
     manifest = run(steps.open_manifest, settings, manifest_name or read_metadata(folder).manifest)
@@ -217,6 +225,7 @@ def score(
     run: StepRunner = DIRECT,
 ) -> "ScoringRun":
     """Folder of images → one row for every file, in Parquet and in the database."""
+    require_one_process("scoring")
     run(steps.check_database, settings)
     model_folder = run(steps.choose_model, settings, model)
     return run(steps.score_folder, settings, model_folder, folder, device)

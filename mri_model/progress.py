@@ -22,6 +22,11 @@ def is_first_process() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
+def is_distributed() -> bool:
+    """Whether ``torchrun`` started this process as one of several."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
 def no_progress(stage: str, done: int, total: int) -> None:
     """No-op progress callback."""
 
@@ -113,6 +118,8 @@ def progress_bars() -> Iterator[ProgressCallback]:
         def progress(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
                 tasks[stage] = bars.add_task(stage, total=total, rate="")
+            elif not done:  # the stage begins again, for example with the next model of a sweep
+                bars.reset(tasks[stage], total=total)
             elapsed = bars.tasks[tasks[stage]].elapsed or 0
             rate = f"{done / elapsed:.0f}/s" if elapsed > 0.5 else ""
             bars.update(tasks[stage], completed=done, total=total, rate=rate)

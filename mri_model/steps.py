@@ -53,6 +53,11 @@ def check_database(settings: Settings) -> None:
 # --- ingestion
 
 
+def check_data(settings: Settings, data: Path) -> None:
+    """Check before anything is written that the system does not write into the data."""
+    inventories.check_outside(settings.root, data)
+
+
 def take_inventory(settings: Settings, data: Path, profile: str, progress: ProgressCallback = no_progress) -> Inventory:
     """Read every file below ``data`` and label it by its folder."""
     return inventories.take_inventory(data, profile, progress=progress, cache=settings.cache)
@@ -147,10 +152,13 @@ def train_network(
         pack_pixels(manifest, recipe.preprocessing, settings.pixels, progress)
     job.world.barrier()
     pixels = pack_pixels(manifest, recipe.preprocessing, settings.pixels)
+    if job.world.is_first and (job.folder / "history.csv").is_file():  # resumed: its row says so from the start
+        record_epochs(settings, job)
     try:
         return train(job, pixels)
     except BaseException:
-        mark_stopped(settings, job.model_id)
+        if not is_locked(job.folder):  # else another process is training this model
+            mark_stopped(settings, job.model_id)
         raise
 
 

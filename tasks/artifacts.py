@@ -1,11 +1,12 @@
 """What a run shows in Prefect's UI: progress while it works, tables when a step is done."""
 
+import functools
 import inspect
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ParamSpec, TypeVar, cast
 from uuid import UUID
 
 import pandas as pd
@@ -24,10 +25,27 @@ from mri_model.models.metadata import ModelMetadata, read_history
 from mri_model.progress import ProgressCallback, no_progress, progress_lines
 from mri_model.quality.report import QualityReport
 from mri_model.quality.text import quality_markdown, quality_table
-from mri_model.report.text import TITLES
+from mri_model.report.text import TITLES, describe_evaluation, describe_model, describe_scoring
 from mri_model.scoring.run import ScoringRun
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 UPDATE_SECONDS = 2.0
+
+
+def optional(show: Callable[P, T]) -> Callable[P, T | None]:
+    """What a run shows does not decide about its work: an error, for example a server that is away, is only logged."""
+
+    @functools.wraps(show)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T | None:
+        try:
+            return show(*args, **kwargs)
+        except Exception as error:
+            get_run_logger().warning("cannot show this in Prefect: %s", error)
+            return None
+
+    return call
 
 
 @contextmanager
@@ -36,7 +54,7 @@ def progress_artifact(step: Callable[..., Any]) -> Iterator[ProgressCallback]:
     if "progress" not in inspect.signature(step).parameters:
         yield no_progress
         return
-    artifact = cast(UUID, create_progress_artifact(0.0, key=f"{key_of(step)}-progress", description="started"))
+    artifact = optional(create_progress_artifact)(0.0, key=f"{key_of(step)}-progress", description="started")
     log = progress_lines(get_run_logger().info)
     updated = 0.0
 
@@ -46,10 +64,14 @@ def progress_artifact(step: Callable[..., Any]) -> Iterator[ProgressCallback]:
         if done == total or time.monotonic() - updated > UPDATE_SECONDS:
             updated = time.monotonic()
             percent = 100.0 * done / total if total else 100.0
-            update_progress_artifact(artifact, percent, description=f"{stage}: {done}/{total}")
+            update(percent, f"{stage}: {done}/{total}")
+
+    def update(percent: float, description: str) -> None:
+        if artifact:
+            optional(update_progress_artifact)(cast(UUID, artifact), percent, description=description)
 
     yield progress
-    update_progress_artifact(artifact, 100.0, description="done")
+    update(100.0, "done")
 
 
 def key_of(step: Callable[..., Any]) -> str:
@@ -57,6 +79,7 @@ def key_of(step: Callable[..., Any]) -> str:
     return step.__name__.replace("_", "-")
 
 
+@optional
 def show_result(step: Callable[..., Any], result: Any) -> None:
     """The artifacts of a step's result, if it has any."""
     if step in SHOWN:
@@ -99,9 +122,11 @@ def show_model(model: ModelMetadata) -> None:
     facts |= {"best epoch": model.metrics.epoch, "validation accuracy": model.metrics.val_accuracy}
     facts |= {"validation macro-F1": model.metrics.val_f1, "weights": model.recipe["weights"]}
     show_table("model", as_table(facts, "fact"), f"Model {model.id}")
+    get_run_logger().info(describe_model(model))
 
 
 def show_evaluation(evaluation: Evaluation) -> None:
+    get_run_logger().info(describe_evaluation(evaluation))
     overall = as_table(vars(evaluation.overall), "metric")
     show_table("evaluation", overall, "The whole split, and its duplicate-free subset")
     show_table("evaluation-classes", evaluation.classes.sort_values(["f1", "label"]), "One row per class, worst first")
@@ -110,6 +135,7 @@ def show_evaluation(evaluation: Evaluation) -> None:
 
 
 def show_scores(scored: ScoringRun) -> None:
+    get_run_logger().info(describe_scoring(scored))
     counts = as_table(vars(scored.counts), "count")
     show_table("scoring-run", counts, f"{scored.run_id} by {scored.model_id}, in {scored.parquet}")
     rejected = scored.rows.loc[scored.rows["status"] == "rejected", ["path", "reason"]]

@@ -102,3 +102,4 @@ def test_a_home_inside_the_data_is_refused_because_it_would_be_read_as_data(
     monkeypatch.setenv("MRI_HOME", str(own_phantom / "mri-home"))
     with pytest.raises(MriError, match="would be read as data"):
         api.ingest(Settings(), own_phantom)
+    assert not (own_phantom / "mri-home").exists()

@@ -1,6 +1,7 @@
 """The ``mri`` command. A stage is one call of ``api``; heavy libraries are imported where they are used."""
 
 import os
+import signal
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -32,7 +33,7 @@ from mri_model.cli.output import (
     records,
     stage_runner,
 )
-from mri_model.errors import MriError
+from mri_model.errors import MriError, UsageError
 
 if TYPE_CHECKING:
     from mri_model.evaluation.metrics import Evaluation
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from mri_model.training.sweep import TrainingResult
 
 INTERRUPTED = 130
+TERMINATED = 143
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -121,9 +123,8 @@ def train(
     """Train ResNet-18 on a manifest. Run it again to resume an interrupted training."""
     from mri_model import api
     from mri_model.report.text import describe_training
-    from mri_model.training.recipe import parse_changes
 
-    chosen = api.make_recipe(settings(), recipe, **changes | parse_changes(set_ or []))
+    chosen = api.make_recipe(settings(), recipe, **merge_changes(changes, set_))
     with stage_runner(as_json) as run:
         result = api.train(settings(), chosen, manifest, seeds, folds, device, run)
     print_result(as_json, training_facts(result), describe_training(result))
@@ -186,6 +187,7 @@ def evaluation_facts(evaluation: "Evaluation") -> dict[str, Any]:
     """What ``mri evaluate --json`` prints."""
     return {
         "evaluation": evaluation.id,
+        "model": evaluation.model_id,
         **asdict(evaluation.overall),
         "classes": records(evaluation.classes),
         "contrasts": records(evaluation.contrasts),
@@ -224,9 +226,8 @@ def reproduce(
     """The report's experiment: train at each size, evaluate the best on the test split, print the six tables."""
     from mri_model import api
     from mri_model.report.text import describe_report
-    from mri_model.training.recipe import parse_changes
 
-    changes |= parse_changes(set_ or []) | {"seed": seed}
+    changes = merge_changes({**changes, "seed": seed}, set_)
     recipes = api.report_recipes(settings(), parse_sizes(sizes), **changes)
     with stage_runner(as_json) as run:
         tables = api.reproduce(settings(), data, recipes, profile, seed, on_invalid, device, run)
@@ -243,6 +244,8 @@ def query(
     from mri_model import api
     from mri_model.report.tables import format_table
 
+    if as_json and as_csv:
+        raise UsageError("the answer cannot be JSON and CSV at once", "give --json or --csv")
     configured = settings()
     if not name:
         questions = api.list_questions()
@@ -295,6 +298,17 @@ def settings() -> "Settings":
     return load_settings()
 
 
+def merge_changes(options: dict[str, Any], assignments: list[str] | None) -> dict[str, Any]:
+    """Recipe fields from options of their own and from ``--set``. Raises UsageError for one that is in both."""
+    from mri_model.training.recipe import parse_changes
+
+    changes = parse_changes(assignments or [])
+    for name in changes:
+        if options.get(name) is not None:
+            raise UsageError(f"{name} is set twice", f"use --{name.replace('_', '-')} and not --set {name}=…")
+    return options | changes
+
+
 def parse_sizes(text: str) -> list[int]:
     try:
         return [int(part) for part in text.split(",")]
@@ -306,6 +320,7 @@ def main() -> None:
     """Entry point: an error that a user can cause ends in one line why and one line what to do."""
     os.environ.setdefault("DO_NOT_TRACK", "1")
     make_streams_safe()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # an interrupted training can record that
     try:
         app()
     except MriError as error:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mri_model.errors import MriError
+from mri_model.files import finite
 from mri_model.progress import is_first_process, show_progress
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def print_result(as_json: bool, facts: dict[str, Any], text: str) -> None:
     """The command's result on stdout: ``facts`` as one JSON object, or ``text``."""
     if is_first_process():
         unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-        print(json.dumps(facts, ensure_ascii=not unicode, default=str) if as_json else text)
+        print(json.dumps(finite(facts), ensure_ascii=not unicode, allow_nan=False, default=str) if as_json else text)
 
 
 def print_message(line: str, quiet: bool = False) -> None:
@@ -54,8 +55,16 @@ def stage_runner(quiet: bool) -> Iterator["StepRunner"]:
 
 
 def records(table: "pd.DataFrame") -> list[dict[str, Any]]:
-    """Rows as JSON-serializable mappings: null for missing values, moments in ISO 8601."""
-    return json.loads(table.to_json(orient="records", date_format="iso"))
+    """Rows as JSON-serializable mappings: null for missing values, moments in ISO 8601, all digits of numbers."""
+    plain = table.astype(object).where(table.notna(), None)
+    return [{str(name): json_value(value) for name, value in row.items()} for row in plain.to_dict("records")]
+
+
+def json_value(value: Any) -> Any:
+    """A cell without numpy and pandas in it."""
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    return value.item() if hasattr(value, "item") else value
 
 
 def fail(error: MriError) -> NoReturn:

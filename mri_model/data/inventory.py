@@ -128,8 +128,8 @@ def take_inventory(
         MriError: If the folder is missing or cannot be listed, if it has no accepted image, if the profile cannot be
             read, or if the cache lies inside the folder.
     """
-    if cache and cache.resolve().is_relative_to(root.resolve()):
-        raise MriError(f"{cache.parent} lies inside {root} and would be read as data", "set MRI_HOME to another place")
+    if cache:
+        check_outside(cache.parent, root)
     known = None if profile == "auto" else load_profile(profile)
     frame, thumbnails = read_files(root, known.extensions if known else IMAGE_EXTENSIONS, threads, progress, cache)
     if not (frame["status"] == "ok").any():
@@ -160,6 +160,12 @@ def read_files(
                     thumbnails[len(rows)] = facts.thumbnail
                 rows.append(row)
     return pd.DataFrame(rows), thumbnails
+
+
+def check_outside(home: Path, root: Path) -> None:
+    """Raises MriError if ``home``, where the system writes, is inside the data below ``root``."""
+    if home.resolve().is_relative_to(root.resolve()):
+        raise MriError(f"{home} is inside {root} and would be read as data", "set MRI_HOME to another place")
 
 
 def list_files(root: Path, wanted: str = "give the folder that holds the class folders") -> list[FoundFile]:

@@ -38,7 +38,8 @@ def evaluate_model(
         duplicate_free=partition.duplicate_free(split).to_numpy(bool),
         groups=rows["group"].to_numpy(object),
     )
-    return replace(evaluate_predictions(predictions, manifest.labels), seconds=round(time.monotonic() - started, 3))
+    evaluation = evaluate_predictions(predictions, manifest.labels)
+    return replace(evaluation, model_id=model.id, seconds=round(time.monotonic() - started, 3))
 
 
 def pool(folds: Sequence[Evaluation], manifest: Manifest) -> Evaluation:

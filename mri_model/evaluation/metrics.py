@@ -85,6 +85,7 @@ class Evaluation:
         classes: One row per class of the model: position, label, tumor, contrast, precision, recall, f1, support.
         contrasts: One row per contrast: contrast, n, accuracy, macro_f1.
         confusion: Non-zero cells: true_label, predicted_label, n.
+        model_id: Id of the model; None if the predictions of several are pooled.
         seconds: Time the evaluation took.
     """
 
@@ -94,6 +95,7 @@ class Evaluation:
     contrasts: pd.DataFrame
     confusion: pd.DataFrame
     predictions: Predictions = field(repr=False)
+    model_id: str | None = None
     seconds: float = 0.0
 
 

@@ -46,13 +46,15 @@ def choose_model(name: str, models: Path, manifests: Path) -> ChosenModel:
 
 
 def readable_models(models: Path) -> dict[Path, ModelMetadata]:
-    """The complete model folders. Damaged ones are left out: an id or a path names them with what is wrong."""
-    found = {}
+    """The complete model folders; damaged ones are left out. If none can be read, raises the first one's error."""
+    found, errors = {}, []
     for file in sorted(models.glob("*/model.json")):
         try:
             found[file.parent] = read_metadata(file.parent)
-        except MriError:
-            continue
+        except MriError as error:
+            errors.append(error)
+    if errors and not found:
+        raise errors[0]
     return found
 
 

@@ -2,14 +2,16 @@
 
 import csv
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from mri_model.data.manifest import Manifest, Partition
 from mri_model.data.preprocessing import Preprocessing
-from mri_model.errors import MriError
+from mri_model.errors import MriError, UsageError
 from mri_model.files import atomic, read_json, write_json
 
 FORMAT = 3
@@ -110,19 +112,27 @@ def read_metadata(folder: Path) -> ModelMetadata:
         raise MriError(f"{folder} is not a model folder of format {FORMAT}", f"delete {folder} and train again")
     try:
         return parse_metadata(stored)
-    except (TypeError, ValueError, KeyError) as error:
+    except (AttributeError, TypeError, ValueError, KeyError, UsageError) as error:
         raise MriError(f"{file} is damaged: {error}", f"delete {folder} and train again") from None
 
 
 def parse_metadata(stored: dict[str, Any]) -> ModelMetadata:
+    """Raises TypeError, ValueError or KeyError for a field that is missing or of another type."""
     preprocessing = {**stored["preprocessing"]}
-    preprocessing |= {name: tuple(preprocessing[name]) for name in ("mean", "std")}
+    preprocessing |= {name: tuple(map(float, preprocessing[name])) for name in ("mean", "std")}
     metadata = ModelMetadata(**stored)
+    for name in ("id", "protocol", "manifest", "created_at", "sha256"):
+        if not isinstance(stored[name], str):
+            raise TypeError(f"{name} is not a text")
+    datetime.fromisoformat(metadata.created_at)
+    if not all(isinstance(metadata.recipe[name], int) for name in ("fold", "folds")):
+        raise TypeError("the fold of the recipe is not a number")
     return replace(
         metadata,
-        classes=tuple(metadata.classes),
+        classes=tuple(map(str, metadata.classes)),
+        temperature=float(metadata.temperature),
         preprocessing=Preprocessing(**preprocessing),
-        metrics=EpochMetrics(**stored["metrics"]),
+        metrics=parse_epoch(stored["metrics"]),
     )
 
 
@@ -146,9 +156,11 @@ def read_history(folder: Path) -> list[EpochMetrics]:
     return history
 
 
-def parse_epoch(row: Mapping[str, str]) -> EpochMetrics:
-    numbers = {field.name: float(row[field.name]) for field in fields(EpochMetrics)}
-    return EpochMetrics(**{**numbers, "epoch": int(row["epoch"])})  # type: ignore[arg-type]
+def parse_epoch(row: Mapping[str, Any]) -> EpochMetrics:
+    """Numbers from texts or numbers. A missing loss is NaN: JSON has no other way to say that it diverged."""
+    losses = {name: math.nan for name in ("train_loss", "val_loss") if row[name] is None}
+    numbers = {field.name: float(row[field.name]) for field in fields(EpochMetrics) if field.name not in losses}
+    return EpochMetrics(**{**numbers, **losses, "epoch": int(row["epoch"])})  # type: ignore[arg-type]
 
 
 def best_epoch(history: list[EpochMetrics]) -> EpochMetrics:

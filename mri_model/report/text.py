@@ -100,15 +100,15 @@ def describe_training(result: "TrainingResult") -> str:
         return describe_evaluation(result.pooled, "folds", str(result.sweep_id))
     if result.sweep_id:
         return describe_seeds(result.sweep_id, [each.overall for each in result.evaluations])
-    return describe_model(result.models[0], result.folders[0])
+    return f"{describe_model(result.models[0])}\nmodel  {result.folders[0]}"
 
 
-def describe_model(metadata: "ModelMetadata", folder: Path) -> str:
+def describe_model(metadata: "ModelMetadata") -> str:
     metrics = metadata.metrics
     return (
         f"best epoch {metrics.epoch} of {metadata.epochs}: validation accuracy {metrics.val_accuracy:.3f}, "
         f"macro-F1 {metrics.val_f1:.3f} ({metadata.protocol} split, weights {metadata.recipe['weights']}, "
-        f"{metadata.device})\nmodel  {folder}"
+        f"{metadata.device})"
     )
 
 

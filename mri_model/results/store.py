@@ -95,7 +95,9 @@ class Store:
             return [(row.id, row.path) for row in found]
 
     def record_sweep(self, row: Row, model_ids: Iterable[str]) -> None:
-        """Record a sweep and its models in their order, in place of what was recorded under the same id.
+        """Record a sweep and the models it has trained so far, in their order.
+
+        Models recorded before stay: a sweep that runs again, and is interrupted, keeps all of its models.
 
         Args:
             row: ``id`` and ``kind`` (a ``SweepKind``); ``recorded_at`` is now unless given.
@@ -107,7 +109,8 @@ class Store:
         places = [{"model_id": name, "position": place} for place, name in enumerate(dict.fromkeys(model_ids))]
         with self._writing() as connection:
             self._upsert(connection, schema.sweep, {"recorded_at": datetime.now(UTC), **row})
-            _replace(connection, schema.sweep_model, places, sweep_id=row["id"])
+            for place in places:
+                self._upsert(connection, schema.sweep_model, {"sweep_id": row["id"], **place})
 
     def record_evaluation(self, row: Row, class_metrics: Rows, contrast_metrics: Rows, confusion: Rows) -> None:
         """Record an evaluation whole or not at all, in place of what was recorded under the same id.
@@ -257,8 +260,9 @@ def _question(name: str) -> str:
     name = name.strip().lower().replace("_", "-")
     sources = _sources()
     if name not in sources:
-        near = difflib.get_close_matches(name, sources, n=3, cutoff=0.4) or list(sources)
-        raise MriError(f"there is no question {name!r}", f"did you mean {', '.join(near)}?")
+        near = difflib.get_close_matches(name, sources, n=3, cutoff=0.4)
+        hint = f"did you mean {', '.join(near)}?" if near else "run: mri query, which lists them"
+        raise MriError(f"there is no question {name!r}", hint)
     view = name.replace("-", "_")
     return f"SELECT * FROM {view}" if view in view_sources() else sources[name]
 

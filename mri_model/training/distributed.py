@@ -17,6 +17,8 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from mri_model.progress import is_distributed
+
 T = TypeVar("T")
 
 TIMEOUT = timedelta(hours=2)
@@ -71,11 +73,6 @@ NO_BUFFER_SYNC = (
     if "forward_sync_buffers" in inspect.signature(DistributedDataParallel.__init__).parameters
     else "broadcast_buffers"
 )
-
-
-def is_distributed() -> bool:
-    """Whether ``torchrun`` started this process."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
 def join_world() -> World:

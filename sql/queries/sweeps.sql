@@ -3,7 +3,7 @@
 WITH test_evaluation AS (
     SELECT
         evaluation.*,
-        ROW_NUMBER() OVER (PARTITION BY model_id, sweep_id ORDER BY created_at DESC, id DESC) AS age
+        ROW_NUMBER() OVER (PARTITION BY model_id, sweep_id, dataset_digest ORDER BY created_at DESC, id DESC) AS age
     FROM evaluation
     WHERE split = 'test'
 )
@@ -26,7 +26,11 @@ SELECT
 FROM sweep
 INNER JOIN sweep_model ON sweep.id = sweep_model.sweep_id
 INNER JOIN model ON sweep_model.model_id = model.id
-LEFT JOIN test_evaluation AS test ON model.id = test.model_id AND test.age = 1
+LEFT JOIN test_evaluation AS test
+    ON
+        model.id = test.model_id
+        AND test.dataset_digest = COALESCE(model.dataset_digest, test.dataset_digest)
+        AND test.age = 1
 LEFT JOIN test_evaluation AS pooled ON sweep.id = pooled.sweep_id AND pooled.age = 1
 GROUP BY sweep.id, sweep.kind, sweep.recorded_at, model.protocol, model.image_size
 ORDER BY sweep.recorded_at DESC, sweep.id, model.image_size, model.protocol

@@ -1,14 +1,17 @@
 """The command line as a person or a script meets it: a real process, its two streams and its exit code."""
 
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from mri_model.cli.output import print_result, records
 from mri_model.data.profile import SHIPPED
 from mri_model.settings import Settings
 
@@ -36,6 +39,7 @@ def test_the_stages_one_after_the_other_in_json(phantom: Path) -> None:
     assert trained["weights"] == "none"
     evaluated = answer(mri("evaluate", "--json"))
     assert len(evaluated["classes"]) == 44
+    assert evaluated["model"] == trained["model"]
     scored = answer(mri("score", phantom, "--json"))
     assert scored["n_scored"] == 176
     assert Path(scored["parquet"]).is_file()
@@ -52,6 +56,18 @@ def test_people_read_progress_on_stderr_and_results_on_stdout(settings: Settings
     assert str(settings.manifests) in done.stdout
     assert "Warning" not in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_json_is_strict_and_keeps_every_digit(capsys: pytest.CaptureFixture[str]) -> None:
+    moment = pd.Timestamp("2026-11-25 04:53:16.962666", tz="UTC")
+    number = 0.0005165289256198347
+    table = pd.DataFrame({"number": [number, math.nan], "at": [moment, pd.NaT], "n": [1, 2], "text": ["a", None]})
+    print_result(True, {"loss": math.nan, "rows": records(table)}, "")
+    printed = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert printed["loss"] is None
+    first, second = printed["rows"]
+    assert first == {"number": number, "at": moment.isoformat(), "n": 1, "text": "a"}
+    assert second == {"number": None, "at": None, "n": 2, "text": None}
 
 
 @pytest.mark.slow

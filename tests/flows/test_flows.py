@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
+import pandas as pd
 import pytest
 
 from mri_model import steps
@@ -129,3 +130,35 @@ def test_a_step_is_retried_unless_only_the_user_can_fix_its_error(
 
     stage(return_state=True)
     assert len(calls) == attempts
+
+
+@pytest.mark.server
+@pytest.mark.usefixtures("inside")
+def test_a_server_that_takes_no_artifacts_neither_repeats_nor_stops_the_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from prefect import flow
+
+    from mri_model.progress import ProgressCallback
+    from tasks import artifacts, runner
+
+    def refuse(*_: object, **__: object) -> None:
+        raise ConnectionError("the server is away")
+
+    for name in ("create_progress_artifact", "update_progress_artifact", "create_table_artifact"):
+        monkeypatch.setattr(artifacts, name, refuse)
+    calls = []
+
+    def work(progress: ProgressCallback) -> int:
+        calls.append(1)
+        progress("work", 1, 1)
+        return 7
+
+    monkeypatch.setitem(artifacts.SHOWN, work, lambda result: artifacts.show_table("work", pd.DataFrame(), ""))
+
+    @flow
+    def stage() -> int:
+        return runner.TaskRunner()(work)
+
+    assert stage() == 7
+    assert len(calls) == 1

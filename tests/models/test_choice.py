@@ -1,8 +1,11 @@
 """Which model is used where the user names none."""
 
+import json
+import math
 import os
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +14,7 @@ from mri_model.data.preprocessing import Preprocessing
 from mri_model.errors import MriError
 from mri_model.files import write_json
 from mri_model.models.choice import choose_model
-from mri_model.models.metadata import EpochMetrics, ModelMetadata, write_metadata
+from mri_model.models.metadata import EpochMetrics, ModelMetadata, read_metadata, write_metadata
 
 EPOCH = EpochMetrics(1, 0.1, 1.0, 0.5, 1.0, 0.5, 0.5, 0.5, 0.5, 1.0)
 MODEL = ModelMetadata(
@@ -90,11 +93,43 @@ def test_a_fold_is_taken_only_if_there_is_nothing_else(home: Path) -> None:
     assert chosen(home) == "whole"
 
 
-def test_a_damaged_model_folder_stops_nobody(home: Path) -> None:
+DAMAGE: list[dict[str, Any]] = [
+    {"recipe": None},
+    {"recipe": {}},
+    {"recipe": {"fold": "1", "folds": 3}},
+    {"created_at": None},
+    {"created_at": "yesterday"},
+    {"manifest": None},
+    {"metrics": None},
+    {"metrics": {**asdict(EPOCH), "val_f1": None}},
+    {"preprocessing": []},
+    {"preprocessing": {"size": 8, "resize": "linear", "mean": [0, 0, 0], "std": [1, 1, 1]}},
+    {"classes": 3},
+    {"format": 2},
+]
+
+
+@pytest.mark.parametrize("damage", [*DAMAGE, None])
+def test_a_damaged_or_old_model_folder_stops_nobody_and_alone_says_what_is_wrong(
+    home: Path, damage: dict[str, Any] | None
+) -> None:
+    add(home, "broken", 0.9, "d1", day=3)
+    file = home / "models" / "broken" / "model.json"
+    file.write_text("{" if damage is None else json.dumps({**json.loads(file.read_text()), **damage}))
+    for name in ("best", "latest"):
+        with pytest.raises(MriError) as caught:
+            chosen(home, name)
+        assert "broken" in str(caught.value)
+        assert caught.value.hint.startswith("delete")
     add(home, "good", 0.5, "d1", day=1)
-    (home / "models" / "broken").mkdir()
-    (home / "models" / "broken" / "model.json").write_text("{")
-    assert chosen(home) == "good"
+    assert [chosen(home, name) for name in ("best", "latest")] == ["good", "good"]
+
+
+def test_a_diverged_loss_is_strict_json_and_reads_back(home: Path) -> None:
+    model = replace(MODEL, metrics=replace(EPOCH, val_loss=math.nan))
+    write_metadata(home / "models", model)
+    json.loads((home / "models" / "model.json").read_text(), parse_constant=pytest.fail)
+    assert math.isnan(read_metadata(home / "models").metrics.val_loss)
 
 
 def test_a_model_is_found_by_its_id_the_start_of_it_and_its_folder(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

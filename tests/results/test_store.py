@@ -166,12 +166,12 @@ def test_a_model_may_belong_to_several_sweeps(store: Store) -> None:
     assert began <= first["recorded_at"] <= second["recorded_at"] <= datetime.now(UTC)
 
 
-def test_a_sweep_recorded_again_has_its_new_members_and_moment(store: Store) -> None:
+def test_a_sweep_recorded_again_keeps_its_members_and_has_a_new_moment(store: Store) -> None:
     samples.record_model(store)
     store.record_model(samples.model(id="m2"), [])
     store.record_sweep({"id": "s1", "kind": "seeds"}, ["m2", "m1"])
     store.record_sweep({"id": "s1", "kind": "folds", "recorded_at": samples.later(1)}, ["m1"])
-    assert sweep_members(store) == [("s1", "m1", 0)]
+    assert sweep_members(store) == [("s1", "m1", 0), ("s1", "m2", 0)]
     assert rows(store, schema.sweep) == [{"id": "s1", "kind": "folds", "recorded_at": samples.later(1)}]
 
 

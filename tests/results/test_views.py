@@ -316,4 +316,4 @@ def test_an_unknown_question_names_the_near_ones(store: Store) -> None:
     assert "worst-classes" in caught.value.hint and "report-table-1" not in caught.value.hint
     with pytest.raises(MriError) as caught:
         store.query("../../etc/passwd")
-    assert "models" in caught.value.hint
+    assert caught.value.hint == "run: mri query, which lists them"

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from mri_model import api, steps
-from mri_model.models.network import Resnet18
+from mri_model.models.network import Resnet18, build_network
 from mri_model.settings import Settings
 from mri_model.training.distributed import ProcessSyncBatchNorm, World, sync_batch_norm
 from tests.conftest import MODEL_FOLDER
@@ -57,8 +57,11 @@ def test_two_processes_end_with_the_weights_of_one(phantom: Path, tmp_path: Path
         with steps.open_store(settings) as store:
             assert len(store.query("models")) == 1
         trained.append(only_model(settings.root))
-    alone, together = (torch.cat([value.float().flatten() for value in weights.values()]) for weights in trained)
-    assert (alone - together).norm() < 1e-2 * alone.norm()
+    initial = {f"resnet.{name}": value for name, value in build_network(44, "none", seed=0).resnet.state_dict().items()}
+    names = [name for name, _ in build_network(44, "none", seed=0).named_parameters()]
+    start, alone, together = (torch.cat([weights[name].flatten() for name in names]) for weights in (initial, *trained))
+    difference = float((alone - together).norm() / (alone - start).norm())
+    assert difference < 0.3  # rounding alone: up to 0.1; statistics of each process's own images: 1.5
 
 
 def gradients(rank: int, size: int, file: str) -> None:

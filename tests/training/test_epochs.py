@@ -1,16 +1,19 @@
 """What a training records while it runs, and sweeps of seeds."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 import torch
+from sqlalchemy import create_engine, text
 from typer.testing import CliRunner
 
 from mri_model import api, steps
 from mri_model.cli.main import app
-from mri_model.errors import UsageError
+from mri_model.errors import MriError, UsageError
 from mri_model.models.network import Resnet18
 from mri_model.settings import Settings
 from tests.conftest import QUICK
@@ -126,6 +129,103 @@ def test_a_weights_file_deleted_during_training_does_not_stop_it(
     trained = api.train(settings, replace(QUICK, weights=str(weights)), run=api.StepRunner(log=delete))
     assert str(trained.models[0].recipe["weights"]).startswith("w.pth#")
     assert trained.models[0].epochs == 2
+
+
+def members(settings: Settings) -> list[str]:
+    """The models of all sweeps, in their order."""
+    engine = create_engine(settings.results_url)
+    with engine.connect() as connection:
+        found = list(connection.execute(text("SELECT model_id FROM sweep_model ORDER BY position")).scalars())
+    engine.dispose()
+    return found
+
+
+@pytest.mark.slow
+def test_a_sweep_that_runs_again_and_is_interrupted_keeps_all_its_models(phantom: Path, settings: Settings) -> None:
+    api.ingest(settings, phantom)
+    recipe = replace(QUICK, epochs=1)
+    trained = api.train(settings, recipe, seeds=2)
+
+    def interrupt(line: str) -> None:
+        raise KeyboardInterrupt
+
+    shutil.rmtree(trained.folders[1])
+    with pytest.raises(KeyboardInterrupt):
+        api.train(settings, recipe, seeds=2, run=LogsOnlyEpochs(log=interrupt))
+    assert members(settings) == [model.id for model in trained.models]
+
+
+class LogsOnlyEpochs(api.StepRunner):
+    """Passes on the lines of epochs, so that a finished training says nothing."""
+
+    def __call__(self, step: Any, *arguments: Any) -> Any:
+        def log(line: str) -> None:
+            if line.startswith("epoch"):
+                self.log(line)
+
+        return step(*arguments, **api.callbacks(step, self.progress, log))
+
+
+def test_a_refused_second_training_leaves_the_row_of_the_first_as_it_is(phantom: Path, settings: Settings) -> None:
+    api.ingest(settings, phantom)
+    seen = []
+
+    def train_again(line: str) -> None:
+        if line.startswith("epoch 2"):
+            with pytest.raises(MriError, match="another process is training"):
+                api.train(settings, QUICK)
+            seen.append(recorded(settings))
+
+    api.train(settings, QUICK, run=api.StepRunner(log=train_again))
+    assert seen == [["training"]]
+
+
+def test_a_resumed_training_is_recorded_as_training_before_its_next_epoch_ends(
+    phantom: Path, settings: Settings
+) -> None:
+    api.ingest(settings, phantom)
+
+    def interrupt(stage: str, done: int, total: int) -> None:
+        if stage == "epoch 2/2" and done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        api.train(settings, QUICK, run=api.StepRunner(progress=interrupt))
+    seen = []
+
+    def look(stage: str, done: int, total: int) -> None:
+        seen.append(recorded(settings))
+
+    api.train(settings, QUICK, run=api.StepRunner(progress=look))
+    assert seen[0] == ["training"]
+
+
+@pytest.mark.slow
+def test_sweeps_show_the_evaluations_on_their_own_manifest(phantom: Path, settings: Settings) -> None:
+    first = api.ingest(settings, phantom)
+    trained = api.train(settings, replace(QUICK, epochs=1), seeds=2)
+    with steps.open_store(settings) as store:
+        before = store.query("sweeps")
+    other = api.ingest(settings, phantom, seed=1)
+    assert other.digest != first.digest
+    api.evaluate(settings, trained.models[0].id, manifest_name=other.digest)
+    with steps.open_store(settings) as store:
+        pd.testing.assert_frame_equal(store.query("sweeps"), before)
+
+
+@pytest.mark.parametrize("stage", ["ingest", "seeds", "evaluate", "score"])
+def test_what_cannot_run_in_several_processes_says_so(
+    settings: Settings, phantom: Path, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    calls = {
+        "ingest": lambda: api.ingest(settings, phantom),
+        "seeds": lambda: api.train(settings, QUICK, seeds=2),
+        "evaluate": lambda: api.evaluate(settings),
+        "score": lambda: api.score(settings, phantom),
+    }
+    with pytest.raises(UsageError, match="runs in one process"):
+        calls[stage]()
 
 
 @pytest.mark.slow
