@@ -29,8 +29,8 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from mri_model import api
+from mri_model.data.comparison import compare_images
 from mri_model.data.inventory import take_inventory
-from mri_model.data.near_duplicates import find_near_duplicates
 from mri_model.data.parallel import ordered_map
 from mri_model.data.phantom import write_phantom
 from mri_model.report.tables import format_table
@@ -107,7 +107,7 @@ def many(options: argparse.Namespace) -> None:
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
         print(f"{options.n} images, {what}: {time.monotonic() - before:.0f} s, peak {peak:.0f} MB")
     inventory = take_inventory(folder, cache=home / "cache")
-    took = seconds(lambda: find_near_duplicates(inventory.frame, inventory.thumbnails))
+    took = seconds(lambda: compare_images(inventory.frame, inventory.fingerprints))
     print(f"issue duplicates alone: {took:.0f} s on {cores()} cores")
 
 
@@ -181,7 +181,7 @@ def draw_copies(folder: Path) -> None:
 def ours(folder: Path) -> dict[str, Any]:
     started = time.monotonic()
     inventory = take_inventory(folder)
-    frame, _ = find_near_duplicates(inventory.frame, inventory.thumbnails)
+    frame = compare_images(inventory.frame, inventory.fingerprints).frame
     took = time.monotonic() - started
     sets = frame.groupby("group")["path"].apply(list)
     return {"seconds": took, "sets": [members for members in sets if len(members) > 1]}

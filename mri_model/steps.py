@@ -86,11 +86,12 @@ def report_quality(settings: Settings, inventory: Inventory, manifest: Manifest)
     """Write the quality report and its page."""
     from mri_model.quality.page import write_quality_page
 
-    report = write_quality_report(manifest, inventory.thumbnails)
+    report = write_quality_report(manifest, inventory.fingerprints.thumbnails)
     page = quality_page(settings, manifest)
     if is_older(page, manifest.folder / QUALITY_FILE):
         pairs = read_near_duplicates(manifest)
-        write_quality_page(report, manifest.frame, inventory.thumbnails, pairs, page, manifest.digest, manifest.profile)
+        thumbnails = inventory.fingerprints.thumbnails
+        write_quality_page(report, manifest.frame, thumbnails, pairs, page, manifest.digest, manifest.profile)
     return report
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from mri_model.data.decode import DECODE_VERSION
 from mri_model.data.formats import FORMATS
+from mri_model.data.hog import HOG_LENGTH
 from mri_model.data.thumbnails import THUMBNAIL_SIZE
 from mri_model.files import digest_of
 
@@ -23,7 +24,7 @@ DECODERS = ("opencv-python-headless", "pillow", "simplejpeg")
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """What decoding a file showed. The fields but the thumbnail are columns of the manifest.
+    """What decoding a file showed. The fields but the arrays are columns of the manifest.
 
     Attributes:
         format: A key of ``FORMATS``; None if the file is not such an image.
@@ -34,6 +35,7 @@ class ImageFacts:
         pixel_crc32: CRC-32 of ``cell_sums``, 8 hex digits; None if rejected. Equal if the grey pixels are equal.
         reason: Why the file is rejected; None if it is accepted.
         thumbnail: uint8 of shape (64, 64); None if rejected.
+        descriptor: HOG descriptor, uint8 of shape (1296,); None if rejected.
     """
 
     format: str | None
@@ -44,9 +46,13 @@ class ImageFacts:
     pixel_crc32: str | None
     reason: str | None
     thumbnail: np.ndarray | None
+    descriptor: np.ndarray | None
 
 
 COLUMNS = tuple(field.name for field in fields(ImageFacts))
+
+ARRAYS = {"thumbnail": (THUMBNAIL_SIZE, THUMBNAIL_SIZE), "descriptor": (HOG_LENGTH,)}
+"""Shapes of the columns that hold uint8 arrays."""
 
 
 class ImageFactsCache:
@@ -90,7 +96,7 @@ class ImageFactsCache:
         if self._connection:
             rows = [(sha256, *as_row(facts)) for sha256, facts in found]
             with contextlib.suppress(sqlite3.Error), self._connection:
-                self._connection.executemany("INSERT OR IGNORE INTO facts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+                self._connection.executemany(f"INSERT OR IGNORE INTO facts VALUES (?{', ?' * len(COLUMNS)})", rows)
 
     def _query(self, sql: str, values: Sequence[str] = ()) -> list[Any]:
         try:
@@ -102,13 +108,13 @@ class ImageFactsCache:
 def from_row(values: Row) -> ImageFacts:
     """Facts from a row. Raises ValueError or TypeError if the row is damaged."""
     columns = dict(zip(COLUMNS, values, strict=True))
-    image = columns.pop("thumbnail")
-    thumbnail = np.frombuffer(image, np.uint8).reshape(THUMBNAIL_SIZE, THUMBNAIL_SIZE) if image else None
-    return ImageFacts(**columns, thumbnail=thumbnail)
+    for name, shape in ARRAYS.items():
+        columns[name] = np.frombuffer(columns[name], np.uint8).reshape(shape) if columns[name] else None
+    return ImageFacts(**columns)
 
 
 def as_row(facts: ImageFacts) -> Iterator[object]:
-    """The values of a row, the thumbnail as bytes."""
+    """The values of a row, arrays as bytes."""
     for column in COLUMNS:
         value = getattr(facts, column)
         yield value.tobytes() if isinstance(value, np.ndarray) else value
@@ -132,7 +138,7 @@ def connect(file: Path | str) -> sqlite3.Connection:
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute(
         "CREATE TABLE IF NOT EXISTS facts (sha256 TEXT PRIMARY KEY, format TEXT, height INTEGER, width INTEGER, "
-        "channels INTEGER, stored_channels INTEGER, pixel_crc32 TEXT, reason TEXT, thumbnail BLOB)"
+        "channels INTEGER, stored_channels INTEGER, pixel_crc32 TEXT, reason TEXT, thumbnail BLOB, descriptor BLOB)"
     )
     connection.execute("SELECT * FROM facts LIMIT 1")
     return connection

@@ -13,12 +13,14 @@ import pandas as pd
 
 from mri_model.data.cache import ImageFacts, ImageFactsCache
 from mri_model.data.decode import Content, decode, load_content
+from mri_model.data.fingerprints import Fingerprints
 from mri_model.data.formats import IMAGE_EXTENSIONS
 from mri_model.data.header import CONVERTIBLE
+from mri_model.data.hog import HOG_SIZE, hog
 from mri_model.data.labels import is_hidden, parse_label
 from mri_model.data.parallel import chunks, ordered_map
 from mri_model.data.profile import AUTO, LINK, Profile, learn_profile, load_profile
-from mri_model.data.thumbnails import THUMBNAIL_SIZE, cell_sums, means
+from mri_model.data.thumbnails import THUMBNAIL_SIZE, cell_sums, integral, means
 from mri_model.errors import MriError
 from mri_model.progress import ProgressCallback, no_progress, with_progress
 
@@ -66,14 +68,14 @@ class Inventory:
         root: The folder.
         profile: What the data set must look like.
         frame: One row per file, sorted by ``path``; the columns of ``manifest.SCHEMA`` up to ``reason``.
-        thumbnails: uint8 of shape (rows, 64, 64), zeros for rejected files.
+        fingerprints: One row per file, zeros for rejected files.
         validation: Result of ``validation.validate``; None before it has run.
     """
 
     root: Path
     profile: Profile
     frame: pd.DataFrame
-    thumbnails: np.ndarray
+    fingerprints: Fingerprints
     validation: Validation | None = None
 
 
@@ -131,7 +133,7 @@ def take_inventory(
     if cache:
         check_outside(cache.parent, root)
     known = None if profile == "auto" else load_profile(profile)
-    frame, thumbnails = read_files(root, known.extensions if known else IMAGE_EXTENSIONS, threads, progress, cache)
+    frame, fingerprints = read_files(root, known.extensions if known else IMAGE_EXTENSIONS, threads, progress, cache)
     if not (frame["status"] == "ok").any():
         raise MriError(f"{root} has {len(frame)} files but no readable image", f"first: {first_reason(frame)}")
     known = known or learn_profile(frame, empty_folders(root))
@@ -141,25 +143,26 @@ def take_inventory(
             f"no image below {root} lies in a class folder ({first_reason(labelled)})",
             "give the folder that holds the class folders, or another --profile",
         )
-    return Inventory(root, known, labelled, thumbnails)
+    return Inventory(root, known, labelled, fingerprints)
 
 
 def read_files(
     root: Path, extensions: tuple[str, ...], threads: int | None, progress: ProgressCallback, cache: Path | None
-) -> tuple[pd.DataFrame, np.ndarray]:
-    """One row for every file below ``root``, without labels, and the thumbnails: uint8 of shape (rows, 64, 64)."""
+) -> tuple[pd.DataFrame, Fingerprints]:
+    """One row for every file below ``root``, without labels, and the fingerprints."""
     files = list_files(root)
     rows: list[dict[str, object]] = []
-    thumbnails = np.zeros((len(files), THUMBNAIL_SIZE, THUMBNAIL_SIZE), np.uint8)
+    fingerprints = Fingerprints.zeros(len(files))
     with ImageFactsCache(cache) as known_facts:
         entries = ordered_map(lambda found: read_entry(found, known_facts.known), files, threads)
         for chunk in chunks(with_progress(entries, len(files), "read", progress), LOOKUP_ROWS):
             for entry, facts in with_facts(chunk, known_facts):
                 row = as_row(entry, facts, extensions)
-                if row["status"] == "ok" and facts.thumbnail is not None:
-                    thumbnails[len(rows)] = facts.thumbnail
+                if row["status"] == "ok":
+                    fingerprints.thumbnails[len(rows)] = facts.thumbnail
+                    fingerprints.descriptors[len(rows)] = facts.descriptor
                 rows.append(row)
-    return pd.DataFrame(rows), thumbnails
+    return pd.DataFrame(rows), fingerprints
 
 
 def check_outside(home: Path, root: Path) -> None:
@@ -256,13 +259,15 @@ def facts_of(content: Content) -> ImageFacts:
     """Decode a file to grey and measure it."""
     image = decode(content, grey=True)
     if image.pixels is None:
-        return ImageFacts(image.format, None, None, None, image.stored_channels, None, image.reason, None)
+        return ImageFacts(image.format, None, None, None, image.stored_channels, None, image.reason, None, None)
     plane = np.ascontiguousarray(image.pixels)
     height, width = plane.shape
-    sums = cell_sums(plane)
+    whole = integral(plane)
+    sums = cell_sums(whole, THUMBNAIL_SIZE)
     crc = f"{zlib.crc32(sums.astype('<i8').tobytes()):08x}"
-    small = means(sums, plane.size)
-    return ImageFacts(image.format, height, width, CHANNELS, image.stored_channels, crc, None, small)
+    edges = hog(means(cell_sums(whole, HOG_SIZE), plane.size))
+    thumbnail = means(sums, plane.size)
+    return ImageFacts(image.format, height, width, CHANNELS, image.stored_channels, crc, None, thumbnail, edges)
 
 
 def refusal(found: FoundFile) -> str | None:

@@ -12,19 +12,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from mri_model.data.agreement import read_agreements, write_agreements
+from mri_model.data.comparison import compare_images
+from mri_model.data.fingerprints import read_fingerprints, write_fingerprints
 from mri_model.data.inventory import Inventory, RuleResult, Validation
 from mri_model.data.labels import Label, parse_label
-from mri_model.data.near_duplicates import NearDuplicates, find_near_duplicates, pair_kinds
+from mri_model.data.near_duplicates import NearDuplicates, pair_kinds
 from mri_model.data.profile import profile_toml
 from mri_model.data.splits import PROTOCOLS, SHARES, add_splits, fold_splits
 from mri_model.errors import MriError
 from mri_model.files import atomic, digest_of, read_json, write_json, write_text
 from mri_model.progress import ProgressCallback, no_progress
 
-SCHEMA_VERSION = 3
-"""Version of the columns in ``SCHEMA`` and of the file's metadata."""
+SCHEMA_VERSION = 4
+"""Version of the columns in ``SCHEMA``, of the file's metadata and of the files beside it."""
 
-INGEST_VERSION = 2
+INGEST_VERSION = 3
 """Version of labels, learnt profiles, validation rules, near duplicates, groups and splits.
 
 Raise it whenever one of these changes: an unchanged folder is then ingested again. ``tests/golden`` fails if it is
@@ -138,8 +141,9 @@ def write_manifest(
 ) -> Manifest:
     """Group, split and write an inventory to ``manifests/<digest>/``.
 
-    Writes the pairs of near duplicates, the validation result, the profile and the table. The folder counts as ingested
-    only after ``mark_ingested``. The digest depends on rows, classes, profile and seed, not on the machine.
+    Writes the pairs of near duplicates, fingerprints, agreement curves, the validation result, the profile and the
+    table. The folder counts as ingested only after ``mark_ingested``. The digest depends on rows, classes, profile and
+    seed, not on the machine.
 
     Args:
         inventory: A validated inventory.
@@ -147,13 +151,15 @@ def write_manifest(
         seed: Seed of the splits.
         progress: Called with the stage ``compare``.
     """
-    frame, pairs = find_near_duplicates(inventory.frame, inventory.thumbnails, progress)
-    frame = add_splits(frame, seed)
+    compared = compare_images(inventory.frame, inventory.fingerprints, progress)
+    frame = add_splits(compared.frame, seed)
     table = pa.Table.from_pandas(frame, schema=SCHEMA, preserve_index=False)
     facts = manifest_facts(inventory, table, seed)
     digest = digest_of_rows(facts, table)
     folder = manifests / digest
-    write_near_duplicates(folder, frame, pairs)
+    write_near_duplicates(folder, frame, compared.near_duplicates)
+    write_fingerprints(folder, inventory.fingerprints)
+    write_agreements(folder, compared.agreements)
     if inventory.validation:
         write_json(folder / "validation.json", asdict(inventory.validation))
     write_text(folder / "profile.toml", profile_toml(inventory.profile))
@@ -269,6 +275,8 @@ def find_ingested(inventory: Inventory, manifests: Path, seed: int = 0) -> Manif
 def check_complete(manifest: Manifest) -> None:
     """Check the other files of a manifest. Raises MriError if one is missing or damaged."""
     read_near_duplicates(manifest)
+    read_fingerprints(manifest.folder, len(manifest.frame))
+    read_agreements(manifest.folder)
     for name in ("validation.json", "profile.toml"):
         if not (manifest.folder / name).is_file():
             raise MriError(f"{manifest.folder / name} is missing", "run: mri ingest DATA")

@@ -1,4 +1,4 @@
-"""Thumbnails of grey images, computed in whole numbers so that every machine gets the same bytes."""
+"""Small versions of grey images, computed in whole numbers so that every machine gets the same bytes."""
 
 import math
 import threading
@@ -27,51 +27,61 @@ BUFFERS = Buffers()
 
 
 def means(sums: np.ndarray, n_pixels: int) -> np.ndarray:
-    """The thumbnail: mean grey value of each cell, rounded half up.
+    """The small image: mean grey value of each cell, rounded half up.
 
     Args:
-        sums: Result of ``cell_sums``, int64 of shape (64, 64).
+        sums: Result of ``cell_sums``, int64 of shape (size, size).
         n_pixels: Number of pixels of the image.
 
     Returns:
-        uint8 of shape (64, 64).
+        uint8 of shape (size, size).
     """
     return ((sums + n_pixels // 2) // n_pixels).astype(np.uint8)
 
 
-def cell_sums(plane: np.ndarray) -> np.ndarray:
-    """Sums of the grey values in 64 x 64 equal cells, times 64².
-
-    A pixel on the border of two cells counts in both, in proportion to its area. The sums come from the integral image
-    (Crow, "Summed-area tables for texture mapping", SIGGRAPH 1984), whose linear interpolation is exact for pixels of
-    constant value.
+def integral(plane: np.ndarray) -> np.ndarray:
+    """The integral image (Crow, "Summed-area tables for texture mapping", SIGGRAPH 1984).
 
     Args:
         plane: uint8 of shape (height, width).
 
     Returns:
-        int64 of shape (64, 64).
+        Whole numbers of shape (height + 1, width + 1), valid until the thread calls this again.
     """
     depth, dtype = (cv2.CV_32S, np.int32) if plane.size < INT32_PIXELS else (cv2.CV_64F, np.float64)
     shape = (plane.shape[0] + 1, plane.shape[1] + 1)
     size = math.prod(shape)
     if BUFFERS.sums.size < size or BUFFERS.sums.dtype != dtype:
         BUFFERS.sums = np.empty(size, dtype)
-    sums = cv2.integral(plane, sum=BUFFERS.sums[:size].reshape(shape), sdepth=depth)
-    return np.diff(np.diff(at_edges(at_edges(sums).T).T, axis=0), axis=1)
+    return cv2.integral(plane, sum=BUFFERS.sums[:size].reshape(shape), sdepth=depth)
 
 
-def at_edges(sums: np.ndarray) -> np.ndarray:
-    """Interpolate cumulative sums at the 65 cell borders along the first axis, times 64.
+def cell_sums(sums: np.ndarray, size: int) -> np.ndarray:
+    """Sums of the grey values in size × size equal cells, times size².
+
+    A pixel on the border of two cells counts in both, in proportion to its area: linear interpolation of the integral
+    image is exact for pixels of constant value.
+
+    Args:
+        sums: Result of ``integral``.
+        size: Number of cells along each axis.
+
+    Returns:
+        int64 of shape (size, size).
+    """
+    return np.diff(np.diff(at_edges(at_edges(sums, size).T, size).T, axis=0), axis=1)
+
+
+def at_edges(sums: np.ndarray, size: int) -> np.ndarray:
+    """Interpolate cumulative sums at the size + 1 cell borders along the first axis, times ``size``.
 
     Args:
         sums: Cumulative sums, whole numbers of shape (n, m).
+        size: Number of cells.
 
     Returns:
-        int64 of shape (65, m).
+        int64 of shape (size + 1, m).
     """
-    whole, part = np.divmod(np.arange(THUMBNAIL_SIZE + 1) * (len(sums) - 1), THUMBNAIL_SIZE)
+    whole, part = np.divmod(np.arange(size + 1) * (len(sums) - 1), size)
     after = np.minimum(whole + 1, len(sums) - 1)
-    return (
-        sums[whole].astype(np.int64) * (THUMBNAIL_SIZE - part)[:, None] + sums[after].astype(np.int64) * part[:, None]
-    )
+    return sums[whole].astype(np.int64) * (size - part)[:, None] + sums[after].astype(np.int64) * part[:, None]

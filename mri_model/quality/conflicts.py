@@ -7,7 +7,8 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
-from mri_model.data.near_duplicates import SAME_PICTURE, connected
+from mri_model.data.near_duplicates import SAME_PICTURE
+from mri_model.data.same_source import connected
 from mri_model.quality.check import Check, Issue
 from mri_model.quality.dataset import DataSet
 from mri_model.quality.measures import digests, numbered

@@ -2,13 +2,19 @@ import os
 import sqlite3
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mri_model.data import inventory
 from mri_model.data.cache import ImageFactsCache
 from mri_model.data.decode import DAMAGED
-from mri_model.data.inventory import take_inventory
+from mri_model.data.inventory import Inventory, take_inventory
 from mri_model.errors import MriError
+
+
+def same_fingerprints(one: Inventory, other: Inventory) -> bool:
+    pairs = zip(vars(one.fingerprints).values(), vars(other.fingerprints).values(), strict=True)
+    return all(np.array_equal(left, right) for left, right in pairs)
 
 
 def rejected(root: Path, profile: str = "auto") -> dict[str, str]:
@@ -30,7 +36,7 @@ def test_every_file_is_one_row_sorted_by_path(phantom: Path) -> None:
 def test_the_number_of_threads_changes_nothing(phantom: Path) -> None:
     one, many = take_inventory(phantom, threads=1), take_inventory(phantom, threads=8)
     assert one.frame.equals(many.frame)
-    assert (one.thumbnails == many.thumbnails).all()
+    assert same_fingerprints(one, many)
 
 
 def test_bad_files_become_rejected_rows_and_the_rest_is_read(own_phantom: Path) -> None:
@@ -122,7 +128,7 @@ def test_the_order_in_which_a_folder_lists_its_files_changes_nothing(
     monkeypatch.setattr(inventory, "walk", lambda root: reversed(listed))
     backwards = take_inventory(phantom, threads=16)
     assert straight.frame.equals(backwards.frame)
-    assert (straight.thumbnails == backwards.thumbnails).all()
+    assert same_fingerprints(straight, backwards)
 
 
 def test_an_empty_class_folder_is_expected_to_have_one_image(own_phantom: Path) -> None:
@@ -169,7 +175,7 @@ def test_only_what_is_new_or_changed_is_decoded_again(own_phantom: Path, tmp_pat
     ]
     fresh = take_inventory(own_phantom)
     assert second.frame.equals(fresh.frame)
-    assert (second.thumbnails == fresh.thumbnails).all()
+    assert same_fingerprints(second, fresh)
 
 
 def first_of(root: Path) -> Path:
@@ -226,7 +232,7 @@ def test_a_damaged_row_of_the_cache_is_ignored(phantom: Path, tmp_path: Path) ->
     with sqlite3.connect(next(tmp_path.glob("*.sqlite"))) as database:
         database.execute("UPDATE facts SET thumbnail = x'00' WHERE rowid = 3")
     again = take_inventory(phantom, cache=tmp_path)
-    assert (again.thumbnails == reference.thumbnails).all()
+    assert same_fingerprints(again, reference)
 
 
 def test_a_root_whose_own_name_is_not_utf8_is_one_clear_error(tmp_path: Path) -> None:

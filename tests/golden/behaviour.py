@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from mri_model.data.cache import DECODERS
+from mri_model.data.cache import ARRAYS, DECODERS
 from mri_model.data.decode import DECODE_VERSION, content_of, decode
 from mri_model.data.inventory import Inventory, facts_of, take_inventory
 from mri_model.data.manifest import INGEST_VERSION, SCHEMA_VERSION, Manifest, write_manifest
@@ -63,7 +63,7 @@ def measure_decoding(_: Path) -> Parts:
     for file in sorted(path for path in IMAGES.rglob("*") if path.is_file()):
         content = content_of(file.read_bytes())
         facts = facts_of(content)
-        fields = asdict(facts) | {"thumbnail": digest_of_array(facts.thumbnail)}
+        fields = asdict(facts) | {name: digest_of_array(getattr(facts, name)) for name in ARRAYS}
         parts[file.relative_to(IMAGES).as_posix()] = digest([fields, digest_of_array(decode(content).pixels)])
     return parts
 
@@ -77,6 +77,9 @@ def measure_ingestion(folder: Path) -> Parts:
         table = pq.read_table(manifest.folder / "manifest.parquet")
         parts |= {f"{name}: column {column}": digest(table[column].to_pylist()) for column in table.column_names}
         parts[f"{name}: classes"] = digest(manifest.classes)
+        parts[f"{name}: agreement"] = digest(
+            json.loads((manifest.folder / "agreement.json").read_text(encoding="utf-8"))
+        )
         parts[f"{name}: pairs"] = digest(pq.read_table(manifest.folder / "near_duplicates.parquet").to_pylist())
         parts[f"{name}: profile"] = digest((manifest.folder / "profile.toml").read_text(encoding="utf-8"))
         parts |= {f"{name}: rule: {each.rule}": digest(asdict(each)) for each in inventory.validation.rules}
@@ -86,7 +89,7 @@ def measure_ingestion(folder: Path) -> Parts:
 def measure_quality(folder: Path) -> Parts:
     """Every top-level entry of ``quality.json`` but the version."""
     manifest, inventory = ingest(folder, PROFILES[0])
-    write_quality_report(manifest, inventory.thumbnails)
+    write_quality_report(manifest, inventory.fingerprints.thumbnails)
     report = json.loads((manifest.folder / "quality.json").read_text(encoding="utf-8"))
     return {name: digest(value) for name, value in report.items() if name != "version"}
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mri_model.data import cache, decode, header, inventory, labels, near_duplicates, splits, validation
+from mri_model.data import cache, decode, header, inventory, labels, near_duplicates, same_source, splits, validation
 from tests.golden.behaviour import BEHAVIOURS, IMAGES, decoders, differences, read_expected
 from tests.golden.update import record
 
@@ -44,7 +44,7 @@ CHANGES = [
     ("ingestion", labels, "CONTRASTS", ("T1", "T1C+"), "auto: column contrast"),
     ("ingestion", near_duplicates, "NEAR_DUPLICATE_CORRELATION", 0.97, "auto: pairs"),
     ("ingestion", near_duplicates, "SAME_PICTURE", 0.96, "auto: pairs"),
-    ("ingestion", near_duplicates, "RUN_SECONDS", 600, "auto: column group"),
+    ("ingestion", same_source, "RUN_SECONDS", 600, "auto: column group"),
     ("ingestion", splits, "SHARES", {"train": 0.4, "val": 0.3, "test": 0.3}, "auto: column split_random"),
     ("ingestion", validation, "AUTO", "none", "auto: rule: every readable image lies in a class folder of the profile"),
 ]

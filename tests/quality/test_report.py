@@ -59,7 +59,7 @@ def manifest(phantom: Path, tmp_path: Path) -> Manifest:
 
 
 def test_the_phantom_has_no_rejected_file_and_no_group_in_two_grouped_splits(manifest: Manifest, phantom: Path) -> None:
-    report = write_quality_report(manifest, take_inventory(phantom).thumbnails)
+    report = write_quality_report(manifest, take_inventory(phantom).fingerprints.thumbnails)
     assert (report.files.found, report.files.accepted, report.files.rejected) == (176, 176, 0)
     assert len(report.classes.sizes) == 44
     assert report.leakage.protocols["grouped"].group_in_train.n == 0
@@ -68,7 +68,7 @@ def test_the_phantom_has_no_rejected_file_and_no_group_in_two_grouped_splits(man
 def test_a_written_report_is_read_and_not_measured_again(
     manifest: Manifest, phantom: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    thumbnails = take_inventory(phantom).thumbnails
+    thumbnails = take_inventory(phantom).fingerprints.thumbnails
     report = write_quality_report(manifest, thumbnails)
     monkeypatch.setattr(module, "quality_report", lambda *_: pytest.fail("it was measured again"))
     assert write_quality_report(manifest, thumbnails) == report == read_quality_report(manifest.folder)
@@ -78,7 +78,7 @@ def test_a_written_report_is_read_and_not_measured_again(
 def test_a_report_that_cannot_be_used_is_refused_and_written_anew(
     damage: str, manifest: Manifest, phantom: Path
 ) -> None:
-    thumbnails = take_inventory(phantom).thumbnails
+    thumbnails = take_inventory(phantom).fingerprints.thumbnails
     report, file = write_quality_report(manifest, thumbnails), manifest.folder / "quality.json"
     before = file.read_bytes()
     damaged = {

@@ -2,6 +2,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,17 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.fft import dctn, idctn
 
-from mri_model.data import correlation as correlation_module
 from mri_model.data import near_duplicates as module
+from mri_model.data import similarity as similarity_module
+from mri_model.data.comparison import compare_images
+from mri_model.data.fingerprints import Fingerprints
+from mri_model.data.hog import HOG_LENGTH, HOG_SIZE, hog
 from mri_model.data.inventory import take_inventory
 from mri_model.data.near_duplicates import (
     NEAR_DUPLICATE_CORRELATION,
     NearDuplicates,
-    connected,
-    find_near_duplicates,
     pair_kinds,
 )
 from mri_model.data.phash import hash_links, perceptual_hashes
+from mri_model.data.same_source import connected
 
 
 def noise(seed: int) -> np.ndarray:
@@ -34,6 +37,19 @@ def blank(grey: int) -> np.ndarray:
     return np.full((64, 64), grey, np.uint8)
 
 
+def fingerprints(thumbnails: np.ndarray) -> Fingerprints:
+    """Of thumbnails (n, 64, 64); edges are those of the thumbnails at half their size."""
+    smaller = [cv2.resize(thumbnail, (32, 32), interpolation=cv2.INTER_AREA) for thumbnail in thumbnails]
+    larger = [cv2.resize(image, (HOG_SIZE, HOG_SIZE)) for image in smaller]
+    descriptors = np.array([hog(grey) for grey in larger], np.uint8).reshape(len(thumbnails), HOG_LENGTH)
+    return Fingerprints(np.asarray(thumbnails, np.uint8), descriptors)
+
+
+def compare(frame: pd.DataFrame, thumbnails: np.ndarray) -> tuple[pd.DataFrame, NearDuplicates]:
+    compared = compare_images(frame, fingerprints(thumbnails))
+    return compared.frame, compared.near_duplicates
+
+
 def inventory(names: list[tuple[str, str]], hashes: str = "") -> pd.DataFrame:
     """``names``: (label, file name); the tumor is the label's first word."""
     frame = pd.DataFrame({"label": [label for label, _ in names], "status": "ok"})
@@ -44,7 +60,7 @@ def inventory(names: list[tuple[str, str]], hashes: str = "") -> pd.DataFrame:
 
 
 def found(names: list[tuple[str, str]], thumbnails: list[np.ndarray], hashes: str = "") -> pd.DataFrame:
-    return find_near_duplicates(inventory(names, hashes), np.stack(thumbnails))[0]
+    return compare(inventory(names, hashes), np.stack(thumbnails))[0]
 
 
 def one_class(n: int) -> pd.DataFrame:
@@ -75,9 +91,9 @@ def test_a_brighter_copy_is_a_near_duplicate_and_another_picture_is_not() -> Non
 
 
 def test_pairs_are_those_of_a_float64_reference_near_the_threshold_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(correlation_module, "TILE", 64)
+    monkeypatch.setattr(similarity_module, "TILE", 64)
     thumbnails = family(400)
-    done, duplicates = find_near_duplicates(one_class(400), thumbnails)
+    done, duplicates = compare(one_class(400), thumbnails)
     first, second, correlation = reference(thumbnails)
     assert (abs(correlation - NEAR_DUPLICATE_CORRELATION) < 0.002).sum() > 20
     assert duplicates.first.tolist() == first.tolist()
@@ -90,9 +106,9 @@ def test_pairs_are_those_of_a_float64_reference_near_the_threshold_too(monkeypat
 @pytest.mark.parametrize("tile", [7, 50, 1024])
 def test_tiles_and_density_do_not_change_the_answer(tile: int, monkeypatch: pytest.MonkeyPatch) -> None:
     thumbnails = np.concatenate([family(60), family(20)])  # twenty pictures twice
-    done, duplicates = find_near_duplicates(one_class(80), thumbnails)
-    monkeypatch.setattr(correlation_module, "TILE", tile)
-    again, pairs = find_near_duplicates(one_class(80), thumbnails)
+    done, duplicates = compare(one_class(80), thumbnails)
+    monkeypatch.setattr(similarity_module, "TILE", tile)
+    again, pairs = compare(one_class(80), thumbnails)
     assert again.equals(done)
     assert all(
         np.array_equal(getattr(pairs, name), getattr(duplicates, name)) for name in ("first", "second", "correlation")
@@ -101,8 +117,8 @@ def test_tiles_and_density_do_not_change_the_answer(tile: int, monkeypatch: pyte
 
 def test_the_number_of_threads_does_not_change_a_bit() -> None:
     code = (
-        "import hashlib; from test_near_duplicates import family, one_class, find_near_duplicates;"
-        "done, pairs = find_near_duplicates(one_class(300), family(300));"
+        "import hashlib; from test_comparison import family, one_class, compare;"
+        "done, pairs = compare(one_class(300), family(300));"
         "arrays = [pairs.first, pairs.second, pairs.correlation];"
         "arrays += [done[name].to_numpy('int64') for name in ('group', 'n_near_duplicates')];"
         "print(hashlib.sha256(b''.join(array.tobytes() for array in arrays)).hexdigest())"
@@ -125,8 +141,8 @@ def test_the_number_of_threads_does_not_change_a_bit() -> None:
 def test_the_order_of_rows_does_not_change_counts_and_groups() -> None:
     thumbnails, order = family(120), np.random.default_rng(5).permutation(120)
     straight, mixed = (
-        find_near_duplicates(one_class(120), thumbnails)[0],
-        find_near_duplicates(one_class(120), thumbnails[order])[0],
+        compare(one_class(120), thumbnails)[0],
+        compare(one_class(120), thumbnails[order])[0],
     )
     assert mixed["n_near_duplicates"].tolist() == straight["n_near_duplicates"].to_numpy()[order].tolist()
     together = pd.Series(mixed["group"].to_numpy()).groupby(straight["group"].to_numpy()[order]).nunique()
@@ -150,9 +166,7 @@ def test_the_same_bytes_under_two_labels_are_a_conflict() -> None:
 def test_a_picture_encoded_twice_under_two_labels_is_a_conflict_and_a_near_duplicate_is_not() -> None:
     encoded, near = blend(noise(1), noise(2), 0.02), blend(noise(1), noise(3), 0.15)
     names = [("A T1", "1"), ("A T2", "2"), ("A T1", "3"), ("A T2", "4")]
-    done, duplicates = find_near_duplicates(
-        inventory(names), np.stack([noise(1), encoded, blend(noise(1), noise(4), 0.02), near])
-    )
+    done, duplicates = compare(inventory(names), np.stack([noise(1), encoded, blend(noise(1), noise(4), 0.02), near]))
     assert done["conflict"].tolist() == [True, True, True, False]
     assert done["n_near_duplicates"].tolist() == [3, 3, 3, 3]
     assert (
@@ -163,9 +177,7 @@ def test_a_picture_encoded_twice_under_two_labels_is_a_conflict_and_a_near_dupli
 
 def test_a_blank_picture_is_a_near_duplicate_of_equal_pictures_only() -> None:
     names = [("A T1", str(number)) for number in range(5)]
-    done, duplicates = find_near_duplicates(
-        inventory(names), np.stack([blank(0), blank(9), blank(0), noise(1), blank(200)])
-    )
+    done, duplicates = compare(inventory(names), np.stack([blank(0), blank(9), blank(0), noise(1), blank(200)]))
     assert done["n_near_duplicates"].tolist() == [1, 0, 1, 0, 0]
     assert done["group"].tolist() == [0, 1, 0, 2, 3]
     assert duplicates.correlation.tolist() == [1]
@@ -192,11 +204,12 @@ def grained(picture: np.ndarray, strength: float) -> np.ndarray:
 
 
 def test_a_grainy_copy_that_correlates_less_is_grouped_by_its_perceptual_hash() -> None:
-    pictures = [grained(30 * waves(), strength) for strength in (0, 20, 20)]
-    done = found([("A T1", "1"), ("A T1", "2"), ("B T1", "3")], pictures)
+    pictures = [grained(30 * waves(), strength) for strength in (0, 20, 20)] + [noise(seed) for seed in range(9)]
+    names = [("A T1", "1"), ("A T1", "2"), ("B T1", "3"), *(("C T1", str(seed)) for seed in range(9))]
+    done = found(names, pictures)
     assert np.corrcoef(pictures[0].ravel(), pictures[1].ravel())[0, 1] < NEAR_DUPLICATE_CORRELATION
-    assert done["group"].tolist() == [0, 0, 1]
-    assert done["n_near_duplicates"].tolist() == [0, 1, 1]
+    assert done["group"].tolist() == [0, 0, *range(1, 11)]
+    assert done["n_near_duplicates"].tolist() == [0, 1, 1] + [0] * 9
 
 
 def test_pictures_almost_blank_are_not_grouped_by_their_perceptual_hash() -> None:
@@ -208,7 +221,7 @@ def test_pictures_almost_blank_are_not_grouped_by_their_perceptual_hash() -> Non
 
 def test_twenty_thousand_identical_pictures_are_one_group_and_few_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_KEPT", 1000)
-    done, duplicates = find_near_duplicates(one_class(20_000), np.broadcast_to(noise(1), (20_000, 64, 64)))
+    done, duplicates = compare(one_class(20_000), np.broadcast_to(noise(1), (20_000, 64, 64)))
     assert (done["group"] == 0).all()
     assert (done["n_near_duplicates"] == 19_999).all()
     assert (len(duplicates.first), duplicates.complete) == (1000, False)
@@ -216,11 +229,11 @@ def test_twenty_thousand_identical_pictures_are_one_group_and_few_pairs(monkeypa
 
 def test_counts_and_groups_stay_exact_beyond_the_pairs_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     thumbnails = np.concatenate([family(90), family(30)])
-    done, duplicates = find_near_duplicates(one_class(120), thumbnails)
+    done, duplicates = compare(one_class(120), thumbnails)
     monkeypatch.setattr(module, "MAX_KEPT", len(duplicates.first))
-    assert find_near_duplicates(one_class(120), thumbnails)[1].complete
+    assert compare(one_class(120), thumbnails)[1].complete
     monkeypatch.setattr(module, "MAX_KEPT", 50)
-    again, some = find_near_duplicates(one_class(120), thumbnails)
+    again, some = compare(one_class(120), thumbnails)
     assert again.equals(done)
     assert (len(some.first), some.complete) == (50, False)
     assert set(zip(some.first, some.second, strict=True)) <= set(zip(duplicates.first, duplicates.second, strict=True))
@@ -228,7 +241,7 @@ def test_counts_and_groups_stay_exact_beyond_the_pairs_kept(monkeypatch: pytest.
 
 def test_every_pair_of_identical_pictures_is_kept_where_they_are_few() -> None:
     thumbnails = np.stack([noise(number % 3) for number in range(8)])
-    duplicates = find_near_duplicates(one_class(8), thumbnails)[1]
+    duplicates = compare(one_class(8), thumbnails)[1]
     assert list(zip(duplicates.first, duplicates.second, strict=True)) == list(
         zip(*reference(thumbnails)[:2], strict=True)
     )
@@ -238,7 +251,7 @@ def test_every_pair_of_identical_pictures_is_kept_where_they_are_few() -> None:
 def test_positions_are_those_of_the_whole_inventory() -> None:
     frame = one_class(5)
     frame.loc[[0, 2], "status"] = "rejected"
-    done, duplicates = find_near_duplicates(frame, np.stack([blank(0), noise(1), blank(0), noise(2), noise(1)]))
+    done, duplicates = compare(frame, np.stack([blank(0), noise(1), blank(0), noise(2), noise(1)]))
     assert (duplicates.first.tolist(), duplicates.second.tolist()) == ([1], [4])
     assert done["n_near_duplicates"].tolist() == [pd.NA, 1, pd.NA, 0, 1]
 
@@ -246,7 +259,7 @@ def test_positions_are_those_of_the_whole_inventory() -> None:
 def test_rejected_files_have_no_group(own_phantom: Path) -> None:
     (own_phantom / "Meningioma T2" / "zero.jpg").touch()
     taken = take_inventory(own_phantom)
-    done, _ = find_near_duplicates(taken.frame, taken.thumbnails)
+    done, _ = compare(taken.frame, taken.fingerprints.thumbnails)
     row = done[done["path"] == "Meningioma T2/zero.jpg"].iloc[0]
     assert row[["group", "n_near_duplicates", "conflict"]].isna().all()
     assert done["group"].notna().sum() == len(done) - 1
@@ -254,18 +267,16 @@ def test_rejected_files_have_no_group(own_phantom: Path) -> None:
 
 @pytest.mark.parametrize("n", [0, 1])
 def test_no_picture_or_one_has_no_near_duplicate(n: int) -> None:
-    done, duplicates = find_near_duplicates(
-        one_class(2).iloc[:n].reset_index(drop=True), np.zeros((n, 64, 64), np.uint8)
-    )
+    done, duplicates = compare(one_class(2).iloc[:n].reset_index(drop=True), np.zeros((n, 64, 64), np.uint8))
     assert done["n_near_duplicates"].tolist() == [0] * n
     assert (len(duplicates.first), duplicates.complete) == (0, True)
 
 
 def test_progress_rises_to_its_total(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(correlation_module, "TILE", 10)
+    monkeypatch.setattr(similarity_module, "TILE", 10)
     calls: list[tuple[str, int, int]] = []
-    find_near_duplicates(one_class(40), family(40), lambda *call: calls.append(call))
-    assert calls == [("compare", done, 10) for done in range(11)]
+    compare_images(one_class(40), fingerprints(family(40)), lambda *call: calls.append(call))
+    assert calls == [("compare", done, 20) for done in range(21)]
 
 
 def test_a_time_stamped_series_is_one_group_until_a_minute_passes() -> None:
