@@ -20,6 +20,7 @@ from mri_model.data.manifest import Manifest, write_manifest
 from mri_model.data.pixel_store import pack_pixels
 from mri_model.evaluation.evaluate import evaluate_model
 from mri_model.evaluation.metrics import OverallMetrics
+from mri_model.evaluation.selection import select_images
 from mri_model.models.artifact import load_model
 from mri_model.models.metadata import EpochMetrics, ModelMetadata, read_metadata
 from mri_model.models.network import choose_device
@@ -97,7 +98,7 @@ def table_3_row(metadata: ModelMetadata) -> dict:
 def evaluate(folder: Path, manifest: Manifest, out: Path, device: torch.device) -> OverallMetrics:
     model = load_model(folder, device)
     pixels = pack_pixels(manifest, model.preprocessing, out / "pixels")
-    return evaluate_model(model, manifest, pixels).overall
+    return evaluate_model(model, manifest, select_images(model, manifest), pixels).overall
 
 
 if __name__ == "__main__":

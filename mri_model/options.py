@@ -11,7 +11,7 @@ from mri_model.errors import UsageError
 
 RecipeName = Literal["modern", "report"]
 Protocol = Literal["random", "grouped"]
-Split = Literal["train", "val", "test"]
+Split = Literal["train", "val", "test", "all"]
 Device = Literal["auto", "cpu", "cuda"]
 Resize = Literal["linear", "area"]
 OnInvalid = Literal["fail", "quarantine"]
@@ -38,8 +38,8 @@ HELP = {
     "seeds": "Train and test with this many seeds, from the seed on.",
     "folds": f"Grouped cross-validation: train and test this many times ({MIN_FOLDS} or more). 0 for none.",
     "model": "best (by validation, on the newest manifest), latest, a model id, or a model folder.",
-    "split": "Which images to evaluate on.",
-    "evaluated_manifest": "Default: the manifest the model was trained on.",
+    "split": "Which images to evaluate on; all is for a manifest of other images than the training's.",
+    "evaluated_manifest": "Default: that of the training. Images of another that the model has seen are left out.",
     "folder": "Folder of images, of any structure.",
     "sizes": "Image sizes to compare, in pixels.",
     "device": "Where to compute; auto takes a GPU if there is one.",

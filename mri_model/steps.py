@@ -268,16 +268,17 @@ def evaluate_model(
     device: str,
     progress: ProgressCallback = no_progress,
 ) -> "Evaluation":
-    """Evaluate a model on one split of a manifest."""
+    """Evaluate a model on one split of a manifest, without the images that it has seen."""
     from mri_model.data.pixel_store import pack_pixels
     from mri_model.evaluation import evaluate
+    from mri_model.evaluation.selection import select_images
     from mri_model.models.artifact import load_model
     from mri_model.models.network import choose_device
 
     model = load_model(folder, choose_device(device))
-    evaluate.check_classes(model, manifest)
+    selection = select_images(model, manifest, split, progress)
     pixels = pack_pixels(manifest, model.preprocessing, settings.pixels, progress)
-    return evaluate.evaluate_model(model, manifest, pixels, split, progress)
+    return evaluate.evaluate_model(model, manifest, selection, pixels, progress)
 
 
 def record_evaluation(
@@ -294,7 +295,8 @@ def record_evaluation(
         else:
             column = {"sweep_id": owner.id}
         row = evaluation_row(column, manifest.digest, split, evaluation)
-        store.record_evaluation(row, evaluation.classes, evaluation.contrasts, evaluation.confusion)
+        tables = evaluation.classes, evaluation.contrasts, evaluation.confusion, evaluation.similarities
+        store.record_evaluation(row, *tables)
 
 
 def ensure_recorded(settings: Settings, store: "Store", folder: Path) -> ModelMetadata:

@@ -131,6 +131,7 @@ def show_evaluation(evaluation: Evaluation) -> None:
     show_table("evaluation", overall, "The whole split, and its duplicate-free subset")
     show_table("evaluation-classes", evaluation.classes.sort_values(["f1", "label"]), "One row per class, worst first")
     show_table("evaluation-contrasts", evaluation.contrasts, "One row per contrast")
+    show_table("evaluation-similarities", evaluation.similarities, "By similarity to the nearest training image")
     show_table("evaluation-confusion", evaluation.confusion, "Confusion matrix; cells without images left out")
 
 

@@ -191,6 +191,7 @@ def evaluation_facts(evaluation: "Evaluation") -> dict[str, Any]:
         **asdict(evaluation.overall),
         "classes": records(evaluation.classes),
         "contrasts": records(evaluation.contrasts),
+        "similarities": records(evaluation.similarities),
     }
 
 

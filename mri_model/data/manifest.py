@@ -131,10 +131,6 @@ class Partition:
         """The manifest's rows of one split (``train``/``val``/``test``), sorted by path; may be empty."""
         return self.manifest.frame[self.split_of == split]
 
-    def duplicate_free(self, split: str) -> pd.Series:
-        """For each row of ``split``, whether no image of its group is in the training split."""
-        return ~self.rows(split)["group"].isin(self.rows("train")["group"])
-
 
 def write_manifest(
     inventory: Inventory, manifests: Path, seed: int = 0, progress: ProgressCallback = no_progress

@@ -50,6 +50,17 @@ def pair_kinds(frame: pd.DataFrame, duplicates: NearDuplicates) -> NDArray[np.st
     return np.select([same_bytes, duplicates.correlation >= SAME_PICTURE], PAIR_KINDS[:2], PAIR_KINDS[2])
 
 
+def duplicate_free(groups: pd.Series, trained: Array, near_duplicate: Array) -> Array:
+    """Whether each image has neither a near duplicate nor another image of its group in training.
+
+    Args:
+        groups: Group of each image, null where it has none.
+        trained: Whether an image was trained on.
+        near_duplicate: Whether an image has a near duplicate, of any class, in training.
+    """
+    return ~(near_duplicate | groups.isin(groups[trained].dropna()).to_numpy(bool))
+
+
 class PairTotals:
     """Counts, conflicts and kept pairs, updated tile by tile so that memory stays bounded.
 

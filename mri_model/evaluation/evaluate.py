@@ -1,44 +1,34 @@
-"""A model and a manifest in, an evaluation out."""
+"""A model and a selection of images in, an evaluation out."""
 
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 
+import torch
+
 from mri_model.data.manifest import Manifest
 from mri_model.data.pixel_store import PixelStore
-from mri_model.errors import MriError, RefusedError
 from mri_model.evaluation.metrics import Evaluation, Predictions, evaluate_predictions
+from mri_model.evaluation.selection import Selection
 from mri_model.models.artifact import Model
 from mri_model.models.inference import predict
 from mri_model.progress import ProgressCallback, no_progress
 
 
 def evaluate_model(
-    model: Model, manifest: Manifest, pixels: PixelStore, split: str = "test", progress: ProgressCallback = no_progress
+    model: Model,
+    manifest: Manifest,
+    selection: Selection,
+    pixels: PixelStore,
+    progress: ProgressCallback = no_progress,
 ) -> Evaluation:
-    """Evaluate on one split of the partition the model was trained under.
-
-    Raises:
-        RefusedError: If the manifest's class list is not the model's: classes are never realigned.
-        MriError: If the split has no images.
-    """
+    """Evaluate on the images of a manifest that ``selection.select_images`` chose."""
     started = time.monotonic()
-    check_classes(model, manifest)
-    partition = model.metadata.partition(manifest)
-    rows = partition.rows(split)
-    if rows.empty:
-        raise MriError(f"the {split} split has no images", "use train, val or test, or ingest more images")
-    positions = rows.index.to_numpy()
-    logits = predict(
-        model.network, model.preprocessing, pixels, positions, model.device, model.metadata.tta_hflip, progress
-    )
-    predictions = Predictions(
-        targets=manifest.class_indices(rows["label"]),
-        predicted=logits.argmax(1).numpy(),
-        duplicate_free=partition.duplicate_free(split).to_numpy(bool),
-        groups=rows["group"].to_numpy(object),
-    )
-    evaluation = evaluate_predictions(predictions, manifest.labels)
+    metadata, positions = model.metadata, selection.rows.index.to_numpy()
+    logits = predict(model.network, model.preprocessing, pixels, positions, model.device, metadata.tta_hflip, progress)
+    probabilities = torch.softmax(logits / metadata.temperature, dim=1).numpy()
+    predictions = Predictions(selection.targets, probabilities, selection.images)
+    evaluation = evaluate_predictions(predictions, manifest.labels, selection.n_seen)
     return replace(evaluation, model_id=model.id, seconds=round(time.monotonic() - started, 3))
 
 
@@ -47,18 +37,3 @@ def pool(folds: Sequence[Evaluation], manifest: Manifest) -> Evaluation:
     predictions = Predictions.concatenate([fold.predictions for fold in folds])
     pooled = evaluate_predictions(predictions, manifest.labels)
     return replace(pooled, seconds=sum(fold.seconds for fold in folds))
-
-
-def check_classes(model: Model, manifest: Manifest) -> None:
-    """Raises RefusedError if model and manifest differ in their classes or in their order."""
-    if model.classes == manifest.classes:
-        return
-    unknown = sorted(set(manifest.classes) - set(model.classes))
-    missing = sorted(set(model.classes) - set(manifest.classes))
-    parts = [f"the model does not know {', '.join(unknown[:5])}"] if unknown else []
-    parts += [f"the data lacks {', '.join(missing[:5])}"] if missing else []
-    why = "; ".join(parts) or "their order differs"
-    raise RefusedError(
-        f"model {model.id} and manifest {manifest.digest} have different classes: {why}",
-        "evaluate on the data set it was trained on, or train a model on this one",
-    )

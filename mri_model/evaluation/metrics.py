@@ -1,16 +1,24 @@
-"""Accuracy, precision, recall and F1: overall, per class and per contrast, and the confusion matrix.
+"""Accuracy, precision, recall and F1: overall, per class, per contrast and by similarity; the confusion matrix.
 
 Undefined ratios (a class never predicted, or without images) count as 0, as in the report's Table 5.
 """
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from mri_model.data.labels import Label
+from mri_model.evaluation.by_group import GroupMetrics, per_group, unit_numbers
 from mri_model.files import run_id
+
+NEAR_DUPLICATE, SIMILAR, UNLIKE = "near duplicate", "similar", "unlike"
+"""How much an image resembles the training images: near duplicate of one, similar as of one source, or less."""
+
+SIMILARITY_BINS = {"pixels": (0.75, 0.80, 0.85, 0.90, 0.95), "edges": (0.50, 0.60, 0.70, 0.80, 0.90)}
+"""Lower ends of the bins of each similarity, but for the first one, which starts at -1."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +35,14 @@ class Averages:
 
 
 @dataclass(frozen=True)
-class OverallMetrics(Averages):
+class OverallMetrics(GroupMetrics, Averages):
     """The figures of a whole split; all but the counts lie in 0–1.
 
     Attributes:
         n: Number of images.
+        n_seen: Further images of the split, which were left out because the model has seen them.
+        near_duplicate_n: Images with a near duplicate in training; ``similar_n``: others that resemble a training image
+            as images of one source do; ``unlike_n``: the rest. Their accuracies are None if there are none.
         duplicate_free_n: Images without a near duplicate or group member in training; the accuracy and macro-F1 of this
             subset are None if it is empty.
         tumor_accuracy, tumor_macro_f1: If only the tumor of the class counts; ``contrast_*`` likewise, None if classes
@@ -41,6 +52,13 @@ class OverallMetrics(Averages):
     """
 
     n: int
+    n_seen: int
+    near_duplicate_n: int
+    near_duplicate_accuracy: float | None
+    similar_n: int
+    similar_accuracy: float | None
+    unlike_n: int
+    unlike_accuracy: float | None
     duplicate_free_n: int
     duplicate_free_accuracy: float | None
     duplicate_free_macro_f1: float | None
@@ -56,24 +74,34 @@ class OverallMetrics(Averages):
 
 @dataclass(frozen=True)
 class Predictions:
-    """The images of a split and the model's predictions; all arrays have shape (n,).
+    """The images of a split and the model's predictions.
 
     Attributes:
-        targets: True class indices, int64.
-        predicted: Predicted class indices, int64.
-        duplicate_free: Whether no image of the same group was trained on, bool.
-        groups: Group of each image, null where it has none.
+        targets: True class indices, int64 of shape (n,).
+        probabilities: Of each class, float32 of shape (n, classes).
+        images: One row per image: ``group`` (null where it has none), ``duplicate_free`` (whether it has neither a near
+            duplicate nor another image of its group in training), ``resemblance`` (``NEAR_DUPLICATE``, ``SIMILAR`` or
+            ``UNLIKE``), and for both similarities (``pixels``, ``edges``) that to the nearest training image
+            (``pixels``), the class index of that image (``pixels_label``) and the similarity to the nearest training
+            image of another class (``pixels_other``, NaN if there is none).
     """
 
     targets: np.ndarray
-    predicted: np.ndarray
-    duplicate_free: np.ndarray
-    groups: np.ndarray
+    probabilities: np.ndarray
+    images: pd.DataFrame
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """Class indices with the highest probability, int64 of shape (n,)."""
+        return self.probabilities.argmax(axis=1)
 
     @classmethod
     def concatenate(cls, parts: "list[Predictions]") -> "Predictions":
-        columns = ([getattr(part, each.name) for part in parts] for each in fields(cls))
-        return cls(*(np.concatenate(column) for column in columns))
+        return cls(
+            np.concatenate([part.targets for part in parts]),
+            np.concatenate([part.probabilities for part in parts]),
+            pd.concat([part.images for part in parts]),
+        )
 
 
 @dataclass(frozen=True)
@@ -85,6 +113,7 @@ class Evaluation:
         classes: One row per class of the model: position, label, tumor, contrast, precision, recall, f1, support.
         contrasts: One row per contrast: contrast, n, accuracy, macro_f1.
         confusion: Non-zero cells: true_label, predicted_label, n.
+        similarities: One row per bin of similarity (see ``per_similarity``).
         model_id: Id of the model; None if the predictions of several are pooled.
         seconds: Time the evaluation took.
     """
@@ -94,20 +123,46 @@ class Evaluation:
     classes: pd.DataFrame
     contrasts: pd.DataFrame
     confusion: pd.DataFrame
+    similarities: pd.DataFrame
     predictions: Predictions = field(repr=False)
     model_id: str | None = None
     seconds: float = 0.0
 
 
-def evaluate_predictions(predictions: Predictions, labels: tuple[Label, ...]) -> Evaluation:
-    """All metrics of some predictions; ``labels`` are the classes in the order of their indices."""
-    targets, predicted, free = predictions.targets, predictions.predicted, predictions.duplicate_free
+def evaluate_predictions(predictions: Predictions, labels: tuple[Label, ...], n_seen: int = 0) -> Evaluation:
+    """All metrics of some predictions.
+
+    Args:
+        labels: The classes in the order of their indices.
+        n_seen: See ``OverallMetrics``.
+    """
+    targets, predicted = predictions.targets, predictions.predicted
+    classes = per_class(targets, predicted, labels)
+    return Evaluation(
+        run_id("evaluation"),
+        overall_metrics(predictions, labels, n_seen),
+        classes,
+        per_contrast(targets, predicted, classes),
+        confusions(targets, predicted, labels),
+        per_similarity(predictions),
+        predictions,
+    )
+
+
+def overall_metrics(predictions: Predictions, labels: tuple[Label, ...], n_seen: int) -> OverallMetrics:
+    """The figures of a whole split."""
+    targets, predicted, images = predictions.targets, predictions.predicted, predictions.images
+    free = images["duplicate_free"].to_numpy(bool)
     subset = summarize(targets[free], predicted[free]) if free.any() else None
     tumor = summarize_part([label.tumor for label in labels], targets, predicted)
     contrast = summarize_part([label.contrast for label in labels], targets, predicted)
-    overall = OverallMetrics(
+    groups = images["group"].to_numpy(object)
+    return OverallMetrics(
         **vars(summarize(targets, predicted)),
+        **vars(per_group(targets, predictions.probabilities, groups, labels)),
+        **by_resemblance(images["resemblance"].to_numpy(str), targets == predicted),
         n=len(targets),
+        n_seen=n_seen,
         duplicate_free_n=int(free.sum()),
         duplicate_free_accuracy=subset.accuracy if subset else None,
         duplicate_free_macro_f1=subset.macro_f1 if subset else None,
@@ -115,12 +170,42 @@ def evaluate_predictions(predictions: Predictions, labels: tuple[Label, ...]) ->
         tumor_macro_f1=tumor.macro_f1 if tumor else None,
         contrast_accuracy=contrast.accuracy if contrast else None,
         contrast_macro_f1=contrast.macro_f1 if contrast else None,
-        **bootstrap(targets, predicted, predictions.groups),
+        **bootstrap(targets, predicted, groups),
     )
-    classes = per_class(targets, predicted, labels)
-    contrasts = per_contrast(targets, predicted, classes)
-    confusion = confusions(targets, predicted, labels)
-    return Evaluation(run_id("evaluation"), overall, classes, contrasts, confusion, predictions)
+
+
+def by_resemblance(resemblance: np.ndarray, right: np.ndarray) -> dict[str, Any]:
+    """Number and accuracy of the images of each resemblance, under the names of ``OverallMetrics``."""
+    found: dict[str, Any] = {}
+    for kind in (NEAR_DUPLICATE, SIMILAR, UNLIKE):
+        chosen = right[resemblance == kind]
+        name = kind.replace(" ", "_")
+        found |= {f"{name}_n": len(chosen), f"{name}_accuracy": float(chosen.mean()) if len(chosen) else None}
+    return found
+
+
+def per_similarity(predictions: Predictions) -> pd.DataFrame:
+    """Metrics by similarity to the nearest training image, one row per bin that has images.
+
+    Returns:
+        ``similarity`` (``pixels`` or ``edges``), ``low`` and ``high`` (the bin holds similarities from ``low`` up to,
+        but not including, ``high``; the last bin includes 1), ``n``, ``accuracy``, ``macro_f1``, ``nearest_accuracy``
+        (of the class of the nearest training image: 1-nearest-neighbor), ``nearest_other`` (mean similarity to the
+        nearest training image of another class).
+    """
+    targets, predicted, images = predictions.targets, predictions.predicted, predictions.images
+    rows = []
+    for name, ends in SIMILARITY_BINS.items():
+        number = np.digitize(images[name].to_numpy(np.float64), np.array(ends, np.float32))
+        for each in np.unique(number):
+            chosen = number == each
+            averages = summarize(targets[chosen], predicted[chosen])
+            one_nearest = float((images.loc[chosen, f"{name}_label"] == targets[chosen]).mean())
+            other = float(images.loc[chosen, f"{name}_other"].mean())
+            low, high = (-1.0, *ends, 1.0)[each : each + 2]
+            rows.append((name, low, high, chosen.sum(), averages.accuracy, averages.macro_f1, one_nearest, other))
+    columns = ["similarity", "low", "high", "n", "accuracy", "macro_f1", "nearest_accuracy", "nearest_other"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def summarize(targets: np.ndarray, predicted: np.ndarray) -> Averages:
@@ -148,7 +233,7 @@ def summarize_part(names: list[str] | list[str | None], targets: np.ndarray, pre
 
 def bootstrap(
     targets: np.ndarray, predicted: np.ndarray, groups: np.ndarray | None = None, resamples: int = 1000, seed: int = 0
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """95 % percentile intervals of accuracy and macro-F1 (Efron and Tibshirani, 1993, chapter 13).
 
     Whole groups are drawn, with replacement, if ``groups`` is given (the cluster bootstrap; Field and Welsh, 2007,
@@ -164,7 +249,7 @@ def bootstrap(
     """
     classes, numbers = np.unique(np.concatenate([targets, predicted]), return_inverse=True)
     true, answered = np.split(numbers, 2)
-    unit = resampling_units(groups, len(targets))
+    unit = np.arange(len(targets)) if groups is None else unit_numbers(groups)
     draws = np.random.default_rng(seed).multinomial(
         unit.max() + 1, np.full(unit.max() + 1, 1 / (unit.max() + 1)), resamples
     )
@@ -184,14 +269,6 @@ def bootstrap(
         for name, values in scores.items()
         for end, percent in ends.items()
     }
-
-
-def resampling_units(groups: np.ndarray | None, n: int) -> np.ndarray:
-    """The number of the unit that each of ``n`` images is drawn with: its group, or itself."""
-    if groups is None:
-        return np.arange(n)
-    names = [f"image {at}" if pd.isna(name) else f"group {name}" for at, name in enumerate(groups)]
-    return np.unique(names, return_inverse=True)[1]
 
 
 def per_class(targets: np.ndarray, predicted: np.ndarray, labels: tuple[Label, ...]) -> pd.DataFrame:

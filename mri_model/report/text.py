@@ -119,14 +119,17 @@ def describe_evaluation(evaluation: "Evaluation", what: str = "", name: str = ""
         f"accuracy {overall.accuracy:.3f} ({overall.accuracy_low:.3f} to {overall.accuracy_high:.3f}), "
         f"macro-F1 {overall.macro_f1:.3f} ({overall.macro_f1_low:.3f} to {overall.macro_f1_high:.3f}) "
         f"on {overall.n} images",
+        *seen_lines(overall),
         *part_lines(overall),
+        group_line(overall),
         duplicate_free_line(overall),
+        *resemblance_lines(overall),
         *(
             f"  {row.contrast:<5} {row.n:>5} images, accuracy {row.accuracy:.3f}, macro-F1 {row.macro_f1:.3f}"
             for row in evaluation.contrasts.itertuples()
         ),
         *([f"{what:<10}  {name}"] if what else []),
-        f"evaluation  {evaluation.id}    (per class: mri query report-table-5)",
+        f"evaluation  {evaluation.id}    (more: mri query report-table-5, similarity)",
     ]
     return "\n".join(lines)
 
@@ -150,6 +153,35 @@ def part_lines(overall: "OverallMetrics") -> list[str]:
     if overall.contrast_accuracy is None:
         return []
     return [f"  tumor alone {overall.tumor_accuracy:.3f}, contrast alone {overall.contrast_accuracy:.3f}"]
+
+
+def seen_lines(overall: "OverallMetrics") -> list[str]:
+    if not overall.n_seen:
+        return []
+    return [f"  {overall.n_seen} more were left out: the model has seen them in training or validation"]
+
+
+def group_line(overall: "OverallMetrics") -> str:
+    return (
+        f"  images answered together: by examination {overall.examination_accuracy:.3f} of {overall.examination_n}, "
+        f"tumor by group {overall.group_tumor_accuracy:.3f} of {overall.group_n}"
+    )
+
+
+def resemblance_lines(overall: "OverallMetrics") -> list[str]:
+    """Accuracy by resemblance to the training images: memory of a source against answers on new ones."""
+    parts = [
+        f"{accuracy:.3f} on {n} {what}"
+        for n, accuracy, what in (
+            (overall.near_duplicate_n, overall.near_duplicate_accuracy, "images with a near duplicate in training"),
+            (overall.unlike_n, overall.unlike_accuracy, "unlike any training image"),
+        )
+        if accuracy is not None
+    ]
+    lines = ["  " + ", ".join(parts)] if parts else []
+    if overall.similar_accuracy is not None:
+        lines.append(f"  {overall.similar_accuracy:.3f} on {overall.similar_n} images in between")
+    return lines
 
 
 def duplicate_free_line(overall: "OverallMetrics") -> str:

@@ -83,8 +83,8 @@ def _key(name: str, *refers_to: ForeignKey, kind: Any = TEXT) -> Column[Any]:
     return Column(name, kind, *refers_to, primary_key=True, autoincrement=False)
 
 
-def _count(name: str, default: int | None = None) -> Column[Any]:
-    return Column(name, Integer, CheckConstraint(f"{name} >= 0", name=name), nullable=False, default=default)
+def _count(name: str, default: int | None = None, *, null: bool = False) -> Column[Any]:
+    return Column(name, Integer, CheckConstraint(f"{name} >= 0", name=name), nullable=null, default=default)
 
 
 def _ratio(name: str, *, null: bool = False) -> Column[Any]:
@@ -227,6 +227,17 @@ evaluation = Table(
     _ratio("accuracy_high", null=True),
     _ratio("macro_f1_low", null=True),
     _ratio("macro_f1_high", null=True),
+    _count("n_seen", null=True),  # images left out because the model has seen them
+    _count("near_duplicate_n", null=True),
+    _ratio("near_duplicate_accuracy", null=True),
+    _count("similar_n", null=True),
+    _ratio("similar_accuracy", null=True),
+    _count("unlike_n", null=True),
+    _ratio("unlike_accuracy", null=True),
+    _count("examination_n", null=True),
+    _ratio("examination_accuracy", null=True),
+    _count("group_n", null=True),
+    _ratio("group_tumor_accuracy", null=True),
     _number("seconds"),
     _moment("created_at"),
 )
@@ -253,6 +264,20 @@ contrast_metric = Table(
     _count("n"),
     _ratio("accuracy", null=True),
     _ratio("macro_f1", null=True),
+)
+
+similarity_metric = Table(  # bins of the similarity to the nearest training image
+    "similarity_metric",
+    metadata,
+    _key("evaluation_id", ForeignKey("evaluation.id")),
+    _key("similarity"),
+    _key("low", kind=Double),
+    _number("high"),
+    _count("n"),
+    _ratio("accuracy"),
+    _ratio("macro_f1"),
+    _ratio("nearest_accuracy"),
+    _number("nearest_other", null=True),
 )
 
 confusion = Table(

@@ -112,7 +112,9 @@ class Store:
             for place in places:
                 self._upsert(connection, schema.sweep_model, {"sweep_id": row["id"], **place})
 
-    def record_evaluation(self, row: Row, class_metrics: Rows, contrast_metrics: Rows, confusion: Rows) -> None:
+    def record_evaluation(
+        self, row: Row, class_metrics: Rows, contrast_metrics: Rows, confusion: Rows, similarity_metrics: Rows = ()
+    ) -> None:
         """Record an evaluation whole or not at all, in place of what was recorded under the same id.
 
         ``row`` has either a ``model_id`` or, for the pooled predictions of a cross-validation, a ``sweep_id``.
@@ -122,6 +124,7 @@ class Store:
             _replace(connection, schema.class_metric, class_metrics, evaluation_id=row["id"])
             _replace(connection, schema.contrast_metric, contrast_metrics, evaluation_id=row["id"])
             _replace(connection, schema.confusion, confusion, evaluation_id=row["id"])
+            _replace(connection, schema.similarity_metric, similarity_metrics, evaluation_id=row["id"])
 
     def latest_model(self) -> str | None:
         """Id of the most recently created model, of those that are trained."""

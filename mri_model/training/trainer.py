@@ -21,6 +21,7 @@ from mri_model.models.artifact import INTENDED_USE, git_commit, versions, write_
 from mri_model.models.inference import predict
 from mri_model.models.metadata import EpochMetrics, ModelMetadata, write_history, write_metadata
 from mri_model.models.network import build_network
+from mri_model.models.training_images import training_images, write_training_images
 from mri_model.training.augment import draw, mirror
 from mri_model.training.batch import base_batch_size, choose_batch_size, choose_precision
 from mri_model.training.checkpoint import CHECKPOINT_FILE, TrainingState, load_checkpoint, save_checkpoint
@@ -139,6 +140,8 @@ def train(job: TrainingJob, pixels: PixelStore) -> Path:
 def fit(job: TrainingJob, pixels: PixelStore) -> None:
     """Run the training to its end with the first batch size that fits, and write the model folder."""
     splits = {name: load_split(job.partition, name) for name in ("train", "val")}
+    if job.world.is_first:
+        write_training_images(job.folder, job.model_id, training_images(job.partition))
     batch_size = choose_batch_size(job.recipe, job.device, len(splits["train"]))
     while True:
         try:

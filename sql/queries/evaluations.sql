@@ -1,4 +1,4 @@
--- What did each evaluation find, newest first, also on the duplicate-free subset of its images?
+-- What did each evaluation find, newest first, also by examination and on images unlike those of the training?
 -- It has a model, or the sweep of a cross-validation whose folds it pools.
 SELECT
     created_at,
@@ -7,6 +7,7 @@ SELECT
     sweep_id,
     split,
     n,
+    n_seen,
     accuracy,
     accuracy_low,
     accuracy_high,
@@ -15,6 +16,12 @@ SELECT
     macro_f1_high,
     tumor_accuracy,
     contrast_accuracy,
+    examination_n,
+    examination_accuracy,
+    group_n,
+    group_tumor_accuracy,
+    unlike_n,
+    unlike_accuracy,
     duplicate_free_n,
     duplicate_free_accuracy,
     duplicate_free_macro_f1

@@ -3,7 +3,17 @@ import pytest
 from sklearn.metrics import classification_report
 
 from mri_model.data.labels import Label, parse_label
-from mri_model.evaluation.metrics import Evaluation, Predictions, bootstrap, evaluate_predictions, summarize
+from mri_model.evaluation.metrics import (
+    NEAR_DUPLICATE,
+    SIMILAR,
+    UNLIKE,
+    Evaluation,
+    Predictions,
+    bootstrap,
+    evaluate_predictions,
+    summarize,
+)
+from tests.evaluation.samples import predictions
 
 NAMES = ["A T1", "A T2", "B T1", "B T1C+", "never"]
 LABELS = tuple(parse_label(name) for name in NAMES)
@@ -17,11 +27,9 @@ def evaluate(
     groups: np.ndarray | None = None,
 ) -> Evaluation:
     """Every image is duplicate-free and a group of its own unless something else is given."""
-    n = len(targets)
-    free = np.ones(n, bool) if duplicate_free is None else duplicate_free
-    return evaluate_predictions(
-        Predictions(targets, predicted, free, np.arange(n) if groups is None else groups), labels
-    )
+    given = {"duplicate_free": duplicate_free, "group": groups}
+    columns = {name: values for name, values in given.items() if values is not None}
+    return evaluate_predictions(predictions(targets, predicted, len(labels), **columns), labels)
 
 
 @pytest.fixture
@@ -151,3 +159,66 @@ def test_intervals_hold_the_value_and_come_out_the_same_again(answers: tuple[np.
     assert first == again
     for name in ("accuracy", "macro_f1"):
         assert getattr(first, f"{name}_low") < getattr(first, name) < getattr(first, f"{name}_high")
+
+
+def test_images_are_evaluated_by_their_resemblance_to_the_training_images() -> None:
+    targets, predicted = np.array([0, 0, 0, 0, 1]), np.array([0, 0, 1, 0, 0])
+    kinds = [NEAR_DUPLICATE, NEAR_DUPLICATE, UNLIKE, UNLIKE, UNLIKE]
+    overall = evaluate_predictions(predictions(targets, predicted, 5, resemblance=kinds), LABELS).overall
+    assert (overall.near_duplicate_n, overall.near_duplicate_accuracy) == (2, 1.0)
+    assert (overall.unlike_n, overall.unlike_accuracy) == (3, pytest.approx(1 / 3))
+    assert (overall.similar_n, overall.similar_accuracy) == (0, None)
+
+
+def test_each_bin_of_similarity_has_its_metrics_and_those_of_the_nearest_training_image() -> None:
+    targets, predicted = np.array([0, 1, 2, 0]), np.array([0, 1, 0, 1])
+    found = predictions(
+        targets,
+        predicted,
+        5,
+        pixels=np.array([1, 0.95, 0.94999, -0.2], np.float32),
+        pixels_label=[0, 3, 2, -1],
+        pixels_other=np.array([0.5, 0.75, 0.25, np.nan], np.float32),
+    )
+    table = evaluate_predictions(found, LABELS).similarities
+    pixels = table[table["similarity"] == "pixels"].drop(columns="similarity")
+    assert pixels.iloc[:, :-1].values.tolist() == [
+        [-1.0, 0.75, 1, 0.0, 0.0, 0.0],
+        [0.90, 0.95, 1, 0.0, 0.0, 1.0],
+        [0.95, 1.0, 2, 1.0, 1.0, 0.5],
+    ]
+    assert pixels["nearest_other"].tolist()[1:] == [0.25, 0.625]
+    assert np.isnan(pixels["nearest_other"].iloc[0])
+    assert table.groupby("similarity")["n"].sum().tolist() == [4, 4]
+
+
+def test_the_images_of_an_examination_and_of_a_group_are_answered_together() -> None:
+    labels = tuple(parse_label(name) for name in ("A T1", "A T2", "B T1", "B T2"))
+    probabilities = np.array(
+        [
+            [0.4, 0.0, 0.6, 0.0],  # wrong alone, right with the next image of the examination
+            [0.9, 0.0, 0.1, 0.0],
+            [0.0, 0.3, 0.0, 0.7],  # another contrast of this group, wrong; the tumor of all three is right
+            [0.0, 0.4, 0.3, 0.3],  # the tumor is right although no class of it is the most probable
+        ],
+        np.float32,
+    )
+    images = predictions(np.zeros(4, int), np.zeros(4, int), 4, group=[7, 7, 7, np.nan]).images
+    found = Predictions(np.array([0, 0, 1, 3]), probabilities, images)
+    overall = evaluate_predictions(found, labels).overall
+    assert overall.accuracy == 0.25
+    assert (overall.examination_n, overall.examination_accuracy) == (3, pytest.approx(1 / 3))
+    assert (overall.group_n, overall.group_tumor_accuracy) == (2, 1.0)
+
+
+def test_images_without_a_group_are_answered_alone() -> None:
+    overall = evaluate(np.array([0, 0, 1]), np.array([0, 1, 1]), groups=np.array([None] * 3, object)).overall
+    assert (overall.examination_n, overall.group_n) == (3, 3)
+
+
+def test_pooled_folds_are_answered_by_group_and_by_similarity_too() -> None:
+    first = predictions(np.array([0, 0]), np.array([0, 1]), 5, group=[1, 1], resemblance=UNLIKE)
+    second = predictions(np.array([1, 1]), np.array([1, 1]), 5, group=[2, 3], resemblance=SIMILAR)
+    pooled = evaluate_predictions(Predictions.concatenate([first, second]), LABELS)
+    assert (pooled.overall.group_n, pooled.overall.unlike_n, pooled.overall.similar_n) == (3, 2, 2)
+    assert pooled.similarities["n"].tolist() == [4, 4]

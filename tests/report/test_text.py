@@ -5,17 +5,18 @@ import re
 import numpy as np
 
 from mri_model.data.labels import parse_label
-from mri_model.evaluation.metrics import Predictions, evaluate_predictions
+from mri_model.evaluation.metrics import NEAR_DUPLICATE, SIMILAR, UNLIKE, evaluate_predictions
 from mri_model.report.text import describe_evaluation
+from tests.evaluation.samples import predictions
 
 
-def described(*names: str) -> list[str]:
+def described(*names: str, n_seen: int = 0, kind: str = NEAR_DUPLICATE) -> list[str]:
     targets = np.tile(np.arange(len(names)), 10)
     predicted = np.where(np.arange(len(targets)) < len(names), 0, targets)
     labels = tuple(parse_label(name) for name in names)
-    n = len(targets)
-    predictions = Predictions(targets, predicted, np.zeros(n, bool), np.arange(n))
-    return describe_evaluation(evaluate_predictions(predictions, labels)).splitlines()
+    kinds = np.where(np.arange(len(targets)) < len(names), UNLIKE, kind)
+    found = predictions(targets, predicted, len(names), duplicate_free=False, resemblance=kinds)
+    return describe_evaluation(evaluate_predictions(found, labels, n_seen)).splitlines()
 
 
 def test_scores_are_shown_with_their_intervals_and_parts() -> None:
@@ -28,3 +29,21 @@ def test_scores_are_shown_with_their_intervals_and_parts() -> None:
 
 def test_classes_without_contrast_have_no_parts() -> None:
     assert not any("alone" in line for line in described("glioma", "healthy"))
+
+
+def test_accuracy_is_told_by_resemblance_to_the_training_images() -> None:
+    told = "  1.000 on 36 images with a near duplicate in training, 0.250 on 4 unlike any training image"
+    assert told in described("A T1", "A T2", "B T1", "B T2")
+    lines = described("glioma", "healthy", kind=SIMILAR)
+    assert "  0.500 on 2 unlike any training image" in lines
+    assert "  1.000 on 18 images in between" in lines
+
+
+def test_images_that_were_left_out_are_told_only_where_there_are_some() -> None:
+    told = "  13 more were left out: the model has seen them in training or validation"
+    assert described("A T1", "B T1", n_seen=13)[1] == told
+    assert not any("left out" in line for line in described("A T1", "B T1"))
+
+
+def test_no_line_of_an_evaluation_is_wider_than_a_terminal() -> None:
+    assert max(map(len, described("A T1", "A T2", "B T1", "B T2", n_seen=1234))) <= 100

@@ -174,6 +174,8 @@ def evaluation(**changes: Any) -> dict[str, Any]:
 NOT_SAID_BEFORE = (
     *("tumor_accuracy", "tumor_macro_f1", "contrast_accuracy", "contrast_macro_f1"),
     *("accuracy_low", "accuracy_high", "macro_f1_low", "macro_f1_high"),
+    *("n_seen", "near_duplicate_n", "near_duplicate_accuracy", "similar_n", "similar_accuracy"),
+    *("unlike_n", "unlike_accuracy", "examination_n", "examination_accuracy", "group_n", "group_tumor_accuracy"),
 )
 """Columns of ``evaluation`` that its first schema lacked."""
 
@@ -202,6 +204,14 @@ def confusion() -> list[dict[str, Any]]:
         ("Papiloma T1", "Papiloma T1", 9),
     ]
     return [{"true_label": true, "predicted_label": taken_for, "n": n} for true, taken_for, n in cells]
+
+
+def similarity_metrics() -> list[dict[str, Any]]:
+    """Two bins of each similarity, in no order."""
+    bins = [("pixels", -1.0, 0.95, 400, 0.75), ("edges", 0.9, 1.0, 300, 0.96), ("pixels", 0.95, 1.0, 272, 0.97)]
+    names = ("similarity", "low", "high", "n", "accuracy")
+    rest = {"macro_f1": 0.5, "nearest_accuracy": 0.6, "nearest_other": None}
+    return [{**dict(zip(names, each, strict=True)), **rest} for each in bins]
 
 
 def scoring_run(**changes: Any) -> dict[str, Any]:
@@ -240,4 +250,6 @@ def record_model(store: Store, **changes: Any) -> None:
 
 
 def record_evaluation(store: Store, **changes: Any) -> None:
-    store.record_evaluation(evaluation(**changes), class_metrics(), contrast_metrics(), confusion())
+    store.record_evaluation(
+        evaluation(**changes), class_metrics(), contrast_metrics(), confusion(), similarity_metrics()
+    )

@@ -18,7 +18,7 @@ from mri_model.results.database import parse, writing
 from mri_model.results.store import Store
 from tests.results import result_samples as samples
 
-REVISIONS = ["0001", "0002", "0003"]
+REVISIONS = ["0001", "0002", "0003", "0004"]
 RENAMED = {
     "twin_free_n": "duplicate_free_n",
     "twin_free_accuracy": "duplicate_free_accuracy",
@@ -26,6 +26,30 @@ RENAMED = {
 }
 SWEEPS = {"m1": "m1", "m2": "sweep-1", "m3": "sweep-1", "m4": "series-1", "m5": "series-1", "m6": "series-2"}
 """``sweep_id`` of each model before migration 0004; a model alone had its own id."""
+
+SWEEP_ROWS = [
+    {"id": "series-1", "kind": "folds", "recorded_at": samples.later(-3)},
+    {"id": "series-2", "kind": "seeds", "recorded_at": samples.later(-5)},
+    {"id": "sweep-1", "kind": "sizes", "recorded_at": samples.later(-1)},
+]
+MEMBERS = [
+    {"sweep_id": sweep, "model_id": model, "position": place}
+    for sweep, model, place in [
+        ("series-1", "m5", 0),
+        ("series-1", "m4", 1),
+        ("series-2", "m6", 0),
+        ("sweep-1", "m3", 0),
+        ("sweep-1", "m2", 1),
+    ]
+]
+"""What migration 0004 makes of ``SWEEPS``."""
+
+
+def rows_of(revision: str) -> dict[str, list[dict[str, Any]]]:
+    """Rows for every table of an earlier schema."""
+    if revision == "0004":
+        return {**expected(old_rows(status=True)), "sweep": SWEEP_ROWS, "sweep_model": MEMBERS}
+    return old_rows(status=revision == "0003")
 
 
 def old_rows(status: bool) -> dict[str, list[dict[str, Any]]]:
@@ -81,12 +105,14 @@ def old_url(url: str, request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
     with raw(url) as engine, engine.begin() as connection, monkeypatch.context() as then:
         upgrade.migrate(connection, request.param)
         then.setattr(upgrade, "migrate", lambda connection: None)
-        then.setattr(upgrade, "view_sources", lambda: {"report_table_3": "SELECT sweep_id FROM model"})
+        table = "evaluation" if request.param == "0004" else "model"
+        then.setattr(upgrade, "view_sources", lambda: {"report_table_3": f"SELECT sweep_id FROM {table}"})
         upgrade.rebuild(connection)
         tables = MetaData()
         tables.reflect(connection)
-        for name, rows in old_rows(status=request.param == "0003").items():
-            connection.execute(tables.tables[name].insert(), rows)
+        for name, rows in rows_of(request.param).items():
+            known = tables.tables[name].columns.keys()
+            connection.execute(tables.tables[name].insert(), [{k: row[k] for k in row if k in known} for row in rows])
     return url
 
 
@@ -96,7 +122,7 @@ def expected(before: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str
     evaluations = [{RENAMED.get(name, name): value for name, value in row.items()} for row in before["evaluation"]]
     return before | {
         "model": [{name: value for name, value in row.items() if name != "sweep_id"} for row in models],
-        "evaluation": [dict.fromkeys(samples.NOT_SAID_BEFORE) | row | {"sweep_id": None} for row in evaluations],
+        "evaluation": [dict.fromkeys(samples.NOT_SAID_BEFORE) | {"sweep_id": None} | row for row in evaluations],
     }
 
 
@@ -112,25 +138,14 @@ def test_rows_of_an_earlier_schema_survive_the_upgrade(old_url: str) -> None:
         assert sorted(after[name], key=lambda row: str(sorted(row.items(), key=str))) == sorted(
             rows, key=lambda row: str(sorted(row.items(), key=str))
         ), name
-    assert after.keys() - before.keys() == {"sweep", "sweep_model"}
+    assert after.keys() - before.keys() - {"sweep", "sweep_model"} == {"similarity_metric"}
 
 
 def test_models_with_a_common_sweep_id_become_a_sweep(old_url: str) -> None:
     with Store.open(old_url) as store, store._engine.connect() as connection:
-        sweeps = connection.execute(schema.sweep.select().order_by("id")).all()
-        members = connection.execute(schema.sweep_model.select().order_by("sweep_id", "position")).all()
-    assert sweeps == [
-        ("series-1", "folds", samples.later(-3)),
-        ("series-2", "seeds", samples.later(-5)),
-        ("sweep-1", "sizes", samples.later(-1)),
-    ]
-    assert members == [
-        ("series-1", "m5", 0),
-        ("series-1", "m4", 1),
-        ("series-2", "m6", 0),
-        ("sweep-1", "m3", 0),
-        ("sweep-1", "m2", 1),
-    ]
+        sweeps = connection.execute(schema.sweep.select().order_by("id")).mappings().all()
+        members = connection.execute(schema.sweep_model.select().order_by("sweep_id", "position")).mappings().all()
+    assert (sweeps, members) == (SWEEP_ROWS, MEMBERS)
 
 
 def constraints(engine: Engine) -> dict[str, list[object]]:

@@ -9,7 +9,17 @@ from mri_model.errors import MriError
 from mri_model.results.store import Store, questions
 from tests.results import result_samples as samples
 
-QUERIES = {"epochs", "sweeps", "worst-classes", "confusions", "evaluations", "models", "scored-runs", "predictions"}
+QUERIES = {
+    "epochs",
+    "sweeps",
+    "worst-classes",
+    "confusions",
+    "evaluations",
+    "models",
+    "scored-runs",
+    "predictions",
+    "similarity",
+}
 
 
 def record_report(store: Store) -> None:
@@ -271,6 +281,18 @@ def test_confusions(store: Store) -> None:
     assert store.query("confusions").values.tolist() == [
         ["Granuloma T1", "Tuberculoma T1", 3, 0.6],
         ["Granuloma T1", "Granuloma T2", 2, 0.4],
+    ]
+
+
+def test_similarity_shows_the_most_similar_images_of_the_latest_test_evaluation_first(store: Store) -> None:
+    record_report(store)
+    later = samples.evaluation(id="v", model_id="m630", split="val", created_at=samples.later(1))
+    store.record_evaluation(later, [], [], [], samples.similarity_metrics()[:1])
+    shown = store.query("similarity")
+    assert shown[["similarity", "from", "to", "n", "accuracy", "nearest"]].values.tolist() == [
+        ["pixels", 0.95, 1.0, 272, 0.97, 0.6],
+        ["pixels", -1.0, 0.95, 400, 0.75, 0.6],
+        ["edges", 0.9, 1.0, 300, 0.96, 0.6],
     ]
 
 

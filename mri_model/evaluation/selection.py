@@ -1,0 +1,197 @@
+"""Which images of a manifest a model is evaluated on, and how much each of them resembles its training images.
+
+What a model has seen is decided by the training images in its folder, not by the splits of another manifest.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from mri_model.data.fingerprints import Fingerprints, read_fingerprints
+from mri_model.data.manifest import Manifest
+from mri_model.data.near_duplicates import NEAR_DUPLICATE_CORRELATION, SAME_PICTURE, duplicate_free
+from mri_model.data.nearest import Nearest, nearest
+from mri_model.data.pictures import Array
+from mri_model.data.similarity import HogVectors, PixelVectors
+from mri_model.errors import MriError, RefusedError, UsageError
+from mri_model.evaluation.metrics import NEAR_DUPLICATE, SIMILAR, UNLIKE
+from mri_model.models.artifact import Model
+from mri_model.models.training_images import TrainingImages, read_training_images
+from mri_model.progress import ProgressCallback, no_progress
+
+ALL = "all"
+"""The split of all accepted images: for a manifest of other images than those of the training."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The images that a model is evaluated on.
+
+    Attributes:
+        rows: Their rows of the manifest.
+        targets: Their class indices, int64 of shape (n,).
+        images: What is known of each image, see ``metrics.Predictions``.
+        n_seen: Images of the split that were left out, because the model has seen them in training or validation.
+    """
+
+    rows: pd.DataFrame
+    targets: np.ndarray
+    images: pd.DataFrame
+    n_seen: int
+
+
+@dataclass(frozen=True)
+class Resemblance:
+    """The tested images compared with the images that a model has seen.
+
+    Attributes:
+        pixels, edges: The nearest training images by the two similarities.
+        seen: Whether an image shows the same picture as one seen in training or validation, bool of shape (n,).
+        thresholds: See ``TrainingImages``.
+    """
+
+    pixels: Nearest
+    edges: Nearest
+    seen: Array
+    thresholds: Array
+
+    @property
+    def near_duplicate(self) -> Array:
+        """Whether an image has a near duplicate, of any class, in training."""
+        return self.pixels.similarity >= NEAR_DUPLICATE_CORRELATION
+
+    @property
+    def same_source(self) -> Array:
+        """Whether an image is linked to a training image of its tumor type, as the images of a group are."""
+        pixels, edges = self.thresholds
+        return (self.pixels.same_tumor >= pixels) | (self.edges.same_tumor >= edges)
+
+    @property
+    def kind(self) -> Array:
+        """``NEAR_DUPLICATE``, ``SIMILAR`` (from the thresholds on, of any class) or ``UNLIKE``."""
+        pixels, edges = self.thresholds
+        similar = (self.pixels.similarity >= pixels) | (self.edges.similarity >= edges)
+        return np.select([self.near_duplicate, similar], [NEAR_DUPLICATE, SIMILAR], UNLIKE)
+
+
+def select_images(
+    model: Model, manifest: Manifest, split: str = "test", progress: ProgressCallback = no_progress
+) -> Selection:
+    """Choose the images of a split and compare them with the model's training images.
+
+    On the manifest of the training, the split is evaluated as the protocol has it. On any other manifest, images that
+    the model has seen (the same bytes, or the same picture) are left out. Images related to the training images are
+    evaluated, but are not duplicate-free.
+
+    Raises:
+        RefusedError: If the class lists differ, if it is not known what the model has seen, or if it has seen all.
+        UsageError: If all images of the manifest of the training are asked for.
+        MriError: If the split has no images.
+    """
+    check_classes(model, manifest)
+    known = read_training_images(model.folder, model.id)
+    own = manifest.digest == model.metadata.manifest
+    rows = rows_of(model, manifest, split)
+    targets = manifest.class_indices(rows["label"])
+    tumor = pd.factorize(np.array([label.tumor for label in manifest.labels], dtype=object))[0]
+    fingerprints = read_fingerprints(manifest.folder, len(manifest.frame))[rows.index.to_numpy()]
+    found = compare(fingerprints, targets, known, tumor, progress)
+    if own:
+        trained = (model.metadata.partition(manifest).split_of == "train").to_numpy(bool)
+        fresh = np.ones(len(rows), bool)
+    else:
+        trained = related_rows(manifest, rows, known, found)
+        fresh = ~(found.seen | rows["sha256"].isin(known.sha256).to_numpy(bool))
+    if not fresh.any():
+        raise all_seen(model, manifest, split, len(rows))
+    images = describe_images(manifest, rows, trained, found)
+    return Selection(rows[fresh], targets[fresh], images[fresh], int((~fresh).sum()))
+
+
+def rows_of(model: Model, manifest: Manifest, split: str) -> pd.DataFrame:
+    """The rows of a split under the model's protocol and fold, or of all accepted images."""
+    if split != ALL:
+        rows = model.metadata.partition(manifest).rows(split)
+    elif manifest.digest == model.metadata.manifest:
+        raise UsageError(
+            f"model {model.id} was trained on images of manifest {manifest.digest}",
+            "evaluate on its test split; all is for manifests of other images",
+        )
+    else:
+        rows = manifest.frame[manifest.frame["status"] == "ok"]
+    if rows.empty:
+        raise MriError(f"the {split} split has no images", "use train, val or test, or ingest more images")
+    return rows
+
+
+def compare(
+    images: Fingerprints, targets: Array, known: TrainingImages, tumor: Array, progress: ProgressCallback
+) -> Resemblance:
+    """Compare images, of the classes ``targets``, with the images a model has seen.
+
+    Args:
+        tumor: Code of each class's tumor type.
+        progress: Called with the stage ``compare``.
+    """
+    train, val = (known.fingerprints[chosen] for chosen in (known.is_train, ~known.is_train))
+    trained_on, validated_on = known.labels[known.is_train], known.labels[~known.is_train]
+    pixels, edges = pixel_vectors(images), HogVectors.of(images.descriptors, known.mean)
+    progress("compare", 0, 3)
+    by_pixels = nearest(pixels, targets, pixel_vectors(train), trained_on, tumor)
+    progress("compare", 1, 3)
+    by_edges = nearest(edges, targets, HogVectors.of(train.descriptors, known.mean), trained_on, tumor)
+    progress("compare", 2, 3)
+    validated = nearest(pixels, targets, pixel_vectors(val), validated_on, tumor)
+    progress("compare", 3, 3)
+    seen = np.fmax(by_pixels.similarity, validated.similarity) >= SAME_PICTURE
+    return Resemblance(by_pixels, by_edges, seen, known.thresholds)
+
+
+def pixel_vectors(images: Fingerprints) -> PixelVectors:
+    return PixelVectors.of(images.thumbnails.reshape(len(images), -1))
+
+
+def related_rows(manifest: Manifest, rows: pd.DataFrame, known: TrainingImages, found: Resemblance) -> Array:
+    """Which rows of another manifest are training images, or tested images linked to one: bool of shape (rows,)."""
+    trained = manifest.frame["sha256"].isin(known.sha256[known.is_train]).to_numpy(bool, copy=True)
+    trained[rows.index] |= found.same_source
+    return trained
+
+
+def describe_images(manifest: Manifest, rows: pd.DataFrame, trained: Array, found: Resemblance) -> pd.DataFrame:
+    """The columns of ``metrics.Predictions.images`` for each of ``rows``.
+
+    Args:
+        trained: Which rows of the manifest count as training images, bool of shape (rows of the manifest,).
+    """
+    near_duplicate = np.zeros(len(manifest.frame), bool)
+    near_duplicate[rows.index] = found.near_duplicate
+    free = duplicate_free(manifest.frame["group"], trained, near_duplicate)
+    columns = {"group": rows["group"], "duplicate_free": free[rows.index], "resemblance": found.kind}
+    for name, each in (("pixels", found.pixels), ("edges", found.edges)):
+        columns |= {name: each.similarity, f"{name}_label": each.label, f"{name}_other": each.other}
+    return pd.DataFrame(columns, index=rows.index)
+
+
+def all_seen(model: Model, manifest: Manifest, split: str, n: int) -> RefusedError:
+    images = f"the {n} images of manifest {manifest.digest}" if split == ALL else f"the {n} {split} images"
+    return RefusedError(
+        f"model {model.id} has seen all of {images} in training or validation",
+        "evaluate it on the manifest it was trained on (leave out --manifest), or on images that it has not seen",
+    )
+
+
+def check_classes(model: Model, manifest: Manifest) -> None:
+    """Raises RefusedError if model and manifest differ in their classes or in their order."""
+    if model.classes == manifest.classes:
+        return
+    unknown = sorted(set(manifest.classes) - set(model.classes))
+    missing = sorted(set(model.classes) - set(manifest.classes))
+    parts = [f"the model does not know {', '.join(unknown[:5])}"] if unknown else []
+    parts += [f"the data lacks {', '.join(missing[:5])}"] if missing else []
+    why = "; ".join(parts) or "their order differs"
+    raise RefusedError(
+        f"model {model.id} and manifest {manifest.digest} have different classes: {why}",
+        "evaluate on the data set it was trained on, or train a model on this one",
+    )
