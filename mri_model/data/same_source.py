@@ -29,7 +29,7 @@ RUN_SECONDS = 60
 """Time-stamped files of one tumor type belong to one series if at most this many seconds lie between them."""
 
 TURNED_EDGES = 0.87
-"""Edges of a mirrored copy must be at least this similar. Below, mirrored edges of two patients are often as similar."""
+"""Edges of a mirrored copy must be at least this similar. Below, those of two patients often are."""
 
 CONFIRMING_EDGES = 0.5
 """Edges of two images with almost equal perceptual hashes must be at least this similar."""

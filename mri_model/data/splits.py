@@ -15,6 +15,9 @@ SHARES = {"train": 0.70, "val": 0.15, "test": 0.15}
 
 PROTOCOLS = ("random", "grouped")
 
+SIZE_WEIGHT = 0.25
+"""Weight of the balance of group sizes in the choice of a split."""
+
 SPLITS = tuple(SHARES)
 TRAIN, VAL, TEST = range(3)
 NEEDED = {1: (TRAIN,), 2: (TRAIN, TEST)}
@@ -81,7 +84,8 @@ def grouped_split(rows: pd.DataFrame, seed: int) -> pd.Series:
     """Assign each group to one split, with shares as near to 70/15/15 as the groups allow.
 
     First every group, in order of falling size, goes to the split that needs its classes most. Then every group, in
-    order of rising size, moves to a better split if there is one.
+    order of rising size, moves to a better split if there is one. With less weight than the classes, the sizes of the
+    groups are balanced (1, 2–3, 4–7, 8–15 images …): no split has all large groups while another has single images.
 
     A class with at least three groups of its own (groups without another class) is in all three splits. If all groups
     of a class are its own, two groups give it train and test, and one group train. A class that shares its groups with
@@ -104,17 +108,28 @@ def grouped_split(rows: pd.DataFrame, seed: int) -> pd.Series:
 
 
 @dataclass(frozen=True)
+class SizeRange:
+    """Groups of at least 2ⁿ and less than 2ⁿ⁺¹ images, where n is ``exponent``."""
+
+    exponent: int
+
+
+Kind = str | SizeRange | None
+"""What is shared out evenly: the images of a label, those of groups of about one size, and (None) all images."""
+
+
+@dataclass(frozen=True)
 class Group:
     """One group of images.
 
     Attributes:
         number: Its number in the manifest.
-        members: Number of images by label; under None the number of all.
+        members: Number of images by kind: under each label, under its ``SizeRange``, and under None the number of all.
         tie: Digest of seed and smallest path, which orders groups of equal size.
     """
 
     number: int
-    members: dict[str | None, int]
+    members: dict[Kind, int]
     tie: str
 
     @property
@@ -125,26 +140,40 @@ class Group:
 
 def listed_groups(rows: pd.DataFrame, seed: int) -> list[Group]:
     """All groups in order of falling size."""
-    members: dict[int, dict[str | None, int]] = defaultdict(dict)
+    members: dict[int, dict[str, int]] = defaultdict(dict)
     counts = rows.groupby(["group", "label"], as_index=False).size()
     for number, label, size in zip(counts["group"], counts["label"], counts["size"], strict=True):
         members[number][label] = int(size)
     first_paths = rows.groupby("group")["path"].min()
-    groups = [Group(n, {**of, None: sum(of.values())}, seeded(first_paths[n], seed)) for n, of in members.items()]
+    groups = [Group(n, with_totals(of), seeded(first_paths[n], seed)) for n, of in members.items()]
     return sorted(groups, key=lambda group: (-group.members[None], group.tie))
 
 
-class Balance:
-    """Number of groups and images of each class in each split, and of all classes (under None)."""
+def weight(kind: Kind) -> float:
+    """Shares of classes and of the whole set come first."""
+    return SIZE_WEIGHT if isinstance(kind, SizeRange) else 1.0
 
-    def __init__(self, groups: list[dict[str | None, int]]) -> None:
-        self.left = Counter(label for members in groups for label in members)  # groups without a split
-        self.size: Counter[str | None] = Counter()
+
+def with_totals(members: dict[str, int]) -> dict[Kind, int]:
+    """Numbers of images by label, completed by the other kinds."""
+    total = sum(members.values())
+    kinds: dict[Kind, int] = {SizeRange(total.bit_length() - 1): total, None: total}
+    return kinds | members
+
+
+class Balance:
+    """Number of groups and images of each kind in each split."""
+
+    def __init__(self, groups: list[dict[Kind, int]]) -> None:
+        self.left = Counter(kind for members in groups for kind in members)  # groups without a split
+        self.size: Counter[Kind] = Counter()
         for members in groups:
             self.size.update(members)
-        self.needed = {label: NEEDED.get(n, (TRAIN, VAL, TEST)) if label else () for label, n in self.left.items()}
-        self.n_groups = {label: [0, 0, 0] for label in self.left}
-        self.n_images = {label: [0, 0, 0] for label in self.left}
+        self.needed = {
+            kind: NEEDED.get(n, (TRAIN, VAL, TEST)) if isinstance(kind, str) else () for kind, n in self.left.items()
+        }
+        self.n_groups = {kind: [0, 0, 0] for kind in self.left}
+        self.n_images = {kind: [0, 0, 0] for kind in self.left}
 
     def place(self, group: Group) -> int:
         """Choose the split of a new group.
@@ -165,31 +194,32 @@ class Balance:
         self.add(group, split, 1)
         return split
 
-    def best(self, group: Group, labels: list[str | None], splits: tuple[int, ...]) -> int:
+    def best(self, group: Group, labels: list[Kind], splits: tuple[int, ...]) -> int:
         """The split that most of ``labels`` still miss; if equal, the one of lowest cost; if equal, the first."""
         missing = [self.missing(label) for label in labels]
         return min(splits, key=lambda split: (-sum(split in among for among in missing), self.cost(group, split)))
 
-    def missing(self, label: str | None) -> list[int]:
+    def missing(self, label: Kind) -> list[int]:
         """Splits that a class must be in and is not."""
         return [split for split in self.needed[label] if not self.n_groups[label][split]]
 
     def cost(self, group: Group, split: int) -> float:
-        """Change of χ² = Σ (count − wanted)² / wanted if the group joins the split.
+        """Change of χ² = Σ weight (count − wanted)² / wanted if the group joins the split.
 
-        The sum runs over the group's classes and the total. The term −2 per image is left out, because it is the same
+        The sum runs over the group's kinds. The term −2 per image is left out, because it is the same
         for all splits.
         """
         share = SHARES[SPLITS[split]]
         return sum(
-            n * (2 * self.n_images[label][split] + n) / (share * self.size[label]) for label, n in group.members.items()
+            weight(kind) * n * (2 * self.n_images[kind][split] + n) / (share * self.size[kind])
+            for kind, n in group.members.items()
         )
 
     def add(self, group: Group, split: int, sign: int) -> None:
         """Add (``sign`` 1) or remove (-1) a group."""
-        for label, n in group.members.items():
-            self.n_groups[label][split] += sign
-            self.n_images[label][split] += sign * n
+        for kind, n in group.members.items():
+            self.n_groups[kind][split] += sign
+            self.n_images[kind][split] += sign * n
 
 
 def shuffled(rows: pd.DataFrame, column: str, seed: int) -> pd.DataFrame:

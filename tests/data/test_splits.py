@@ -120,7 +120,8 @@ def test_a_group_as_large_as_half_the_set_is_trained_on() -> None:
     frame = grouped_rows([[0] * 50, *([[0]] * 50)])
     splits = grouped_split(frame, seed=0)
     assert splits[0] == "train"
-    assert splits.value_counts().to_dict() == {"train": 70, "val": 15, "test": 15}
+    counts = splits.value_counts()
+    assert all(abs(counts[split] - 100 * share) <= 3 for split, share in SHARES.items())
 
 
 @given(mixed_groups, seeds, st.randoms(use_true_random=False))
@@ -153,3 +154,16 @@ def test_the_split_follows_the_seed_and_not_the_order_of_rows() -> None:
     again = random_split(frame.sample(frac=1, random_state=1), seed=3).sort_index()
     assert random_split(frame, seed=3).equals(again)
     assert not random_split(frame, seed=4).equals(again)
+
+
+def test_large_and_small_groups_are_shared_out_alike() -> None:
+    """Three sizes of groups, a third of the images in each. Without ``SIZE_WEIGHT`` a split is off by 0.06."""
+    sizes_of_groups = [1] * 480 + [6] * 80 + [24] * 20
+    for seed in range(12):
+        labels = np.random.default_rng(seed).integers(0, 6, len(sizes_of_groups))
+        frame = grouped_rows([[int(label)] * n for n, label in zip(sizes_of_groups, labels, strict=True)])
+        splits = grouped_split(frame, seed)
+        sizes_of_images = frame.groupby("group")["label"].transform("size")
+        for size in (1, 6, 24):
+            shares = splits[sizes_of_images == size].value_counts(normalize=True)
+            assert all(abs(shares.get(split, 0) - SHARES[split]) <= 0.055 for split in SPLITS), (size, shares)
