@@ -21,10 +21,10 @@ from mri_model.errors import MriError
 from mri_model.files import atomic, digest_of, read_json, write_json, write_text
 from mri_model.progress import ProgressCallback, no_progress
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Version of the columns in ``SCHEMA`` and of the file's metadata."""
 
-INGEST_VERSION = 2
+INGEST_VERSION = 3
 """Version of labels, learnt profiles, validation rules, near duplicates, groups and splits.
 
 Raise it whenever one of these changes: an unchanged folder is then ingested again. ``tests/golden`` fails if it is
@@ -45,6 +45,7 @@ SCHEMA = pa.schema(
         pa.field("label", pa.string()),
         pa.field("tumor", pa.string()),
         pa.field("contrast", pa.string()),
+        pa.field("patient", pa.string()),  # folder below the class folder, where the class level is given
         pa.field("status", pa.string(), nullable=False),  # ok, rejected
         pa.field("reason", pa.string()),
         pa.field("group", pa.int64()),

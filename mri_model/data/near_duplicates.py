@@ -103,6 +103,7 @@ def group_numbers(rows: pd.DataFrame, component: pd.Series) -> Array:
     """
     series = np.array(list(series_links(rows)), dtype=np.intp).reshape(-1, 2)
     links = [chain(rows.assign(component=component), ["component"]), chain(rows, ["tumor", "sha256"]), series]
+    links.append(chain(rows, ["tumor", "patient"]))
     return connected(np.concatenate(links), len(rows))
 
 
