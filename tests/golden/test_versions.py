@@ -41,7 +41,7 @@ CHANGES = [
     ("decoding", header, "exif_orientation", lambda image: 1, "Glioma T1/rotated.jpg"),
     ("decoding", inventory, "CHANNELS", 1, "healthy/one.png"),
     ("ingestion", inventory, "parse_label", without_leading_underscore, "auto: column tumor"),
-    ("ingestion", labels, "BARE_CONTRASTS", {"t1": "T1", "t2": "T1C+"}, "auto: column contrast"),
+    ("ingestion", labels, "BARE_CONTRASTS", {"t1": "T1C+", "t2": "T2"}, "auto: column contrast"),
     ("ingestion", class_folders, "is_split_folder", lambda folder: folder == "healthy", "auto: column status"),
     ("ingestion", near_duplicates, "NEAR_DUPLICATE_CORRELATION", 0.97, "auto: pairs"),
     ("ingestion", near_duplicates, "SAME_PICTURE", 0.96, "auto: pairs"),
