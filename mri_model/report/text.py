@@ -48,6 +48,7 @@ def manifest_facts(manifest: "Manifest") -> dict[str, Any]:
         "n_ok": len(frame) - len(rejected),
         "n_rejected": len(rejected),
         "n_classes": len(manifest.classes),
+        "n_patients": quality.patients.n_patients,
         "n_groups": int(frame["group"].nunique()),
         "n_conflicts": int(frame["conflict"].fillna(False).sum()),
         "split": {
@@ -64,8 +65,9 @@ def manifest_facts(manifest: "Manifest") -> dict[str, Any]:
 
 def describe_manifest(manifest: "Manifest", page: Path) -> str:
     facts = manifest_facts(manifest)
+    patients = f" of {facts['n_patients']} patients" if facts["n_patients"] else ""
     lines = [
-        f"{facts['n_files']} files: {facts['n_ok']} accepted in {facts['n_classes']} classes, "
+        f"{facts['n_files']} files: {facts['n_ok']} accepted in {facts['n_classes']} classes{patients}, "
         f"{facts['n_rejected']} rejected (profile {facts['profile']})",
         *rejected_lines(facts["rejected"], "all in the manifest"),
     ]
