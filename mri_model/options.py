@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from mri_model.errors import UsageError
 
 RecipeName = Literal["modern", "report"]
-Protocol = Literal["random", "grouped"]
+Protocol = Literal["random", "grouped", "given"]
 Split = Literal["train", "val", "test"]
 Device = Literal["auto", "cpu", "cuda"]
 Resize = Literal["linear", "area"]

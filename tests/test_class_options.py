@@ -5,12 +5,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from mri_model import api
 from mri_model.data.profile import profile_toml
-from mri_model.errors import RefusedError, UsageError
+from mri_model.errors import MriError, RefusedError, UsageError
+from mri_model.quality.report import read_quality_report
 from mri_model.settings import Settings
 from tests.conftest import QUICK
 from tests.golden.pictures import encode, grey
@@ -18,10 +20,16 @@ from tests.golden.pictures import encode, grey
 DICOM = bytes(128) + b"DICM"
 
 
+def blobs(number: int) -> bytes:
+    """A PNG whose picture no other number has."""
+    coarse = np.random.default_rng(number).integers(0, 256, (12, 12))
+    return encode(np.kron(coarse, np.ones((4, 4))).astype(np.uint8), "PNG")
+
+
 def draw(root: Path, folder: str, n: int, first: int = 0, name: str = "{}.png") -> None:
     (root / folder).mkdir(parents=True, exist_ok=True)
     for number in range(first, first + n):
-        (root / folder / name.format(number)).write_bytes(encode(grey(number), "PNG"))
+        (root / folder / name.format(number)).write_bytes(blobs(number))
 
 
 def write(root: Path, path: str, data: bytes) -> None:
@@ -168,3 +176,38 @@ def test_every_extension_of_jpeg_is_known(settings: Settings, tmp_path: Path, ex
     two_classes(tmp_path / "data")
     write(tmp_path / "data", f"cyst/scan.{extension}", encode(grey(50), "JPEG"))
     assert set(api.ingest(settings, tmp_path / "data").frame["status"]) == {"ok"}
+
+
+def came_split(root: Path) -> None:
+    for split, first in (("Training", 0), ("Testing", 12)):
+        draw(root, f"{split}/glioma", 8 if first == 0 else 4, first)
+        draw(root, f"{split}/cyst", 8 if first == 0 else 4, 40 + first)
+    draw(root, "Testing/cyst", 1, 40, "copy {}.png")  # of a training image
+
+
+def test_the_split_that_the_data_came_with_is_a_protocol_with_its_leak_measured(
+    settings: Settings, tmp_path: Path
+) -> None:
+    came_split(tmp_path / "data")
+    manifest = api.ingest(settings, tmp_path / "data")
+    test = manifest.partition("given").rows("test")
+    assert set(test["path"].str.partition("/")[0]) == {"Testing"}
+    assert set(manifest.partition("given").rows("train")["path"].str.partition("/")[0]) == {"Training"}
+    assert len(manifest.partition("given").rows("val"))
+    (claim,) = [each.claim for each in read_quality_report(manifest.folder).issues if "came in folders" in each.claim]
+    assert "of 9) have a near duplicate" in claim
+    (model,) = api.train(settings, replace(QUICK, epochs=1, protocol="given")).models
+    evaluation = api.evaluate(settings, model.id)
+    assert evaluation.overall.n == 9
+    assert evaluation.overall.duplicate_free_n < 9
+
+
+def test_data_that_came_in_no_split_has_no_given_protocol(settings: Settings, tmp_path: Path) -> None:
+    two_classes(tmp_path / "data")
+    manifest = api.ingest(settings, tmp_path / "data")
+    assert manifest.frame["split_given"].isna().all()
+    with pytest.raises(MriError, match="did not come in folders for training and test"):
+        manifest.partition("given")
+    for index, arm in enumerate(("train", "test", "control")):
+        draw(tmp_path / "arms", arm, 4, 10 * index)
+    assert api.ingest(settings, tmp_path / "arms", class_level=1).frame["split_given"].isna().all()

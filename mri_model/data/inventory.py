@@ -18,7 +18,7 @@ from mri_model.data.formats import IMAGE_EXTENSIONS
 from mri_model.data.labels import is_split_folder, parse_label
 from mri_model.data.listing import FoundFile, check_outside, list_files, refusal, unread_folders
 from mri_model.data.parallel import chunks, ordered_map
-from mri_model.data.profile import AUTO, Profile, class_labels, folder_of, folders_of, learn_profile, load_profile
+from mri_model.data.profile import AUTO, Profile, by_folder, folder_of, folders_of, learn_profile, load_profile
 from mri_model.data.thumbnails import THUMBNAIL_SIZE, cell_sums, means
 from mri_model.errors import MriError
 from mri_model.progress import ProgressCallback, no_progress, with_progress
@@ -229,17 +229,18 @@ def unknown_extension(path: str, extensions: tuple[str, ...]) -> str | None:
 
 
 def label_rows(frame: pd.DataFrame, profile: Profile) -> pd.DataFrame:
-    """Add ``label``, ``tumor``, ``contrast`` and ``patient`` from the folders above each file.
+    """Add ``label``, ``tumor``, ``contrast``, ``patient`` and ``split_given`` from the folders above each file.
 
     Files that the profile ignores, and accepted images that lie below no class folder, become rejected.
     """
-    names = class_labels(frame["path"], profile).tolist()
+    names = by_folder(frame["path"], profile.class_in)
     labels = [parse_label(name) if name else None for name in names]
     columns = {
         "label": names,
         "tumor": [label.tumor if label else None for label in labels],
         "contrast": [label.contrast if label else None for label in labels],
-        "patient": [profile.naming.patient(folder_of(path)) for path in frame["path"]],
+        "patient": by_folder(frame["path"], profile.naming.patient),
+        "split_given": by_folder(frame["path"], profile.given_split),
     }
     frame = frame.assign(**{name: pd.Series(values, frame.index, dtype=object) for name, values in columns.items()})
     accepted = frame["status"] == "ok"

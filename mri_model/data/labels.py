@@ -9,7 +9,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 CONTRASTS = ("T1", "T1C+", "T2")
-SPLIT_FOLDERS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
+SPLIT_FOLDERS = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
+"""Names of folders that hold a split, and which one it is."""
+
 SYSTEM_NAMES = frozenset(
     {
         "__macosx",
@@ -99,8 +109,13 @@ def comparable(name: str) -> str:
 BARE_CONTRASTS = {comparable(contrast): contrast for contrast in CONTRASTS}
 
 
+def split_of_folder(folder: str) -> str | None:
+    """``train``, ``val`` or ``test`` if a folder has the name of a split, otherwise None."""
+    return SPLIT_FOLDERS.get(comparable(folder))
+
+
 def is_split_folder(folder: str) -> bool:
-    return comparable(folder) in SPLIT_FOLDERS
+    return split_of_folder(folder) is not None
 
 
 def is_hidden(path: str) -> bool:

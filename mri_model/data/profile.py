@@ -2,14 +2,16 @@
 
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from mri_model.data.class_folders import AUTO_NAMING, ClassFolder, ClassNaming, nearest
 from mri_model.data.formats import IMAGE_EXTENSIONS
-from mri_model.data.labels import is_hidden, parse_label
+from mri_model.data.labels import is_hidden, parse_label, split_of_folder
 from mri_model.errors import MriError
 
 if TYPE_CHECKING:
@@ -78,8 +80,21 @@ class Profile:
 
     def class_in(self, folder: str) -> str | None:
         """``class_of`` the files in a folder: a POSIX path relative to the data root, empty for the root."""
-        found = nearest([each for each in self.naming.candidates(folder) if each.name in self.classes])
+        found = self.class_folder(folder)
         return found.name if found else None
+
+    def class_folder(self, folder: str) -> ClassFolder | None:
+        """The class of the files in a folder, and which folder names it."""
+        return nearest([each for each in self.naming.candidates(folder) if each.name in self.classes])
+
+    def given_split(self, folder: str) -> str | None:
+        """The split that a folder belongs to as the data came: ``train``, ``val``, ``test`` or None.
+
+        It is that of the outermost folder with such a name; the class folder itself does not count.
+        """
+        found = self.class_folder(folder)
+        others = [name for depth, name in enumerate(folder.split("/"), 1) if not found or depth != found.depth]
+        return next(filter(None, map(split_of_folder, others)), None)
 
 
 def learn_profile(
@@ -150,7 +165,7 @@ def parents(place: str) -> Iterator[str]:
 
 def with_figures(profile: Profile, frame: "pd.DataFrame") -> Profile:
     """The profile with the counts and sizes of the accepted images in its classes, and the extensions of all images."""
-    frame = frame.assign(label=class_labels(frame["path"], profile))
+    frame = frame.assign(label=np.array(by_folder(frame["path"], profile.class_in), dtype=object))
     in_class = frame[frame["label"].notna()]
     accepted = in_class[in_class["status"] == "ok"]
     if accepted.empty:
@@ -165,11 +180,11 @@ def with_figures(profile: Profile, frame: "pd.DataFrame") -> Profile:
     )
 
 
-def class_labels(paths: "pd.Series", profile: Profile) -> "pd.Series":
-    """The class of each file, or None. Files of one folder are of one class, so each folder is looked at once."""
-    folders = paths.map(folder_of)
-    labels = folders.map({folder: profile.class_in(folder) for folder in folders.unique()}).astype(object)
-    return labels.where(labels.notna(), None)
+def by_folder(paths: Iterable[str], name: Callable[[str], str | None]) -> list[str | None]:
+    """What ``name`` says about the folder of each file. Each folder is looked at once."""
+    folders = list(map(folder_of, paths))
+    names = {folder: name(folder) for folder in set(folders)}
+    return [names[folder] for folder in folders]
 
 
 def as_found(profile: Profile, frame: "pd.DataFrame", name: str) -> Profile:

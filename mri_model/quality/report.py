@@ -20,6 +20,7 @@ from mri_model.quality.duplicates import Duplicates
 from mri_model.quality.extensions import Extensions
 from mri_model.quality.file_shortcut import FileShortcut
 from mri_model.quality.folders import Folders
+from mri_model.quality.given_split import GivenSplit
 from mri_model.quality.leakage import Leakage
 from mri_model.quality.masks import Masks
 from mri_model.quality.nearest_neighbor import NearestNeighbor
@@ -53,6 +54,7 @@ class Checks:
     extensions: Extensions
     classes: Classes
     split_sizes: SplitSizes
+    given_split: GivenSplit
     leakage: Leakage
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from mri_model.data.splits import PROTOCOLS, SHARES
+from mri_model.data.splits import SHARES
 from mri_model.quality.report import read_quality_report
 from mri_model.quality.text import describe_quality
 from mri_model.quality.wording import visible
@@ -53,7 +53,7 @@ def manifest_facts(manifest: "Manifest") -> dict[str, Any]:
         "n_conflicts": int(frame["conflict"].fillna(False).sum()),
         "split": {
             protocol: {split: len(manifest.partition(protocol).rows(split)) for split in SHARES}
-            for protocol in PROTOCOLS
+            for protocol in manifest.protocols
         },
         "test_with_near_duplicate_in_train": {
             protocol: found.near_duplicate_in_train.share for protocol, found in quality.leakage.protocols.items()
