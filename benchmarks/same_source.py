@@ -155,7 +155,9 @@ def scale(options: argparse.Namespace) -> dict[str, Any]:
     )
     tumor = pd.Series(source % 15).astype(str)
     names = pd.Series(np.arange(options.n)).astype(str)
-    frame = pd.DataFrame({"path": names, "sha256": names, "label": tumor + " T1", "tumor": tumor, "status": "ok"})
+    frame = pd.DataFrame(
+        {"path": names, "sha256": names, "label": tumor + " T1", "tumor": tumor, "status": "ok"}
+    ).assign(patient=None)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     started = time.monotonic()
     compared = compare_images(frame, fingerprints, told)

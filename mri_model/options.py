@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from mri_model.errors import UsageError
 
 RecipeName = Literal["modern", "report"]
-Protocol = Literal["random", "grouped"]
+Protocol = Literal["random", "grouped", "given"]
 Split = Literal["train", "val", "test"]
 Device = Literal["auto", "cpu", "cuda"]
 Resize = Literal["linear", "area"]
@@ -28,9 +28,15 @@ MAX_SEEDS = 1000
 MIN_FOLDS, MAX_FOLDS = 3, 100
 """Bounds of the number of folds of a cross-validation."""
 
+MAX_CLASS_LEVEL = 20
+"""Deepest folder that can be named as the class, counted from the top, or as a negative number from the bottom."""
+
 HELP = {
     "data": "Folder that holds one folder for each class.",
     "profile": "What the data must look like: auto, a shipped profile, or a TOML file (see mri profile).",
+    "class_level": "Which folder is the class: 1 is directly below DATA, -1 holds the images. The folders below it are "
+    "patients. 0: by their names.",
+    "class_map": "Call a class by another name, for example glioma_tumor=glioma.",
     "on_invalid": "If a rule is broken: fail, or reject the files that break it and continue.",
     "seed": "Decides the random choices.",
     "manifest": "latest, a digest, or a manifest folder.",

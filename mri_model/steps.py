@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mri_model.data import inventory as inventories
+from mri_model.data import listing
 from mri_model.data import manifest as manifests
+from mri_model.data.class_folders import ClassNaming
 from mri_model.data.inventory import Inventory
 from mri_model.data.manifest import Manifest, class_table, find_manifest, mark_ingested, read_near_duplicates
 from mri_model.data.validation import enforce, validate
@@ -55,12 +57,14 @@ def check_database(settings: Settings) -> None:
 
 def check_data(settings: Settings, data: Path) -> None:
     """Check before anything is written that the system does not write into the data."""
-    inventories.check_outside(settings.root, data)
+    listing.check_outside(settings.root, data)
 
 
-def take_inventory(settings: Settings, data: Path, profile: str, progress: ProgressCallback = no_progress) -> Inventory:
+def take_inventory(
+    settings: Settings, data: Path, profile: str, naming: ClassNaming, progress: ProgressCallback = no_progress
+) -> Inventory:
     """Read every file below ``data`` and label it by its folder."""
-    return inventories.take_inventory(data, profile, progress=progress, cache=settings.cache)
+    return inventories.take_inventory(data, profile, progress=progress, cache=settings.cache, naming=naming)
 
 
 def find_ingested(settings: Settings, inventory: Inventory, seed: int) -> Manifest | None:

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from mri_model.cli.main import app
 from mri_model.errors import UsageError
-from mri_model.options import Option
+from mri_model.options import HELP, MAX_CLASS_LEVEL, Option
 from mri_model.training.recipe import OPTIONS, Recipe, make_recipe, parse_changes
 
 
@@ -81,6 +81,10 @@ def test_a_value_out_of_bounds_is_refused_wherever_a_recipe_is_made(wrong: dict[
     "arguments",
     [
         "ingest . --seed 9223372036854775808",
+        "ingest . --class-level 21",
+        "ingest . --class-level -21",
+        "ingest . --map glioma",
+        "profile . --map =glioma",
         "train --seed 18446744073709551616",
         "train --batch-size 100000000000000000000",
         "train --learning-rate 1e300",
@@ -129,6 +133,21 @@ def test_prefect_shows_every_recipe_field_with_its_bounds_and_help() -> None:
         if option.gt is not None:
             assert number["exclusiveMinimum"] == option.gt
     assert {"manifest", "recipe", "seeds", "folds", "device"} < set(properties)
+
+
+def test_the_ingest_flow_and_command_share_the_options_of_class_names() -> None:
+    from prefect.utilities.callables import parameter_schema
+
+    from flows.ingest import ingest_mri
+
+    properties = parameter_schema(ingest_mri.fn).properties
+    level, renamed = properties["class_level"], properties["class_map"]
+    assert (level["minimum"], level["maximum"]) == (-MAX_CLASS_LEVEL, MAX_CLASS_LEVEL)
+    assert HELP["class_level"] in level["description"]
+    assert HELP["class_map"] in renamed["description"]
+    for command in ("ingest", "profile"):
+        shown = set(re.findall(r"--[a-z-]+", CliRunner().invoke(app, [command, "--help"]).output))
+        assert {"--class-level", "--map"} <= shown
 
 
 def test_the_reproduce_flow_and_command_take_the_same_recipe_fields() -> None:

@@ -145,7 +145,8 @@ def group_numbers(rows: pd.DataFrame, components: list[Array]) -> Array:
         rows: The accepted images, indexed 0…n-1.
         components: For each kind of link, the number of the set of linked images that each image belongs to.
     """
-    links = [chain(rows, ["tumor", "sha256"]), np.array(list(series_links(rows)), dtype=np.intp).reshape(-1, 2)]
+    links = [chain(rows, ["tumor", column]) for column in ("sha256", "patient")]
+    links.append(np.array(list(series_links(rows)), dtype=np.intp).reshape(-1, 2))
     return connected(np.concatenate([*links, *map(component_links, components)]), len(rows))
 
 

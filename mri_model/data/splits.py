@@ -14,6 +14,10 @@ SHARES = {"train": 0.70, "val": 0.15, "test": 0.15}
 """Share of the images in each split."""
 
 PROTOCOLS = ("random", "grouped")
+"""The splits that are made for every data set."""
+
+GIVEN = "given"
+"""The split that the data came with, if it came with one."""
 
 SIZE_WEIGHT = 0.25
 """Weight of the balance of group sizes in the choice of a split."""
@@ -25,10 +29,10 @@ NEEDED = {1: (TRAIN,), 2: (TRAIN, TEST)}
 
 
 def add_splits(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Add ``split_random`` and ``split_grouped`` (``train``, ``val``, ``test``; null for rejected files).
+    """Add ``split_random`` and ``split_grouped``, complete ``split_given``; all are null for rejected files.
 
     The random split is stratified by class, as in the report. The grouped split puts each group in one split; images
-    with conflicting labels are in none (null).
+    with conflicting labels are in none (null). The given split is that of the folders the data came in.
 
     Args:
         frame: Rows of an inventory with ``group`` and ``conflict``.
@@ -39,7 +43,29 @@ def add_splits(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
     return frame.assign(
         split_random=random_split(ok, seed).reindex(frame.index),
         split_grouped=grouped_split(agreed, seed).reindex(frame.index),
+        split_given=given_split(ok, seed).reindex(frame.index),
     )
+
+
+def given_split(rows: pd.DataFrame, seed: int) -> pd.Series:
+    """The split that the data came with, completed by validation images if it has none.
+
+    These are taken out of the training images, whole groups, as the grouped split of the training images does.
+
+    Args:
+        rows: Accepted images with ``path``, ``label``, ``group``, ``conflict`` and ``split_given``.
+        seed: Another seed gives other validation images.
+
+    Returns:
+        ``train``, ``val``, ``test`` or None for each row; None for all if there are no training or no test images.
+    """
+    given = rows["split_given"].astype(object)
+    if not {"train", "test"} <= set(given):
+        return pd.Series(None, given.index, dtype=object)
+    if "val" in set(given):
+        return given
+    trained = rows[(given == "train") & ~rows["conflict"].astype(bool)]
+    return given.mask(grouped_split(trained, seed).reindex(given.index) == "val", "val")
 
 
 def random_split(rows: pd.DataFrame, seed: int) -> pd.Series:

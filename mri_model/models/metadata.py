@@ -51,7 +51,7 @@ class ModelMetadata:
         classes: Class names in the order of the network's outputs.
         temperature: Logits are divided by this before the softmax.
         tta_hflip: Whether the model answers with the mean over an image and its mirror image.
-        protocol: ``random`` or ``grouped``: the partition it was trained under.
+        protocol: ``random``, ``grouped`` or ``given``: the partition it was trained under.
         recipe: How it was trained.
         manifest: Digest of the manifest it was trained on.
         profile: Name of that manifest's profile.

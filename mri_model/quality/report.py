@@ -19,13 +19,17 @@ from mri_model.quality.dataset import DataSet
 from mri_model.quality.duplicates import Duplicates
 from mri_model.quality.extensions import Extensions
 from mri_model.quality.file_shortcut import FileShortcut
+from mri_model.quality.folders import Folders
+from mri_model.quality.given_split import GivenSplit
 from mri_model.quality.leakage import Leakage
+from mri_model.quality.masks import Masks
 from mri_model.quality.nearest_neighbor import NearestNeighbor
 from mri_model.quality.overview import Overview
+from mri_model.quality.patients import Patients
 from mri_model.quality.rejected_files import RejectedFiles
 from mri_model.quality.split_sizes import SplitSizes
 
-QUALITY_VERSION = 2
+QUALITY_VERSION = 3
 """Version of what the report measures and says. Raise it when that changes: older reports are then made again."""
 
 QUALITY_FILE = "quality.json"
@@ -39,6 +43,9 @@ class Checks:
     """
 
     overview: Overview
+    patients: Patients
+    folders: Folders
+    masks: Masks
     conflicts: Conflicts
     nearest_neighbor: NearestNeighbor
     file_shortcut: FileShortcut
@@ -47,6 +54,7 @@ class Checks:
     extensions: Extensions
     classes: Classes
     split_sizes: SplitSizes
+    given_split: GivenSplit
     leakage: Leakage
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from mri_model.data.splits import PROTOCOLS, SHARES
+from mri_model.data.splits import SHARES
 from mri_model.quality.report import read_quality_report
 from mri_model.quality.text import describe_quality
 from mri_model.quality.wording import visible
@@ -48,11 +48,12 @@ def manifest_facts(manifest: "Manifest") -> dict[str, Any]:
         "n_ok": len(frame) - len(rejected),
         "n_rejected": len(rejected),
         "n_classes": len(manifest.classes),
+        "n_patients": quality.patients.n_patients,
         "n_groups": int(frame["group"].nunique()),
         "n_conflicts": int(frame["conflict"].fillna(False).sum()),
         "split": {
             protocol: {split: len(manifest.partition(protocol).rows(split)) for split in SHARES}
-            for protocol in PROTOCOLS
+            for protocol in manifest.protocols
         },
         "test_with_near_duplicate_in_train": {
             protocol: found.near_duplicate_in_train.share for protocol, found in quality.leakage.protocols.items()
@@ -64,8 +65,9 @@ def manifest_facts(manifest: "Manifest") -> dict[str, Any]:
 
 def describe_manifest(manifest: "Manifest", page: Path) -> str:
     facts = manifest_facts(manifest)
+    patients = f" of {facts['n_patients']} patients" if facts["n_patients"] else ""
     lines = [
-        f"{facts['n_files']} files: {facts['n_ok']} accepted in {facts['n_classes']} classes, "
+        f"{facts['n_files']} files: {facts['n_ok']} accepted in {facts['n_classes']} classes{patients}, "
         f"{facts['n_rejected']} rejected (profile {facts['profile']})",
         *rejected_lines(facts["rejected"], "all in the manifest"),
     ]

@@ -142,7 +142,7 @@ model = Table(
     metadata,
     _key("id"),
     _text("dataset_digest", ForeignKey("dataset.digest"), null=True),  # null for a model brought from elsewhere
-    _one_of("protocol", "random", "grouped"),
+    _one_of("protocol", "random", "grouped", "given"),
     _count("image_size"),
     _count("batch_size"),
     _count("epochs"),

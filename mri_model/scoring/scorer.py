@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from mri_model.data.decode import Content, decode, load_content
-from mri_model.data.inventory import FoundFile, list_files, refusal
 from mri_model.data.labels import parse_label
+from mri_model.data.listing import FoundFile, list_files, refusal
 from mri_model.data.parallel import chunks, ordered_map
 from mri_model.models.artifact import Model
 from mri_model.models.inference import BATCH

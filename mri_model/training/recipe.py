@@ -52,7 +52,10 @@ class Recipe:
     epochs: int = option(10, "Passes over the training images.", ge=1, le=100_000)
     learning_rate: float = option(0.01, "Peak learning rate.", gt=0, le=1e6)
     weights: str = option("imagenet", "Start from imagenet, none, or the file of a torchvision ResNet-18 state dict.")
-    protocol: Protocol = option("random", "random (the report's split) or grouped (each group in one split).")
+    protocol: Protocol = option(
+        "random",
+        "random (the report's split), grouped (each group in one split) or given (the folders the data came in).",
+    )
     seed: int = option(0, "Decides the initial weights of the last layer and the order of images.", ge=0, le=MAX_SEED)
     optimizer: Literal["sgd", "adamw"] = option("sgd", "Optimization algorithm.")
     momentum: float = option(0.0, "Momentum of SGD; first beta of AdamW.", ge=0, lt=1)

@@ -55,6 +55,7 @@ def inventory(names: list[tuple[str, str]], hashes: str = "") -> pd.DataFrame:
     frame = pd.DataFrame({"label": [label for label, _ in names], "status": "ok"})
     frame["path"] = [f"{label}/{name}" for label, name in names]
     frame["tumor"] = frame["label"].str.split().str[0]
+    frame["patient"] = None
     frame["sha256"] = list(hashes) or [str(number) for number in range(len(frame))]
     return frame
 
@@ -284,6 +285,13 @@ def test_a_time_stamped_series_is_one_group_until_a_minute_passes() -> None:
     names = [("A T1", f"2022-05-28 {stamp}-x.jpg") for stamp in stamps]
     done = found(names, [noise(i) for i in range(4)])
     assert done["group"].tolist() == [0, 0, 0, 1]
+
+
+def test_the_images_of_a_patient_are_one_group_within_a_tumor_type() -> None:
+    frame = inventory([("A T1", "a"), ("A T2", "b"), ("A T1", "c"), ("B T1", "d"), ("A T1", "e")])
+    frame["patient"] = ["p1", "p1", "p2", "p1", None]
+    done, _ = compare(frame, np.stack([noise(i) for i in range(5)]))
+    assert done["group"].tolist() == [0, 0, 1, 2, 3]
 
 
 def test_each_pair_has_its_kind() -> None:

@@ -5,7 +5,7 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mri_model.data.splits import SHARES, add_splits, grouped_split, random_split
+from mri_model.data.splits import SHARES, add_splits, given_split, grouped_split, random_split
 
 SPLITS = tuple(SHARES)
 
@@ -14,7 +14,7 @@ def rows(sizes: list[int], group_size: int = 1) -> pd.DataFrame:
     labels = [f"class {number}" for number, size in enumerate(sizes) for _ in range(size)]
     frame = pd.DataFrame({"label": labels, "path": [f"{label}/{i}.jpg" for i, label in enumerate(labels)]})
     frame["group"] = np.arange(len(frame)) // group_size
-    return frame.assign(status="ok", conflict=False)
+    return frame.assign(status="ok", conflict=False, split_given=None)
 
 
 def grouped_rows(groups: list[list[int]]) -> pd.DataFrame:
@@ -167,3 +167,29 @@ def test_large_and_small_groups_are_shared_out_alike() -> None:
         for size in (1, 6, 24):
             shares = splits[sizes_of_images == size].value_counts(normalize=True)
             assert all(abs(shares.get(split, 0) - SHARES[split]) <= 0.055 for split in SPLITS), (size, shares)
+
+
+@given(names=st.lists(st.sampled_from(["train", "val", "test", None]), min_size=1, max_size=40), seed=st.integers(0, 9))
+def test_the_given_split_is_that_of_the_folders(names: list[str | None], seed: int) -> None:
+    frame = rows([len(names)]).assign(split_given=names)
+    found = given_split(frame, seed)
+    if not {"train", "test"} <= set(names):
+        assert found.isna().all()
+        return
+    moved = found[found.fillna("") != frame["split_given"].fillna("")]
+    assert set(moved) <= {"val"}
+    assert set(frame.loc[moved.index, "split_given"]) <= {"train"}
+    assert len(moved) == 0 or "val" not in names
+
+
+def test_validation_images_are_whole_groups_of_the_training_folder() -> None:
+    frame = rows([60, 60], group_size=3).assign(split_given=["train", "train", "test"] * 40)
+    frame["group"] = frame["group"].where(frame["split_given"] == "train", frame["group"] + 100)
+    found = given_split(frame, seed=1)
+    assert found.value_counts().to_dict() == {"train": 68, "val": 12, "test": 40}
+    assert (frame.assign(found=found).groupby("group")["found"].nunique() == 1).all()
+
+
+def test_a_class_that_conflicts_with_another_gives_no_validation_image() -> None:
+    frame = rows([9]).assign(split_given=["train"] * 6 + ["test"] * 3, conflict=True)
+    assert given_split(frame, seed=0).tolist() == frame["split_given"].tolist()

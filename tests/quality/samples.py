@@ -25,9 +25,8 @@ def table(labels: list[str], splits: list[str | None], **columns: Any) -> pd.Dat
     frame["sha256"] = [f"{row:04x}" for row in range(n)]
     frame["group"] = pd.array(range(n), dtype="Int64")
     same = {"n_bytes": 1000, "extension": ".jpg", "format": "JPEG", "height": 64, "width": 64, "stored_channels": 1}
-    frame = frame.assign(
-        **same, tumor="A", contrast=None, status="ok", reason=None, n_near_duplicates=0, conflict=False
-    )
+    unknown = {"contrast": None, "patient": None, "split_given": None, "reason": None}
+    frame = frame.assign(**same, **unknown, tumor="A", status="ok", n_near_duplicates=0, conflict=False)
     return frame.assign(**columns)
 
 

@@ -235,3 +235,21 @@ def test_a_broken_reference_stops_the_upgrade_and_nothing_is_changed(old_file: s
     assert "not changed" in caught.value.hint
     with raw(old_file) as engine, engine.connect() as connection:
         assert dump(connection) == before
+
+
+def test_the_schema_before_the_given_protocol_gets_its_constraint_and_keeps_its_rows(url: str, tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    rows = expected(old_rows(status=True))
+    with raw(url) as engine, engine.begin() as connection:
+        upgrade.migrate(connection, "0004")
+        tables = MetaData()
+        tables.reflect(connection)
+        for name in ("dataset", "model"):
+            connection.execute(tables.tables[name].insert(), rows[name])
+        before = dump(connection)
+    with Store.open(url) as store, store._engine.connect() as connection:
+        assert dump(connection) == before
+        assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []
+        samples.record_model(store, id="new", protocol="given")
+        with pytest.raises(MriError, match="refused a row"):
+            samples.record_model(store, id="other", protocol="none")
