@@ -199,6 +199,7 @@ def evaluation_facts(evaluation: "Evaluation") -> dict[str, Any]:
         "evaluation": evaluation.id,
         "model": evaluation.model_id,
         **asdict(evaluation.overall),
+        "n_seen": evaluation.n_seen,
         "classes": records(evaluation.classes),
         "contrasts": records(evaluation.contrasts),
     }

@@ -37,6 +37,11 @@ class Fingerprints:
     def __len__(self) -> int:
         return len(self.thumbnails)
 
+    def joined(self, other: Self) -> Self:
+        """These fingerprints, then the other ones."""
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        return type(self)(*(np.concatenate(pair) for pair in pairs))
+
     def __getitem__(self, rows: np.ndarray) -> Self:
         return type(self)(self.thumbnails[rows], self.descriptors[rows])
 

@@ -219,15 +219,31 @@ def similar_pairs(
         rows = members[row]
         left = vectors.bounds(rows)
         for column in tiles[position:]:
-            columns = members[column]
-            close = (left @ other.bounds(columns).T >= threshold - SLACK).ravel()
-            first, second = np.divmod(np.flatnonzero(close), len(columns))
-            first, second = rows[first], columns[second]
-            ordered = first < second
-            first, second = first[ordered], second[ordered]
-            found = similarities(vectors, first, other, second)
-            similar = found >= threshold
-            yield first[similar], second[similar], found[similar]
+            yield tile_pairs(vectors, threshold, rows, left, members[column], other)
+
+
+def cross_pairs(vectors: Vectors, threshold: float, rows: Array, columns: Array) -> Iterator[Pairs]:
+    """Pairs of one of ``rows`` and one of ``columns`` whose similarity is at least ``threshold``, tile by tile.
+
+    Args:
+        rows, columns: Numbers of images; every row is smaller than every column.
+    """
+    for row in parts(len(rows)):
+        left = vectors.bounds(rows[row])
+        for column in parts(len(columns)):
+            yield tile_pairs(vectors, threshold, rows[row], left, columns[column], vectors)
+
+
+def tile_pairs(vectors: Vectors, threshold: float, rows: Array, left: Floats, columns: Array, other: Vectors) -> Pairs:
+    """The pairs of one tile; ``left`` are the bounds of ``rows``."""
+    close = (left @ other.bounds(columns).T >= threshold - SLACK).ravel()
+    first, second = np.divmod(np.flatnonzero(close), len(columns))
+    first, second = rows[first], columns[second]
+    ordered = first < second
+    first, second = first[ordered], second[ordered]
+    found = similarities(vectors, first, other, second)
+    similar = found >= threshold
+    return first[similar], second[similar], found[similar]
 
 
 def n_tiles(n: int) -> int:

@@ -4,12 +4,17 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+import pandas as pd
+
+from mri_model.data.fingerprints import read_fingerprints
 from mri_model.data.manifest import Manifest
 from mri_model.data.pixel_store import PixelStore
 from mri_model.errors import MriError, RefusedError
 from mri_model.evaluation.metrics import Evaluation, Predictions, evaluate_predictions
 from mri_model.models.artifact import Model
 from mri_model.models.inference import predict
+from mri_model.models.training_images import read_training_images
 from mri_model.progress import ProgressCallback, no_progress
 
 
@@ -18,28 +23,59 @@ def evaluate_model(
 ) -> Evaluation:
     """Evaluate on one split of the partition the model was trained under.
 
+    On a manifest that the model was not trained on, images that it was trained on or chosen by are left out and
+    counted, whatever they are called there.
+
     Raises:
-        RefusedError: If the manifest's class list is not the model's: classes are never realigned.
-        MriError: If the split has no images.
+        RefusedError: If the manifest's class list is not the model's (classes are never realigned), or if the model has
+            seen all images.
+        MriError: If the split has no images, or nothing says which images the model was trained on.
     """
     started = time.monotonic()
     check_classes(model, manifest)
-    partition = model.metadata.partition(manifest)
-    rows = partition.rows(split)
-    if rows.empty:
-        raise MriError(f"the {split} split has no images", "use train, val or test, or ingest more images")
-    positions = rows.index.to_numpy()
+    rows, free, n_seen = unseen_rows(model, manifest, split)
     logits = predict(
-        model.network, model.preprocessing, pixels, positions, model.device, model.metadata.tta_hflip, progress
+        model.network,
+        model.preprocessing,
+        pixels,
+        rows.index.to_numpy(),
+        model.device,
+        model.metadata.tta_hflip,
+        progress,
     )
     predictions = Predictions(
         targets=manifest.class_indices(rows["label"]),
         predicted=logits.argmax(1).numpy(),
-        duplicate_free=partition.duplicate_free(split).to_numpy(bool),
+        duplicate_free=free,
         groups=rows["group"].to_numpy(object),
     )
     evaluation = evaluate_predictions(predictions, manifest.labels)
-    return replace(evaluation, model_id=model.id, seconds=round(time.monotonic() - started, 3))
+    return replace(evaluation, model_id=model.id, n_seen=n_seen, seconds=round(time.monotonic() - started, 3))
+
+
+def unseen_rows(model: Model, manifest: Manifest, split: str) -> tuple[pd.DataFrame, np.ndarray, int]:
+    """The images of a split to evaluate on.
+
+    Returns:
+        Their rows; which of them are free of near duplicates and of images of their source in training, bool of shape
+        (rows,); and the number of images left out because the model has seen them.
+    """
+    partition = model.metadata.partition(manifest)
+    rows = partition.rows(split)
+    if rows.empty:
+        raise MriError(f"the {split} split has no images", "use train, val or test, or ingest more images")
+    fingerprints = read_fingerprints(manifest.folder, len(manifest.frame))[rows.index.to_numpy()]
+    images = read_training_images(model.folder)
+    free = ~images.related(rows, fingerprints)
+    if manifest.digest == model.metadata.manifest:
+        return rows, free & partition.duplicate_free(split).to_numpy(bool), 0
+    seen = images.seen(rows, fingerprints)
+    if seen.all():
+        raise RefusedError(
+            f"model {model.id} was trained on or chosen by all {len(rows)} {split} images of {manifest.digest}",
+            "evaluate it on the manifest it was trained on, or on other images",
+        )
+    return rows[~seen], free[~seen], int(seen.sum())
 
 
 def pool(folds: Sequence[Evaluation], manifest: Manifest) -> Evaluation:

@@ -32,8 +32,8 @@ class OverallMetrics(Averages):
 
     Attributes:
         n: Number of images.
-        duplicate_free_n: Images without a near duplicate or group member in training; the accuracy and macro-F1 of this
-            subset are None if it is empty.
+        duplicate_free_n: Images without a near duplicate or an image of their source in training; the accuracy and
+            macro-F1 of this subset are None if it is empty.
         tumor_accuracy, tumor_macro_f1: If only the tumor of the class counts; ``contrast_*`` likewise, None if classes
             have no contrast.
         accuracy_low, accuracy_high: Ends of the 95 % interval of the accuracy (see ``bootstrap``); ``macro_f1_*``
@@ -61,7 +61,7 @@ class Predictions:
     Attributes:
         targets: True class indices, int64.
         predicted: Predicted class indices, int64.
-        duplicate_free: Whether no image of the same group was trained on, bool.
+        duplicate_free: Whether no near duplicate and no image of the same source was trained on, bool.
         groups: Group of each image, null where it has none.
     """
 
@@ -86,6 +86,7 @@ class Evaluation:
         contrasts: One row per contrast: contrast, n, accuracy, macro_f1.
         confusion: Non-zero cells: true_label, predicted_label, n.
         model_id: Id of the model; None if the predictions of several are pooled.
+        n_seen: Images of the split that were left out, because the model was trained on or chosen by them.
         seconds: Time the evaluation took.
     """
 
@@ -96,6 +97,7 @@ class Evaluation:
     confusion: pd.DataFrame
     predictions: Predictions = field(repr=False)
     model_id: str | None = None
+    n_seen: int = 0
     seconds: float = 0.0
 
 

@@ -14,8 +14,8 @@ from mri_model.data.preprocessing import Preprocessing
 from mri_model.errors import MriError, UsageError
 from mri_model.files import atomic, read_json, write_json
 
-FORMAT = 3
-"""Version of ``model.json``. Folders of other versions are refused."""
+FORMAT = 4
+"""Version of the model folder. Folders of other versions are refused."""
 
 RecipeFields = Mapping[str, str | int | float | bool]
 """A recipe as recorded with its model: weights by name and SHA-256, batch size and precision as they were used."""

@@ -122,6 +122,7 @@ def describe_evaluation(evaluation: "Evaluation", what: str = "", name: str = ""
         f"macro-F1 {overall.macro_f1:.3f} ({overall.macro_f1_low:.3f} to {overall.macro_f1_high:.3f}) "
         f"on {overall.n} images",
         *part_lines(overall),
+        *([seen_line(evaluation)] if evaluation.n_seen else []),
         duplicate_free_line(overall),
         *(
             f"  {row.contrast:<5} {row.n:>5} images, accuracy {row.accuracy:.3f}, macro-F1 {row.macro_f1:.3f}"
@@ -154,12 +155,17 @@ def part_lines(overall: "OverallMetrics") -> list[str]:
     return [f"  tumor alone {overall.tumor_accuracy:.3f}, contrast alone {overall.contrast_accuracy:.3f}"]
 
 
+def seen_line(evaluation: "Evaluation") -> str:
+    return f"  left out: {evaluation.n_seen} more images of this split, which the model was trained on or chosen by"
+
+
 def duplicate_free_line(overall: "OverallMetrics") -> str:
     if overall.duplicate_free_accuracy is None:
-        return "  every image has a near duplicate, or another image of its group, in training"
+        return "  every image has a near duplicate, or another image of its source, in training"
+    accuracy, macro_f1 = overall.duplicate_free_accuracy, overall.duplicate_free_macro_f1
     return (
-        f"  without near duplicates or group members in training: accuracy {overall.duplicate_free_accuracy:.3f}, "
-        f"macro-F1 {overall.duplicate_free_macro_f1:.3f} on {overall.duplicate_free_n} images"
+        f"  without near duplicates or images of their source in training: accuracy {accuracy:.3f}, "
+        f"macro-F1 {macro_f1:.3f} on {overall.duplicate_free_n} images"
     )
 
 

@@ -216,6 +216,7 @@ evaluation = Table(
     _ratio("weighted_precision"),
     _ratio("weighted_recall"),
     _ratio("weighted_f1"),
+    _count("n_seen", 0),
     _count("duplicate_free_n", 0),
     _ratio("duplicate_free_accuracy", null=True),
     _ratio("duplicate_free_macro_f1", null=True),

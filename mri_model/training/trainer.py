@@ -21,6 +21,7 @@ from mri_model.models.artifact import INTENDED_USE, git_commit, versions, write_
 from mri_model.models.inference import predict
 from mri_model.models.metadata import EpochMetrics, ModelMetadata, write_history, write_metadata
 from mri_model.models.network import build_network
+from mri_model.models.training_images import TrainingImages, write_training_images
 from mri_model.training.augment import draw, mirror
 from mri_model.training.batch import base_batch_size, choose_batch_size, choose_precision
 from mri_model.training.checkpoint import CHECKPOINT_FILE, TrainingState, load_checkpoint, save_checkpoint
@@ -156,9 +157,10 @@ def fit(job: TrainingJob, pixels: PixelStore) -> None:
 
 
 def write_model(job: TrainingJob, state: TrainingState) -> None:
-    """Write history, weights and, last, the metadata: a folder with a ``model.json`` is complete."""
+    """Write history, training images, weights and, last, the metadata: a folder with a ``model.json`` is complete."""
     manifest, recipe = job.manifest, job.recipe
     write_history(job.folder, state.history)
+    write_training_images(job.folder, TrainingImages.of(job.partition))
     digest = write_weights(job.folder, state.best)
     metadata = ModelMetadata(
         id=job.model_id,

@@ -15,6 +15,7 @@ SELECT
     macro_f1_high,
     tumor_accuracy,
     contrast_accuracy,
+    n_seen,
     duplicate_free_n,
     duplicate_free_accuracy,
     duplicate_free_macro_f1

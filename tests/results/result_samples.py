@@ -162,6 +162,7 @@ def evaluation(**changes: Any) -> dict[str, Any]:
         "weighted_precision": 0.84,
         "weighted_recall": 0.84,
         "weighted_f1": 0.83,
+        "n_seen": 0,
         "duplicate_free_n": 0,
         "duplicate_free_accuracy": None,
         "duplicate_free_macro_f1": None,

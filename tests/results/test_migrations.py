@@ -96,7 +96,9 @@ def expected(before: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str
     evaluations = [{RENAMED.get(name, name): value for name, value in row.items()} for row in before["evaluation"]]
     return before | {
         "model": [{name: value for name, value in row.items() if name != "sweep_id"} for row in models],
-        "evaluation": [dict.fromkeys(samples.NOT_SAID_BEFORE) | row | {"sweep_id": None} for row in evaluations],
+        "evaluation": [
+            dict.fromkeys(samples.NOT_SAID_BEFORE) | row | {"sweep_id": None, "n_seen": 0} for row in evaluations
+        ],
     }
 
 
