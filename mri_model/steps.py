@@ -16,7 +16,7 @@ from mri_model.data import listing
 from mri_model.data import manifest as manifests
 from mri_model.data.class_folders import ClassNaming
 from mri_model.data.inventory import Inventory
-from mri_model.data.manifest import Manifest, class_table, find_manifest, mark_ingested, read_near_duplicates
+from mri_model.data.manifest import Manifest, class_table, find_manifest, mark_ingested
 from mri_model.data.validation import enforce, validate
 from mri_model.errors import MriError
 from mri_model.files import is_locked, is_older, write_json, write_text
@@ -24,7 +24,7 @@ from mri_model.models.choice import choose_model as choose
 from mri_model.models.metadata import EpochMetrics, ModelMetadata, read_history, read_metadata
 from mri_model.options import OnInvalid
 from mri_model.progress import Log, ProgressCallback, is_first_process, no_log, no_progress
-from mri_model.quality.report import QUALITY_FILE, QualityReport, write_quality_report
+from mri_model.quality.report import QUALITY_FILE, QualityReport, read_dataset, write_quality_report
 from mri_model.settings import Settings
 
 if TYPE_CHECKING:  # PyTorch, scikit-learn and SQLAlchemy take seconds to import: only the steps that use them do
@@ -90,12 +90,11 @@ def report_quality(settings: Settings, inventory: Inventory, manifest: Manifest)
     """Write the quality report and its page."""
     from mri_model.quality.page import write_quality_page
 
-    report = write_quality_report(manifest, inventory.fingerprints.thumbnails)
+    report = write_quality_report(manifest, inventory.fingerprints)
     page = quality_page(settings, manifest)
     if is_older(page, manifest.folder / QUALITY_FILE):
-        pairs = read_near_duplicates(manifest)
-        thumbnails = inventory.fingerprints.thumbnails
-        write_quality_page(report, manifest.frame, thumbnails, pairs, page, manifest.digest, manifest.profile)
+        data = read_dataset(manifest, inventory.fingerprints)
+        write_quality_page(report, data, page, manifest.digest, manifest.profile)
     return report
 
 

@@ -60,7 +60,7 @@ def test_an_ingestion_killed_while_it_reads_resumes_from_what_was_read(
     finished = api.ingest(settings, phantom, seed=1)
     inventory = take_inventory(phantom)
     undisturbed = write_manifest(inventory, tmp_path / "undisturbed", seed=1)
-    write_quality_report(undisturbed, inventory.fingerprints.thumbnails)
+    write_quality_report(undisturbed, inventory.fingerprints)
     names = ("manifest.parquet", "quality.json", "near_duplicates.parquet", "profile.toml")
     assert [(finished.folder / name).read_bytes() for name in names] == [
         (undisturbed.folder / name).read_bytes() for name in names

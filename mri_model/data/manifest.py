@@ -27,7 +27,7 @@ from mri_model.progress import ProgressCallback, no_progress
 SCHEMA_VERSION = 5
 """Version of the columns in ``SCHEMA``, of the file's metadata and of the files beside it."""
 
-INGEST_VERSION = 4
+INGEST_VERSION = 5
 """Version of labels, learnt profiles, validation rules, near duplicates, groups and splits.
 
 Raise it whenever one of these changes: an unchanged folder is then ingested again. ``tests/golden`` fails if it is

@@ -202,6 +202,12 @@ def parts(n: int) -> list[slice]:
     return [slice(start, min(start + TILE, n)) for start in range(0, n, TILE)]
 
 
+def turns(size: int) -> list[Turn]:
+    """All mirror images and turns by right angles of a picture of size × size pixels."""
+    places = np.arange(size**2).reshape(size, size)
+    return [np.rot90(each, number).ravel() for each in (places, places[:, ::-1]) for number in range(4)][1:]
+
+
 def similar_pairs(
     vectors: Vectors, threshold: float, members: Array | None = None, other: Vectors | None = None
 ) -> Iterator[Pairs]:

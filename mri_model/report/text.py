@@ -11,13 +11,14 @@ import pandas as pd
 from mri_model.data.splits import SHARES
 from mri_model.quality.report import read_quality_report
 from mri_model.quality.text import describe_quality
-from mri_model.quality.wording import visible
+from mri_model.quality.wording import many, visible
 from mri_model.report.tables import format_table
 
 if TYPE_CHECKING:
     from mri_model.data.manifest import Manifest
     from mri_model.evaluation.metrics import Evaluation, OverallMetrics
     from mri_model.models.metadata import EpochMetrics, ModelMetadata
+    from mri_model.quality.report import QualityReport
     from mri_model.scoring.run import ScoringRun
     from mri_model.training.sweep import TrainingResult
 
@@ -50,6 +51,8 @@ def manifest_facts(manifest: "Manifest") -> dict[str, Any]:
         "n_classes": len(manifest.classes),
         "n_patients": quality.patients.n_patients,
         "n_groups": int(frame["group"].nunique()),
+        "largest_group": quality.overview.largest_group,
+        "groups_by_class": quality.classes.groups,
         "n_conflicts": int(frame["conflict"].fillna(False).sum()),
         "split": {
             protocol: {split: len(manifest.partition(protocol).rows(split)) for split in SHARES}
@@ -71,6 +74,7 @@ def describe_manifest(manifest: "Manifest", page: Path) -> str:
         f"{facts['n_rejected']} rejected (profile {facts['profile']})",
         *rejected_lines(facts["rejected"], "all in the manifest"),
     ]
+    lines.append(source_line(read_quality_report(manifest.folder)))
     for protocol, splits in facts["split"].items():
         lines.append(f"  {protocol:<8} train/val/test {'/'.join(str(n) for n in splits.values())}")
     lines += [
@@ -79,6 +83,17 @@ def describe_manifest(manifest: "Manifest", page: Path) -> str:
         f"page      {page}",
     ]
     return "\n".join(lines)
+
+
+def source_line(quality: "QualityReport") -> str:
+    """The number of groups, of all images and of the class with the fewest."""
+    overview, groups = quality.overview, quality.classes.groups
+    n, images = overview.n_groups, many(quality.files.accepted, "image")
+    line = f"  {n} independent {'source' if n == 1 else 'sources'} among {images}"
+    if groups:
+        fewest = min(groups, key=lambda label: (groups[label], label))
+        line += f"; the largest has {overview.largest_group}; fewest in a class: {groups[fewest]} ({visible(fewest)})"
+    return line
 
 
 def rejected_lines(rejected: Mapping[str, str], rest: str) -> list[str]:

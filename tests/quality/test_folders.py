@@ -5,8 +5,8 @@ import pytest
 
 from mri_model.data.inventory import NO_CLASS
 from mri_model.quality.masks import Masks
-from mri_model.quality.report import QualityReport, quality_report
-from tests.quality.samples import noise, pairs, reject, sound, table, texts
+from mri_model.quality.report import QualityReport
+from tests.quality.samples import noise, pairs, quality_report, reject, sound, table, texts
 
 
 def report_of(frame: pd.DataFrame) -> QualityReport:
