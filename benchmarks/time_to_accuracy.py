@@ -84,10 +84,12 @@ def ours(manifest: Manifest, options: argparse.Namespace) -> dict[str, Any]:
         started = time.perf_counter()
         folder = steps.train_network(settings, recipe, manifest, options.device, progress, say)
         seconds = time.perf_counter() - started
+        threads = torch.get_num_threads()
         evaluation = steps.evaluate_model(settings, folder, manifest, "test", options.device, progress)
+        torch.set_num_threads(threads)  # for the report's steps too
     return {
         "ours": f"quick, {recipe.image_size} px, {recipe.epochs} epochs, seed {recipe.seed}",
-        "ours, threads": torch.get_num_threads(),
+        "threads": threads,
         "ours, seconds": round(seconds, 1),
         "ours, test accuracy": round(evaluation.overall.accuracy, 4),
     }
@@ -115,7 +117,6 @@ def theirs(manifest: Manifest, options: argparse.Namespace) -> dict[str, Any]:
         print(f"report's step {number + 1}: {times[-1]:.1f} s", file=sys.stderr)
     epoch = statistics.median(times[WARM_UP:]) * len(split) / batch_size
     return {
-        "report, threads": torch.get_num_threads(),
         "report": f"{REPORT_SIZE} px, batch {batch_size}, {options.report_epochs} epochs, from {options.steps} steps",
         "report, seconds an epoch": round(epoch),
         "report, seconds": round(epoch * options.report_epochs),

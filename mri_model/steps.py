@@ -153,7 +153,7 @@ def train_network(
         pack_pixels(manifest, recipe.preprocessing, settings.pixels, progress)
     job.world.barrier()
     pixels = pack_pixels(manifest, recipe.preprocessing, settings.pixels)
-    log(use_free_cores())
+    job.say(use_free_cores())
     if job.world.is_first and (job.folder / "history.csv").is_file():  # resumed: its row says so from the start
         record_epochs(settings, job)
     try:

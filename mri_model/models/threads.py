@@ -24,7 +24,7 @@ def use_free_cores() -> str:
     cores = usable_cores()
     threads = choose_threads(cores, busy_cores(WATCHED_SECONDS))
     torch.set_num_threads(threads)
-    return f"threads: {threads}, for {cores} cores" + (" of which others are in use" if threads < cores else "")
+    return f"threads: {threads} ({cores} cores" + (", others are busy)" if threads < cores else ")")
 
 
 def choose_threads(cores: int, busy: float) -> int:

@@ -81,6 +81,11 @@ class TrainingJob:
         """Whether the model folder is already there."""
         return (self.folder / "model.json").is_file()
 
+    def say(self, line: str) -> None:
+        """Log a line, once for all processes."""
+        if self.world.is_first:
+            self.log(line)
+
     @property
     def partition(self) -> Partition:
         return self.manifest.partition(self.recipe.protocol, self.recipe.folds, self.recipe.fold)
@@ -212,7 +217,7 @@ class Trainer:
         threads = self.state.threads
         if threads != torch.get_num_threads():
             torch.set_num_threads(threads)
-            self.job.log(f"threads: {threads}, as before the interruption")
+            self.job.say(f"threads: {threads}, as before the interruption")
 
     def run(self) -> TrainingState:
         """Train all epochs that are left."""

@@ -33,6 +33,7 @@ def head_in_the_dark(rows: slice, columns: slice, value: int = 90) -> np.ndarray
 
 def test_the_reports_input_is_the_plain_resize() -> None:
     preprocessing = make_recipe("report", image_size=100).preprocessing
+    assert preprocessing == Preprocessing(100)
     image = drawn_image()
     batch = torch.from_numpy(preprocessing.shrink(image))[None]
     expected = torch.from_numpy(cv2.resize(image, (100, 100))[:, :, ::-1].transpose(2, 0, 1).copy())

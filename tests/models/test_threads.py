@@ -71,7 +71,7 @@ def test_the_choice_is_set_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(threads, "usable_cores", lambda: 4)
     monkeypatch.setattr(threads, "busy_cores", lambda seconds: 1.0)
-    assert use_free_cores() == "threads: 3, for 4 cores of which others are in use"
+    assert use_free_cores() == "threads: 3 (4 cores, others are busy)"
     assert torch.get_num_threads() == 3
 
 

@@ -22,6 +22,12 @@ UNCHANGED = {
 }
 
 
+def test_the_reports_recipe_changes_no_byte() -> None:
+    recipe = make_recipe("report", image_size=100)
+    batch = stored(recipe.preprocessing, 2)
+    assert augment(batch, draw(2, torch.Generator().manual_seed(0)), recipe) is batch
+
+
 def test_without_augmentation_training_images_are_those_of_evaluation() -> None:
     batch = stored(LARGER, 2)
     numbers = draw(2, torch.Generator().manual_seed(0))
