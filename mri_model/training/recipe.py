@@ -46,7 +46,7 @@ class Recipe:
     image_size: int = option(100, "Images are resized to this many pixels square.", ge=MIN_SIZE, le=MAX_SIZE)
     batch_size: int = option(
         0,
-        "Images in a step; 0 takes the report's 50, 25, 15 at 100, 256, 630 pixels, or (modern) one that fits.",
+        "Images in a step; 0 takes the report's 50, 25, 15 at 100, 256, 630 pixels, or (other recipes) one that fits.",
         ge=0,
         le=65536,
     )
