@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from mri_model.errors import UsageError
 
-RecipeName = Literal["modern", "report"]
+RecipeName = Literal["modern", "report", "quick"]
 Protocol = Literal["random", "grouped", "given"]
 Split = Literal["train", "val", "test"]
 Device = Literal["auto", "cpu", "cuda"]
@@ -22,6 +22,9 @@ MAX_SEED = 2**32 - 1
 MIN_SIZE, MAX_SIZE = 32, 2048
 """Bounds of the image size, in pixels."""
 
+MAX_STORE_SCALE = 2.0
+"""Largest size of stored images as a multiple of the network's; beyond, bilinear resampling skips pixels."""
+
 MAX_SEEDS = 1000
 """Most trainings in a sweep of seeds."""
 
@@ -30,6 +33,13 @@ MIN_FOLDS, MAX_FOLDS = 3, 100
 
 MAX_CLASS_LEVEL = 20
 """Deepest folder that can be named as the class, counted from the top, or as a negative number from the bottom."""
+
+RECIPE_HELP: dict[RecipeName, str] = {
+    "modern": "for images from new sources, with random crops, rotations and intensities",
+    "report": "exactly the report's",
+    "quick": "a check of the random protocol within minutes; learns to recognize known sources, not for new ones",
+}
+"""What each recipe is good for."""
 
 HELP = {
     "data": "Folder that holds one folder for each class.",
@@ -40,7 +50,7 @@ HELP = {
     "on_invalid": "If a rule is broken: fail, or reject the files that break it and continue.",
     "seed": "Decides the random choices.",
     "manifest": "latest, a digest, or a manifest folder.",
-    "recipe": "Start from this recipe; report is exactly the report's.",
+    "recipe": "Start from: " + "; ".join(f"{name} ({text})" for name, text in RECIPE_HELP.items()) + ".",
     "seeds": "Train and test with this many seeds, from the seed on.",
     "folds": f"Grouped cross-validation: train and test this many times ({MIN_FOLDS} or more). 0 for none.",
     "model": "best (by validation, on the newest manifest), latest, a model id, or a model folder.",

@@ -145,6 +145,7 @@ def train_network(
     Returns the model folder. An interruption leaves the model's row with status ``stopped``.
     """
     from mri_model.data.pixel_store import pack_pixels
+    from mri_model.models.threads import use_free_cores
     from mri_model.report.text import ALREADY_TRAINED
     from mri_model.training.trainer import train
 
@@ -156,6 +157,7 @@ def train_network(
         pack_pixels(manifest, recipe.preprocessing, settings.pixels, progress)
     job.world.barrier()
     pixels = pack_pixels(manifest, recipe.preprocessing, settings.pixels)
+    job.say(use_free_cores())
     if job.world.is_first and (job.folder / "history.csv").is_file():  # resumed: its row says so from the start
         record_epochs(settings, job)
     try:
@@ -197,6 +199,7 @@ def training_job(
         world=join_world(),
         on_epoch=on_epoch,
         on_step=on_step,
+        log=log,
     )
     return job
 
@@ -270,16 +273,19 @@ def evaluate_model(
     split: str,
     device: str,
     progress: ProgressCallback = no_progress,
+    log: Log = no_log,
 ) -> "Evaluation":
     """Evaluate a model on one split of a manifest."""
     from mri_model.data.pixel_store import pack_pixels
     from mri_model.evaluation import evaluate
     from mri_model.models.artifact import load_model
     from mri_model.models.network import choose_device
+    from mri_model.models.threads import use_free_cores
 
     model = load_model(folder, choose_device(device))
     evaluate.check_classes(model, manifest)
     pixels = pack_pixels(manifest, model.preprocessing, settings.pixels, progress)
+    log(use_free_cores())
     return evaluate.evaluate_model(model, manifest, pixels, split, progress)
 
 
@@ -320,14 +326,21 @@ def query_report_tables(settings: Settings) -> "dict[str, pd.DataFrame]":
 
 
 def score_folder(
-    settings: Settings, model_folder: Path, folder: Path, device: str, progress: ProgressCallback = no_progress
+    settings: Settings,
+    model_folder: Path,
+    folder: Path,
+    device: str,
+    progress: ProgressCallback = no_progress,
+    log: Log = no_log,
 ) -> "ScoringRun":
     """Score every file below ``folder``; one that this model scored before, unchanged, keeps its row."""
     from mri_model.models.artifact import load_model
     from mri_model.models.network import choose_device
+    from mri_model.models.threads import use_free_cores
     from mri_model.scoring import run
 
     model = load_model(model_folder, choose_device(device))
+    log(use_free_cores())
     with open_store(settings) as store:
         ensure_recorded(settings, store, model.folder)
         return run.score_folder(store, model, folder, settings.scores, progress)

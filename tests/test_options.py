@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from typer.testing import CliRunner
 
 from mri_model.cli.main import app
 from mri_model.errors import UsageError
-from mri_model.options import HELP, MAX_CLASS_LEVEL, Option
+from mri_model.options import HELP, MAX_CLASS_LEVEL, RECIPE_HELP, Option, RecipeName
 from mri_model.training.recipe import OPTIONS, Recipe, make_recipe, parse_changes
 
 
@@ -114,6 +115,14 @@ def test_help_shows_the_options_that_people_use_and_recipe_lists_the_rest() -> N
     assert len(shown) <= 16
     listed = CliRunner().invoke(app, ["recipe", "modern"]).output
     assert all(re.search(rf"^{name} ", listed, re.MULTILINE) for name in OPTIONS)
+
+
+@pytest.mark.parametrize("name", get_args(RecipeName))
+def test_every_recipe_says_what_it_is_good_for(name: str) -> None:
+    good_for = RECIPE_HELP[name]  # type: ignore[index]
+    assert CliRunner().invoke(app, ["recipe", name]).output.startswith(f"{name}: {good_for}\n")
+    assert good_for in HELP["recipe"]
+    assert make_recipe(name).name == name
 
 
 def test_prefect_shows_every_recipe_field_with_its_bounds_and_help() -> None:

@@ -157,7 +157,7 @@ def training_facts(result: "TrainingResult") -> dict[str, Any]:
 
 @app.command()
 def recipe(
-    name: Annotated[choices.RecipeName, typer.Argument(help="modern or report.")] = "modern",
+    name: Annotated[choices.RecipeName, typer.Argument(help=choices.HELP["recipe"])] = "modern",
     as_json: Json = False,
 ) -> None:
     """List every field of a recipe: its value, what it may be, and what it does. Set one with mri train --set."""
@@ -168,7 +168,8 @@ def recipe(
         f"{field:<16} {shown(values[field]):<10} {option.allowed}\n{'':<28}{option.help}"
         for field, option in OPTIONS.items()
     ]
-    print_result(as_json, {"recipe": name, **values}, "\n".join(lines))
+    text = "\n".join([f"{name}: {choices.RECIPE_HELP[name]}", *lines])
+    print_result(as_json, {"recipe": name, **values}, text)
 
 
 def shown(value: choices.Value) -> str:

@@ -105,7 +105,7 @@ class Manifest:
         Args:
             protocol: ``random``, ``grouped`` or ``given``.
             folds: Number of folds, 0 for the protocol's own split.
-            fold: Number of the fold, from 1. It is the test split; the next fold is the validation split.
+            fold: Number of the fold, from 1. It is the test split.
 
         Raises:
             MriError: If the protocol is unknown, if the data did not come in a split, or if there are fewer groups than

@@ -19,6 +19,9 @@ PROTOCOLS = ("random", "grouped")
 GIVEN = "given"
 """The split that the data came with, if it came with one."""
 
+VALIDATION_PARTS = 8
+"""In cross-validation, one of so many parts of the images that are not tested chooses the epoch."""
+
 SIZE_WEIGHT = 0.25
 """Weight of the balance of group sizes in the choice of a split."""
 
@@ -264,7 +267,7 @@ def fold_splits(frame: pd.DataFrame, folds: int, fold: int, seed: int) -> pd.Ser
     Args:
         frame: Rows of a manifest.
         folds: Number of folds.
-        fold: The fold that is the test split, from 1. The next fold is the validation split.
+        fold: The fold that is the test split, from 1. An eighth of the other images is the validation split.
         seed: Another seed gives other folds.
 
     Returns:
@@ -273,18 +276,23 @@ def fold_splits(frame: pd.DataFrame, folds: int, fold: int, seed: int) -> pd.Ser
     Raises:
         MriError: If there are fewer groups than folds.
     """
-    from sklearn.model_selection import StratifiedGroupKFold  # ingestion does not need it, and it is slow to import
-
     rows = frame[(frame["status"] == "ok") & ~frame["conflict"].fillna(False).astype(bool)]
     if rows["group"].nunique() < folds:
         raise MriError(f"{rows['group'].nunique()} groups of images cannot make {folds} folds", "use fewer folds")
+    splits = pd.Series("train", rows.index, dtype=object)
+    splits[held_out(rows, folds, fold - 1, seed)] = "test"
+    rest = rows[splits == "train"]
+    parts = min(VALIDATION_PARTS, rest["group"].nunique(), int(rest["label"].value_counts().max()))
+    splits[held_out(rest, parts, 0, seed)] = "val"
+    return splits.reindex(frame.index)
+
+
+def held_out(rows: pd.DataFrame, folds: int, fold: int, seed: int) -> pd.Index:
+    """Index of the images of one fold, from 0, when whole groups are shared out stratified by class."""
+    from sklearn.model_selection import StratifiedGroupKFold  # ingestion does not need it, and it is slow to import
+
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    numbers = pd.Series(0, rows.index)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # it warns of classes with fewer images than folds
-        for number, (_, held_out) in enumerate(splitter.split(rows, rows["label"], rows["group"])):
-            numbers.iloc[held_out] = number
-    splits = pd.Series("train", rows.index, dtype=object)
-    splits[numbers == fold % folds] = "val"
-    splits[numbers == fold - 1] = "test"
-    return splits.reindex(frame.index)
+        chosen = [positions for _, positions in splitter.split(rows, rows["label"], rows["group"])]
+    return rows.index[chosen[fold]]
