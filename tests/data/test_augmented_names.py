@@ -14,9 +14,9 @@ from tests.data.test_same_source import SIZE, fingerprints
 
 def frame(paths: list[str]) -> pd.DataFrame:
     tumors = [path.partition("/")[0] for path in paths]
-    return pd.DataFrame(
-        {"path": paths, "label": tumors, "tumor": tumors, "status": "ok", "sha256": [str(n) for n in range(len(paths))]}
-    )
+    digests = [str(number) for number in range(len(paths))]
+    columns = {"path": paths, "label": tumors, "tumor": tumors, "patient": None, "status": "ok", "sha256": digests}
+    return pd.DataFrame(columns)
 
 
 def groups(paths: list[str], images: list[np.ndarray]) -> list[int]:
