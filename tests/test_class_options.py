@@ -72,6 +72,7 @@ def test_a_class_folder_named_as_a_split_is_a_class_if_a_person_says_so(settings
     assert api.ingest(settings, tmp_path / "arms", str(file)).classes == ("control", "placebo", "test")
 
 
+@pytest.mark.slow
 def test_a_model_is_evaluated_on_an_external_set_once_its_classes_have_the_same_names(
     settings: Settings, tmp_path: Path
 ) -> None:

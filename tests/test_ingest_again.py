@@ -46,6 +46,7 @@ def test_what_broke_a_rule_is_validated_again_even_after_it_was_quarantined(
         api.ingest(settings, own_phantom)
 
 
+@pytest.mark.slow
 def test_an_ingestion_killed_while_it_reads_resumes_from_what_was_read(
     settings: Settings, phantom: Path, tmp_path: Path
 ) -> None:

@@ -116,6 +116,7 @@ def test_tiles_and_density_do_not_change_the_answer(tile: int, monkeypatch: pyte
     )
 
 
+@pytest.mark.slow
 def test_the_number_of_threads_does_not_change_a_bit() -> None:
     code = (
         "import hashlib; from test_comparison import family, one_class, compare;"
@@ -220,6 +221,7 @@ def test_pictures_almost_blank_are_not_grouped_by_their_perceptual_hash() -> Non
     assert found([("A T1", "1"), ("A T1", "2")], pictures)["group"].tolist() == [0, 1]
 
 
+@pytest.mark.slow
 def test_twenty_thousand_identical_pictures_are_one_group_and_few_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_KEPT", 1000)
     done, duplicates = compare(one_class(20_000), np.broadcast_to(noise(1), (20_000, 64, 64)))

@@ -2,6 +2,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -82,6 +83,7 @@ def test_three_groups_of_a_class_reach_all_splits_two_train_and_test_one_train(
         assert reached.loc[f"class {label}"].tolist() == due
 
 
+@pytest.mark.slow
 @given(mixed_groups, seeds)
 @settings(max_examples=200, deadline=None)
 def test_a_class_with_three_groups_of_its_own_reaches_all_splits_whatever_it_shares(
@@ -91,6 +93,7 @@ def test_a_class_with_three_groups_of_its_own_reaches_all_splits_whatever_it_sha
     assert (splits_by_class(frame, grouped_split(frame, seed)).loc["class 0"] > 0).all()
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(20, 80), min_size=10, max_size=30), st.integers(1, 3), seeds)
 @few
 def test_grouped_split_keeps_its_shares_where_groups_are_small(counts: list[int], group_size: int, seed: int) -> None:

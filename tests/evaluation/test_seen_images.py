@@ -15,6 +15,8 @@ from mri_model.models.training_images import FILE, TrainingImages, read_training
 from mri_model.settings import Settings
 from tests.conftest import QUICK
 
+pytestmark = pytest.mark.slow  # each test trains a model
+
 
 @pytest.fixture
 def trained(tmp_path: Path, own_phantom: Path) -> tuple[Settings, Manifest, Path]:
@@ -29,7 +31,6 @@ def learned(manifest: Manifest) -> set[str]:
     return set(frame.loc[frame["split_random"].isin(["train", "val"]), "sha256"])
 
 
-@pytest.mark.slow
 def test_another_seed_does_not_turn_training_images_into_test_images(
     trained: tuple[Settings, Manifest, Path], own_phantom: Path
 ) -> None:
@@ -44,7 +45,6 @@ def test_another_seed_does_not_turn_training_images_into_test_images(
         assert store.query("evaluations")["n_seen"].tolist() == [evaluation.n_seen]
 
 
-@pytest.mark.slow
 def test_neither_new_names_nor_another_encoding_make_an_image_unseen(
     trained: tuple[Settings, Manifest, Path], tmp_path: Path
 ) -> None:

@@ -109,6 +109,7 @@ def test_a_checkpoint_that_finds_no_room_leaves_the_last_good_one(settings: Sett
     assert again.returncode == 0, again.stderr
 
 
+@pytest.mark.slow
 def test_a_failed_save_keeps_the_checkpoint_before_it(
     manifest: Manifest, pixels: PixelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -229,6 +230,7 @@ def test_a_training_draws_by_seed_epoch_and_step(manifest: Manifest, pixels: Pix
     assert not torch.equal(draw(4, loop.step_generator()), first)
 
 
+@pytest.mark.slow
 def test_a_resumed_training_keeps_its_number_of_threads(manifest: Manifest, pixels: PixelStore, tmp_path: Path) -> None:
     before, lines = torch.get_num_threads(), []
     try:
