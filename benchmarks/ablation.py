@@ -1,6 +1,7 @@
 """The modern recipe with one ingredient changed at a time, validated on validation alone, on several seeds.
 
     MRI_HOME=… python benchmarks/ablation.py --weights resnet18.pth [--only modern,sgd] [--protocol grouped]
+    … --size 96 --epochs 12 --folds 5 --fold 1 --split test
 
 Trains what is not trained yet: each training is a model folder below ``MRI_HOME``, so an interrupted run continues
 and prints, per variant, mean and standard deviation over the seeds. Needs an ingested manifest (``mri ingest DATA``).
@@ -8,13 +9,11 @@ and prints, per variant, mean and standard deviation over the seeds. Needs an in
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from mri_model import steps
 from mri_model.data.manifest import find_manifest
@@ -22,11 +21,22 @@ from mri_model.evaluation.metrics import OverallMetrics
 from mri_model.models.metadata import read_metadata
 from mri_model.progress import show_progress
 from mri_model.settings import Settings
-from mri_model.training.recipe import MODERN, make_recipe
+from mri_model.training.recipe import AUGMENTATION, MODERN, Recipe, make_recipe
 
+UNCHANGED: dict[str, Any] = {name: getattr(Recipe(), name) for name in AUGMENTATION} | {"crop_to_head": False}
+"""Neither augmentation nor crop to the head."""
+GEOMETRY = ("hflip", "crop_area", "crop_aspect", "rotation", "store_scale")
+INTENSITY = ("intensity_gain", "intensity_offset")
 SGD = {"optimizer": "sgd", "learning_rate": 0.02, "weight_decay": 5e-4}
 VARIANTS: dict[str, dict[str, Any]] = {
     "modern": {},
+    "no augmentation": UNCHANGED,
+    "crops": {name: UNCHANGED[name] for name in (*INTENSITY, "crop_to_head")},
+    "crops + intensity": {"crop_to_head": False},
+    "crops + head": {name: UNCHANGED[name] for name in INTENSITY},
+    "crops at the network's size": {"store_scale": 1.0},
+    "head only": UNCHANGED | {"crop_to_head": True},
+    "mirror images only": UNCHANGED | {"hflip": True},
     "rate 1e-4": {"learning_rate": 1e-4},
     "rate 2e-4": {"learning_rate": 2e-4},
     "rate 1e-3": {"learning_rate": 1e-3},
@@ -49,7 +59,6 @@ FIGURES = ("accuracy", "macro_f1", "tumor_accuracy", "contrast_accuracy")
 
 def main() -> None:
     options = read_options()
-    torch.set_num_threads(options.threads)
     settings = Settings()
     manifest = find_manifest(settings.manifests, options.manifest)
     table = []
@@ -61,6 +70,7 @@ def main() -> None:
             if recipe == "modern":
                 changes = {"image_size": options.size, "epochs": options.epochs} | changes
             changes |= {"weights": options.weights, "protocol": options.protocol, "seed": seed}
+            changes |= {"folds": options.folds, "fold": options.fold}
             print(f"{name}, seed {seed}", file=sys.stderr)
             chosen = make_recipe(recipe, **changes)
             with show_progress(options.json) as progress:
@@ -77,13 +87,14 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--weights", default="imagenet", help="imagenet, none, or a state dict's path")
     parser.add_argument("--manifest", default="latest")
     parser.add_argument("--protocol", default="grouped", choices=("random", "grouped"))
+    parser.add_argument("--folds", type=int, default=0, help="grouped cross-validation; 0 for the protocol's own split")
+    parser.add_argument("--fold", type=int, default=0, help="the fold to train, from 1")
     parser.add_argument("--split", default="val", choices=("val", "test"), help="choose on val; test once, at the end")
     parser.add_argument("--size", type=int, default=None, help="pixels of all variants that do not say otherwise")
     parser.add_argument("--epochs", type=int, default=None, help="epochs of all variants that do not say otherwise")
     parser.add_argument("--seeds", type=lambda text: [int(part) for part in text.split(",")], default=[0, 1])
     parser.add_argument("--only", type=lambda text: text.split(","), default=list(VARIANTS), help="variants by name")
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     unknown = sorted(set(options.only) - VARIANTS.keys())

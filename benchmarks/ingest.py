@@ -146,11 +146,25 @@ COPIES: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
     "grainy": lambda image, chance: np.clip(image + chance.normal(0, 15, image.shape), 0, 255).astype(np.uint8),
     "moved 1 %": lambda image, chance: np.roll(image, max(1, image.shape[0] // 100), axis=0),
     "cropped 2 %": lambda image, chance: image[image.shape[0] // 50 :, image.shape[1] // 50 :],
+    "cropped 8 %": lambda image, chance: image[image.shape[0] // 12 :, image.shape[1] // 12 :],
+    "mirrored": lambda image, chance: np.ascontiguousarray(image[:, ::-1]),
+    "upside down": lambda image, chance: np.ascontiguousarray(image[::-1]),
+    "turned by 90°": lambda image, chance: np.ascontiguousarray(np.rot90(image)),
+    "rotated by 3°": lambda image, chance: rotated(image, 3),
+    "rotated by 10°": lambda image, chance: rotated(image, 10),
+    "mirrored and cropped 2 %": lambda image, chance: np.ascontiguousarray(
+        image[image.shape[0] // 50 :, image.shape[1] // 50 :][:, ::-1]
+    ),
 }
 
 
+def rotated(image: np.ndarray, degrees: float) -> np.ndarray:
+    height, width = image.shape
+    return cv2.warpAffine(image, cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1), (width, height))
+
+
 def copies(options: argparse.Namespace) -> None:
-    """Draw phantoms, copy each in eight ways, and ask each tool which files belong together."""
+    """Draw phantoms, copy each in many ways, and ask each tool which files belong together."""
     folder = options.out / "copies"
     if not folder.exists():
         draw_copies(folder)

@@ -2,8 +2,8 @@
 
     python benchmarks/report_recipe.py DATA --weights resnet18.pth --sizes 100,256,630 --out OUT
 
-For machines that have PyTorch and little else, a lent GPU for one. Prints Table 3 and the best size's test figures;
-manifest, models and histories are left in OUT.
+For machines that have PyTorch and little else, a lent GPU for one. Prints Table 3 and the best size's test figures, and
+writes both to ``results.json`` in OUT, beside manifest, models and histories. Run it again to resume.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from mri_model.data.pixel_store import pack_pixels
 from mri_model.evaluation.evaluate import evaluate_model
 from mri_model.evaluation.metrics import OverallMetrics
 from mri_model.evaluation.selection import select_images
+from mri_model.files import write_json
 from mri_model.models.artifact import load_model
 from mri_model.models.metadata import EpochMetrics, ModelMetadata, read_metadata
 from mri_model.models.network import choose_device
@@ -41,12 +42,15 @@ def main() -> None:
         )
     folders = [train_at(int(size), manifest, options, device) for size in options.sizes.split(",")]
     trained = [read_metadata(folder) for folder in folders]
+    rows = [table_3_row(metadata) for metadata in trained]
     print(f"{name}; {options.protocol} split; {options.epochs} epochs; seed {options.seed}")
-    print(format_table(pd.DataFrame([table_3_row(metadata) for metadata in trained])))
+    print(format_table(pd.DataFrame(rows)))
     best = max(folders, key=lambda folder: read_metadata(folder).metrics.val_f1)
     overall = evaluate(best, manifest, options.out, device)
     print(f"\n{best.name} on the test split")
     print(format_table(pd.DataFrame(vars(overall).items(), columns=["measure", "value"])))
+    facts = {"device": name, "protocol": options.protocol, "epochs": options.epochs, "seed": options.seed}
+    write_json(options.out / "results.json", {**facts, "sizes": rows, "best": best.name, "test": vars(overall)})
 
 
 def parse() -> argparse.Namespace:

@@ -34,11 +34,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 if TYPE_CHECKING:  # a row imports what it measures and no more: its memory counts, and timm's interpreter lacks ours
     from mri_model.data.manifest import Manifest
     from mri_model.data.pixel_store import PixelStore
-    from mri_model.data.preprocessing import Preprocessing
+    from mri_model.training.recipe import Recipe
 
 WARM_UP = 3
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 ALONE = "ours, random tensors already there"
+OUR_RECIPES = ("quick", "modern")
+"""Without augmentation, and with it from a larger store."""
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 Step = Callable[[torch.Tensor, torch.Tensor], Any]
@@ -133,10 +135,11 @@ def prepare(
 ) -> tuple[Plan, float]:
     """Pack the pixels, always anew, and write down what the rows are to do; with the seconds that packing took."""
     from mri_model.data.pixel_store import pack_pixels
-    from mri_model.data.preprocessing import Preprocessing
 
+    stores = {name: temporary / f"pixels-{name}-{size}" for name in OUR_RECIPES}
+    pack_pixels(manifest, our_recipe("modern", size).preprocessing, stores["modern"])
     started = time.perf_counter()
-    pack_pixels(manifest, Preprocessing(size), temporary / f"pixels-{size}")
+    pack_pixels(manifest, our_recipe("quick", size).preprocessing, stores["quick"])
     took = time.perf_counter() - started
     say(f"{size} px: packed {len(manifest.frame)} images in {took:.2f} s")
     split = manifest.partition(options.protocol).rows("train")
@@ -144,7 +147,7 @@ def prepare(
         "files": [str(manifest.root / path) for path in split["path"]],
         "targets": manifest.class_indices(split["label"]).tolist(),
         "positions": split.index.tolist(),
-        "pixels": str(next((temporary / f"pixels-{size}").iterdir())),
+        "pixels": {name: str(next(store.iterdir())) for name, store in stores.items()},
         "classes": len(manifest.classes),
         "size": size,
         "device": device.type,
@@ -329,45 +332,47 @@ def plain_step(network: nn.Module, optimizer: torch.optim.Optimizer, device: str
     return step
 
 
-def our_row(plan: Plan, flip: bool = False) -> tuple[Iterator[Batch], Step]:
-    return our_batches(plan, flip), our_step(plan)
+def our_recipe(name: str, size: int) -> "Recipe":
+    from mri_model.training.recipe import make_recipe
+
+    return make_recipe(name, image_size=size)
 
 
-def our_flipped_row(plan: Plan) -> tuple[Iterator[Batch], Step]:
-    return our_row(plan, flip=True)
+def our_row(plan: Plan, recipe: str = "quick") -> tuple[Iterator[Batch], Step]:
+    return our_batches(plan, recipe), our_step(plan)
 
 
-def our_batches(plan: Plan, flip: bool) -> Iterator[Batch]:
+def our_augmented_row(plan: Plan) -> tuple[Iterator[Batch], Step]:
+    return our_row(plan, "modern")
+
+
+def our_batches(plan: Plan, name: str) -> Iterator[Batch]:
     """Batches off the memory-mapped store, in a new order each epoch; each is whole."""
     from mri_model.data.pixel_store import open_pixels
-    from mri_model.data.preprocessing import Preprocessing
 
-    store, preprocessing, device = open_pixels(Path(plan["pixels"])), Preprocessing(plan["size"]), plan["device"]
+    store, recipe, device = open_pixels(Path(plan["pixels"][name])), our_recipe(name, plan["size"]), plan["device"]
     positions, targets = np.array(plan["positions"]), np.array(plan["targets"], np.int64)
-    order = np.random.default_rng(0)
-    generator = torch.Generator().manual_seed(0) if flip else None
+    order, generator = np.random.default_rng(0), torch.Generator().manual_seed(0)
     while True:
         shuffled = order.permutation(len(positions))
         for start in range(0, len(shuffled) - plan["batch_size"] + 1, plan["batch_size"]):
             chosen = shuffled[start : start + plan["batch_size"]]
-            images = our_batch(store, positions[chosen], preprocessing, device, generator)
+            images = our_batch(store, positions[chosen], recipe, device, generator)
             yield images, torch.from_numpy(targets[chosen]).to(device)
 
 
 def our_batch(
     store: "PixelStore",
     positions: np.ndarray,
-    preprocessing: "Preprocessing",
+    recipe: "Recipe",
     device: str,
-    generator: torch.Generator | None = None,
+    generator: torch.Generator,
 ) -> torch.Tensor:
-    """What the network is given, on its device; half mirrored if there is a generator. See ``Trainer.train_step``."""
-    images = store.batch(positions).to(device)
-    if generator is not None:
-        from mri_model.training.augment import draw, mirror
+    """What the network is given, on its device. See ``Trainer.train_step``."""
+    from mri_model.training.augment import augment, draw
 
-        images = mirror(images, draw(len(positions), generator))
-    return preprocessing.normalize(images)
+    images = augment(store.batch(positions).to(device), draw(len(positions), generator), recipe)
+    return recipe.preprocessing.normalize(images)
 
 
 def our_step(plan: Plan) -> Step:
@@ -423,7 +428,7 @@ ROWS: dict[str, Callable[[Plan], tuple[Iterator[Batch], Step]]] = {
     "report, workers": report_workers_row,
     "timm": timm_row,
     "ours": our_row,
-    "ours, flips": our_flipped_row,
+    "ours, augmented": our_augmented_row,
     ALONE: alone_row,
 }
 

@@ -5,15 +5,16 @@ it directly; the flows pass one that makes it a Prefect task (``tasks/runner.py`
 """
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mri_model import steps
+from mri_model.data.class_folders import ClassNaming
 from mri_model.data.inventory import take_inventory
 from mri_model.data.manifest import Manifest
-from mri_model.data.profile import Profile
+from mri_model.data.profile import AUTO, Profile, as_found
 from mri_model.errors import UsageError
 from mri_model.models.choice import BEST
 from mri_model.models.metadata import read_metadata
@@ -58,10 +59,18 @@ def callbacks(step: Callable[..., Any], progress: ProgressCallback, log: Log) ->
     return {name: value for name, value in (("progress", progress), ("log", log)) if name in parameters}
 
 
-def learn_profile(settings: Settings, data: Path, run: StepRunner = DIRECT) -> Profile:
-    """A profile of a folder as it is, named after it."""
-    inventory = take_inventory(data, progress=run.progress, cache=settings.cache)
-    return replace(inventory.profile, name=data.resolve().name or "root")
+def learn_profile(
+    settings: Settings,
+    data: Path,
+    class_level: int = 0,
+    class_map: Mapping[str, str] | None = None,
+    run: StepRunner = DIRECT,
+) -> Profile:
+    """A profile of a folder as it is, named after it; the folder follows it."""
+    naming = ClassNaming(class_level, class_map or {})
+    inventory = take_inventory(data, progress=run.progress, cache=settings.cache, naming=naming)
+    name = data.resolve().name or "root"
+    return as_found(inventory.profile, inventory.frame, "learnt" if name == AUTO else name)
 
 
 def ingest(
@@ -70,9 +79,15 @@ def ingest(
     profile: str = "auto",
     seed: int = 0,
     on_invalid: OnInvalid = "fail",
+    class_level: int = 0,
+    class_map: Mapping[str, str] | None = None,
     run: StepRunner = DIRECT,
 ) -> Manifest:
     """Folder → validated manifest with its quality report.
+
+    Args:
+        class_level: Which folder is the class, see ``ClassNaming``.
+        class_map: Class as found → class as it is to be called.
 
     Raises:
         RefusedError: If the data set breaks a rule of its profile.
@@ -81,7 +96,7 @@ def ingest(
     require_one_process("ingestion")
     run(steps.check_data, settings, data)
     run(steps.check_database, settings)
-    inventory = run(steps.take_inventory, settings, data, profile)
+    inventory = run(steps.take_inventory, settings, data, profile, ClassNaming(class_level, class_map or {}))
     manifest = run(steps.find_ingested, settings, inventory, seed)
     if manifest is None:
         inventory = run(steps.validate_inventory, settings, inventory, on_invalid)
@@ -245,7 +260,7 @@ def reproduce(
 
     Returns the report's six tables by name, ``report-table-1`` to ``report-table-6``.
     """
-    manifest = ingest(settings, data, profile, seed, on_invalid, run)
+    manifest = ingest(settings, data, profile, seed, on_invalid, run=run)
     trained = run_sweep(settings, "sizes", recipes, manifest, device, run)
     evaluate_folder(settings, best_folder(trained), manifest, "test", device, run)
     return run(steps.query_report_tables, settings)

@@ -9,8 +9,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from mri_model.errors import UsageError
 
-RecipeName = Literal["modern", "report"]
-Protocol = Literal["random", "grouped"]
+RecipeName = Literal["modern", "report", "quick"]
+Protocol = Literal["random", "grouped", "given"]
 Split = Literal["train", "val", "test", "all"]
 Device = Literal["auto", "cpu", "cuda"]
 Resize = Literal["linear", "area"]
@@ -22,19 +22,35 @@ MAX_SEED = 2**32 - 1
 MIN_SIZE, MAX_SIZE = 32, 2048
 """Bounds of the image size, in pixels."""
 
+MAX_STORE_SCALE = 2.0
+"""Largest size of stored images as a multiple of the network's; beyond, bilinear resampling skips pixels."""
+
 MAX_SEEDS = 1000
 """Most trainings in a sweep of seeds."""
 
 MIN_FOLDS, MAX_FOLDS = 3, 100
 """Bounds of the number of folds of a cross-validation."""
 
+MAX_CLASS_LEVEL = 20
+"""Deepest folder that can be named as the class, counted from the top, or as a negative number from the bottom."""
+
+RECIPE_HELP: dict[RecipeName, str] = {
+    "modern": "for images from new sources, with random crops, rotations and intensities",
+    "report": "exactly the report's",
+    "quick": "a check of the random protocol within minutes; learns to recognize known sources, not for new ones",
+}
+"""What each recipe is good for."""
+
 HELP = {
     "data": "Folder that holds one folder for each class.",
     "profile": "What the data must look like: auto, a shipped profile, or a TOML file (see mri profile).",
+    "class_level": "Which folder is the class: 1 is directly below DATA, -1 holds the images. The folders below it are "
+    "patients. 0: by their names.",
+    "class_map": "Call a class by another name, for example glioma_tumor=glioma.",
     "on_invalid": "If a rule is broken: fail, or reject the files that break it and continue.",
     "seed": "Decides the random choices.",
     "manifest": "latest, a digest, or a manifest folder.",
-    "recipe": "Start from this recipe; report is exactly the report's.",
+    "recipe": "Start from: " + "; ".join(f"{name} ({text})" for name, text in RECIPE_HELP.items()) + ".",
     "seeds": "Train and test with this many seeds, from the seed on.",
     "folds": f"Grouped cross-validation: train and test this many times ({MIN_FOLDS} or more). 0 for none.",
     "model": "best (by validation, on the newest manifest), latest, a model id, or a model folder.",

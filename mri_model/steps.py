@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mri_model.data import inventory as inventories
+from mri_model.data import listing
 from mri_model.data import manifest as manifests
+from mri_model.data.class_folders import ClassNaming
 from mri_model.data.inventory import Inventory
-from mri_model.data.manifest import Manifest, class_table, find_manifest, mark_ingested, read_near_duplicates
+from mri_model.data.manifest import Manifest, class_table, find_manifest, mark_ingested
 from mri_model.data.validation import enforce, validate
 from mri_model.errors import MriError
 from mri_model.files import is_locked, is_older, write_json, write_text
@@ -22,7 +24,7 @@ from mri_model.models.choice import choose_model as choose
 from mri_model.models.metadata import EpochMetrics, ModelMetadata, read_history, read_metadata
 from mri_model.options import OnInvalid
 from mri_model.progress import Log, ProgressCallback, is_first_process, no_log, no_progress
-from mri_model.quality.report import QUALITY_FILE, QualityReport, write_quality_report
+from mri_model.quality.report import QUALITY_FILE, QualityReport, read_dataset, write_quality_report
 from mri_model.settings import Settings
 
 if TYPE_CHECKING:  # PyTorch, scikit-learn and SQLAlchemy take seconds to import: only the steps that use them do
@@ -55,12 +57,14 @@ def check_database(settings: Settings) -> None:
 
 def check_data(settings: Settings, data: Path) -> None:
     """Check before anything is written that the system does not write into the data."""
-    inventories.check_outside(settings.root, data)
+    listing.check_outside(settings.root, data)
 
 
-def take_inventory(settings: Settings, data: Path, profile: str, progress: ProgressCallback = no_progress) -> Inventory:
+def take_inventory(
+    settings: Settings, data: Path, profile: str, naming: ClassNaming, progress: ProgressCallback = no_progress
+) -> Inventory:
     """Read every file below ``data`` and label it by its folder."""
-    return inventories.take_inventory(data, profile, progress=progress, cache=settings.cache)
+    return inventories.take_inventory(data, profile, progress=progress, cache=settings.cache, naming=naming)
 
 
 def find_ingested(settings: Settings, inventory: Inventory, seed: int) -> Manifest | None:
@@ -86,12 +90,11 @@ def report_quality(settings: Settings, inventory: Inventory, manifest: Manifest)
     """Write the quality report and its page."""
     from mri_model.quality.page import write_quality_page
 
-    report = write_quality_report(manifest, inventory.fingerprints.thumbnails)
+    report = write_quality_report(manifest, inventory.fingerprints)
     page = quality_page(settings, manifest)
     if is_older(page, manifest.folder / QUALITY_FILE):
-        pairs = read_near_duplicates(manifest)
-        thumbnails = inventory.fingerprints.thumbnails
-        write_quality_page(report, manifest.frame, thumbnails, pairs, page, manifest.digest, manifest.profile)
+        data = read_dataset(manifest, inventory.fingerprints)
+        write_quality_page(report, data, page, manifest.digest, manifest.profile)
     return report
 
 
@@ -142,6 +145,7 @@ def train_network(
     Returns the model folder. An interruption leaves the model's row with status ``stopped``.
     """
     from mri_model.data.pixel_store import pack_pixels
+    from mri_model.models.threads import use_free_cores
     from mri_model.report.text import ALREADY_TRAINED
     from mri_model.training.trainer import train
 
@@ -153,6 +157,7 @@ def train_network(
         pack_pixels(manifest, recipe.preprocessing, settings.pixels, progress)
     job.world.barrier()
     pixels = pack_pixels(manifest, recipe.preprocessing, settings.pixels)
+    job.say(use_free_cores())
     if job.world.is_first and (job.folder / "history.csv").is_file():  # resumed: its row says so from the start
         record_epochs(settings, job)
     try:
@@ -194,6 +199,7 @@ def training_job(
         world=join_world(),
         on_epoch=on_epoch,
         on_step=on_step,
+        log=log,
     )
     return job
 
@@ -267,6 +273,7 @@ def evaluate_model(
     split: str,
     device: str,
     progress: ProgressCallback = no_progress,
+    log: Log = no_log,
 ) -> "Evaluation":
     """Evaluate a model on one split of a manifest, without the images that it has seen."""
     from mri_model.data.pixel_store import pack_pixels
@@ -274,10 +281,12 @@ def evaluate_model(
     from mri_model.evaluation.selection import select_images
     from mri_model.models.artifact import load_model
     from mri_model.models.network import choose_device
+    from mri_model.models.threads import use_free_cores
 
     model = load_model(folder, choose_device(device))
     selection = select_images(model, manifest, split, progress)
     pixels = pack_pixels(manifest, model.preprocessing, settings.pixels, progress)
+    log(use_free_cores())
     return evaluate.evaluate_model(model, manifest, selection, pixels, progress)
 
 
@@ -319,14 +328,21 @@ def query_report_tables(settings: Settings) -> "dict[str, pd.DataFrame]":
 
 
 def score_folder(
-    settings: Settings, model_folder: Path, folder: Path, device: str, progress: ProgressCallback = no_progress
+    settings: Settings,
+    model_folder: Path,
+    folder: Path,
+    device: str,
+    progress: ProgressCallback = no_progress,
+    log: Log = no_log,
 ) -> "ScoringRun":
     """Score every file below ``folder``; one that this model scored before, unchanged, keeps its row."""
     from mri_model.models.artifact import load_model
     from mri_model.models.network import choose_device
+    from mri_model.models.threads import use_free_cores
     from mri_model.scoring import run
 
     model = load_model(model_folder, choose_device(device))
+    log(use_free_cores())
     with open_store(settings) as store:
         ensure_recorded(settings, store, model.folder)
         return run.score_folder(store, model, folder, settings.scores, progress)

@@ -46,6 +46,7 @@ def test_what_broke_a_rule_is_validated_again_even_after_it_was_quarantined(
         api.ingest(settings, own_phantom)
 
 
+@pytest.mark.slow
 def test_an_ingestion_killed_while_it_reads_resumes_from_what_was_read(
     settings: Settings, phantom: Path, tmp_path: Path
 ) -> None:
@@ -60,7 +61,7 @@ def test_an_ingestion_killed_while_it_reads_resumes_from_what_was_read(
     finished = api.ingest(settings, phantom, seed=1)
     inventory = take_inventory(phantom)
     undisturbed = write_manifest(inventory, tmp_path / "undisturbed", seed=1)
-    write_quality_report(undisturbed, inventory.fingerprints.thumbnails)
+    write_quality_report(undisturbed, inventory.fingerprints)
     names = ("manifest.parquet", "quality.json", "near_duplicates.parquet", "profile.toml")
     assert [(finished.folder / name).read_bytes() for name in names] == [
         (undisturbed.folder / name).read_bytes() for name in names

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from typer.testing import CliRunner
 
 from mri_model.cli.main import app
 from mri_model.errors import UsageError
-from mri_model.options import Option
+from mri_model.options import HELP, MAX_CLASS_LEVEL, RECIPE_HELP, Option, RecipeName
 from mri_model.training.recipe import OPTIONS, Recipe, make_recipe, parse_changes
 
 
@@ -81,6 +82,10 @@ def test_a_value_out_of_bounds_is_refused_wherever_a_recipe_is_made(wrong: dict[
     "arguments",
     [
         "ingest . --seed 9223372036854775808",
+        "ingest . --class-level 21",
+        "ingest . --class-level -21",
+        "ingest . --map glioma",
+        "profile . --map =glioma",
         "train --seed 18446744073709551616",
         "train --batch-size 100000000000000000000",
         "train --learning-rate 1e300",
@@ -112,6 +117,14 @@ def test_help_shows_the_options_that_people_use_and_recipe_lists_the_rest() -> N
     assert all(re.search(rf"^{name} ", listed, re.MULTILINE) for name in OPTIONS)
 
 
+@pytest.mark.parametrize("name", get_args(RecipeName))
+def test_every_recipe_says_what_it_is_good_for(name: str) -> None:
+    good_for = RECIPE_HELP[name]  # type: ignore[index]
+    assert CliRunner().invoke(app, ["recipe", name]).output.startswith(f"{name}: {good_for}\n")
+    assert good_for in HELP["recipe"]
+    assert make_recipe(name).name == name
+
+
 def test_prefect_shows_every_recipe_field_with_its_bounds_and_help() -> None:
     from prefect.utilities.callables import parameter_schema
 
@@ -129,6 +142,21 @@ def test_prefect_shows_every_recipe_field_with_its_bounds_and_help() -> None:
         if option.gt is not None:
             assert number["exclusiveMinimum"] == option.gt
     assert {"manifest", "recipe", "seeds", "folds", "device"} < set(properties)
+
+
+def test_the_ingest_flow_and_command_share_the_options_of_class_names() -> None:
+    from prefect.utilities.callables import parameter_schema
+
+    from flows.ingest import ingest_mri
+
+    properties = parameter_schema(ingest_mri.fn).properties
+    level, renamed = properties["class_level"], properties["class_map"]
+    assert (level["minimum"], level["maximum"]) == (-MAX_CLASS_LEVEL, MAX_CLASS_LEVEL)
+    assert HELP["class_level"] in level["description"]
+    assert HELP["class_map"] in renamed["description"]
+    for command in ("ingest", "profile"):
+        shown = set(re.findall(r"--[a-z-]+", CliRunner().invoke(app, [command, "--help"]).output))
+        assert {"--class-level", "--map"} <= shown
 
 
 def test_the_reproduce_flow_and_command_take_the_same_recipe_fields() -> None:

@@ -12,6 +12,8 @@ import typer
 from mri_model import options as choices
 from mri_model.cli.options import (
     COMMON,
+    ClassLevel,
+    ClassMap,
     Data,
     Device,
     Json,
@@ -72,15 +74,19 @@ def ingest(
     profile: Profile = "auto",
     seed: Seed = 0,
     on_invalid: OnInvalid = "fail",
+    class_level: ClassLevel = 0,
+    class_map: ClassMap = None,
     as_json: Json = False,
 ) -> None:
     """Read and validate every file below DATA, group near duplicates, split 70/15/15, write the manifest."""
     from mri_model import api
+    from mri_model.data.class_folders import parse_renamed
     from mri_model.report.text import describe_manifest, manifest_facts
     from mri_model.steps import quality_page
 
+    renamed = parse_renamed(class_map or [])
     with stage_runner(as_json) as run:
-        manifest = api.ingest(settings(), data, profile, seed, on_invalid, run)
+        manifest = api.ingest(settings(), data, profile, seed, on_invalid, class_level, renamed, run)
     page = quality_page(settings(), manifest)
     print_result(as_json, {**manifest_facts(manifest), "page": str(page)}, describe_manifest(manifest, page))
 
@@ -89,15 +95,19 @@ def ingest(
 def profile(
     data: Data,
     out: Annotated[Path | None, typer.Option(help="Write it to this file instead of stdout.")] = None,
+    class_level: ClassLevel = 0,
+    class_map: ClassMap = None,
     as_json: Json = False,
 ) -> None:
     """Learn what DATA looks like: a profile to edit, for mri ingest --profile FILE."""
     from mri_model import api
+    from mri_model.data.class_folders import parse_renamed
     from mri_model.data.profile import profile_toml
     from mri_model.files import write_text
 
+    renamed = parse_renamed(class_map or [])
     with stage_runner(as_json) as run:
-        learnt = api.learn_profile(settings(), data, run)
+        learnt = api.learn_profile(settings(), data, class_level, renamed, run)
     text = profile_toml(learnt)
     if out:
         write_text(out, text)
@@ -147,7 +157,7 @@ def training_facts(result: "TrainingResult") -> dict[str, Any]:
 
 @app.command()
 def recipe(
-    name: Annotated[choices.RecipeName, typer.Argument(help="modern or report.")] = "modern",
+    name: Annotated[choices.RecipeName, typer.Argument(help=choices.HELP["recipe"])] = "modern",
     as_json: Json = False,
 ) -> None:
     """List every field of a recipe: its value, what it may be, and what it does. Set one with mri train --set."""
@@ -158,7 +168,8 @@ def recipe(
         f"{field:<16} {shown(values[field]):<10} {option.allowed}\n{'':<28}{option.help}"
         for field, option in OPTIONS.items()
     ]
-    print_result(as_json, {"recipe": name, **values}, "\n".join(lines))
+    text = "\n".join([f"{name}: {choices.RECIPE_HELP[name]}", *lines])
+    print_result(as_json, {"recipe": name, **values}, text)
 
 
 def shown(value: choices.Value) -> str:
@@ -189,6 +200,7 @@ def evaluation_facts(evaluation: "Evaluation") -> dict[str, Any]:
         "evaluation": evaluation.id,
         "model": evaluation.model_id,
         **asdict(evaluation.overall),
+        "n_seen": evaluation.n_seen,
         "classes": records(evaluation.classes),
         "contrasts": records(evaluation.contrasts),
         "similarities": records(evaluation.similarities),

@@ -8,7 +8,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from mri_model import options
-from mri_model.options import HELP, MAX_SEED
+from mri_model.options import HELP, MAX_CLASS_LEVEL, MAX_SEED
 from mri_model.training.recipe import OPTIONS
 
 F = TypeVar("F", bound=Callable[..., None])
@@ -19,6 +19,10 @@ Profile = Annotated[str, typer.Option(help=HELP["profile"])]
 OnInvalid = Annotated[
     options.OnInvalid,
     typer.Option(help=HELP["on_invalid"]),
+]
+ClassLevel = Annotated[int, typer.Option(min=-MAX_CLASS_LEVEL, max=MAX_CLASS_LEVEL, help=HELP["class_level"])]
+ClassMap = Annotated[
+    list[str] | None, typer.Option("--map", metavar="OLD=NEW", help=f"{HELP['class_map']} Repeatable.")
 ]
 Seed = Annotated[int, typer.Option(min=0, max=MAX_SEED, help=HELP["seed"])]
 Device = Annotated[options.Device, typer.Option(help=HELP["device"])]

@@ -164,6 +164,11 @@ def limit_false_links(
         chosen[chosen.index(worst)] = worst.raised()
 
 
+def thresholds_of(agreements: Sequence[Agreement]) -> dict[str, float | None]:
+    """The threshold of each similarity by its name."""
+    return {each.similarity: each.threshold for each in agreements}
+
+
 def excess(pairs: int, agreeing: int, chance: float) -> float:
     return (agreeing / pairs - chance) / (1 - chance)
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mri_model.data.agreement import EDGES, PIXELS, Agreement, limit_false_links
+from mri_model.data.agreement import EDGES, PIXELS, Agreement, limit_false_links, thresholds_of
+from mri_model.data.augmented_names import augmented_links
 from mri_model.data.fingerprints import Fingerprints
 from mri_model.data.near_duplicates import NearDuplicates, PairTotals
 from mri_model.data.pictures import Array, Pictures, distinct_pictures
@@ -66,8 +67,11 @@ def compare_images(
         links[EDGES.name].add(*pairs)
         steps.advance()
     agreements, components = join_sources(pictures, pixels, edges, links)
+    augmented = Components(len(rows))
+    augmented.add(*augmented_links(rows, pictures.of_row, pixels, edges, thresholds_of(agreements)))
+    components = [augmented.join(), *(each[pictures.of_row] for each in components)]
     columns = {
-        "group": pd.array(group_numbers(rows, [each[pictures.of_row] for each in components]), "Int64"),
+        "group": pd.array(group_numbers(rows, components), "Int64"),
         "n_near_duplicates": pd.array(totals.n_near_duplicates[pictures.of_row], "Int64"),
         "conflict": pd.array(totals.conflict[pictures.of_row] | labels_differ(rows, "sha256"), "boolean"),
     }
@@ -85,7 +89,7 @@ def join_sources(
     others = [hashes.join()]
     measured = [found.agreement() for found in links.values()]
     agreements = limit_false_links(measured, lambda chosen: n_groups(links, chosen, others))
-    thresholds = {each.similarity: each.threshold for each in agreements}
+    thresholds = thresholds_of(agreements)
     copies = Components(len(pictures))
     for pair in turned_copies(pixels, edges, thresholds, pictures.tumor):
         copies.add(*pair)

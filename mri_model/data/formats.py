@@ -1,7 +1,7 @@
 """The supported image formats."""
 
 FORMATS = {
-    "JPEG": (".jpeg", ".jpg"),
+    "JPEG": (".jpeg", ".jpg", ".jpe", ".jfif"),
     "PNG": (".png",),
     "WEBP": (".webp",),
     "BMP": (".bmp",),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from mri_model.data.convertible import convertible_reason
 from mri_model.data.formats import FORMATS
 
 STORED_CHANNELS = {
@@ -21,9 +22,6 @@ STORED_CHANNELS = {
     "YCbCr": 3,
 }
 """Number of channels by Pillow mode; 4 for all other modes."""
-
-CONVERTIBLE = ("a DICOM file", "a GIF")
-"""Start of the reasons that tell the user to convert the file. They apply to any file extension."""
 
 
 class UndecodableError(ValueError):
@@ -59,8 +57,11 @@ def identify(data: bytes) -> Header:
     """Read the header.
 
     Raises:
-        UndecodableError: If the bytes are not an image in one of ``FORMATS``.
+        UndecodableError: If the bytes are not an image in one of ``FORMATS``. A DICOM file is none, although its first
+            bytes may be a TIFF header.
     """
+    if data[128:132] == b"DICM":
+        raise UndecodableError(convertible_reason(data))
     try:
         with Image.open(io.BytesIO(data), formats=list(FORMATS)) as image:
             image_format = "JPEG" if image.format == "MPO" else str(image.format)
@@ -82,10 +83,8 @@ def reason_unidentified(data: bytes, error: Exception) -> str:
     """The rejection reason for bytes whose header could not be read."""
     if isinstance(error, Image.DecompressionBombError):
         return "too large: a decompression bomb"
-    if data[128:132] == b"DICM":
-        return f"{CONVERTIBLE[0]}: export it as an 8-bit PNG or JPEG"
-    if data[:4] == b"GIF8":
-        return f"{CONVERTIBLE[1]}: convert it to PNG"
+    if reason := convertible_reason(data):
+        return reason
     if isinstance(error, UnidentifiedImageError):
         return "not an image (JPEG, PNG, WebP, BMP or TIFF), or its header is corrupt"
     return "its header is corrupt"

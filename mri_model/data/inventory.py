@@ -1,31 +1,35 @@
 """The inventory of a folder: one row for every file, with its facts, label and rejection reason."""
 
-import os
 import posixpath
 import zlib
 from collections.abc import Iterator, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from mri_model.data.ambiguity import check_places, check_renamed, check_spelling
 from mri_model.data.cache import ImageFacts, ImageFactsCache
+from mri_model.data.class_folders import AUTO_NAMING, ClassNaming
+from mri_model.data.convertible import KINDS
 from mri_model.data.decode import Content, decode, load_content
 from mri_model.data.fingerprints import Fingerprints
 from mri_model.data.formats import IMAGE_EXTENSIONS
-from mri_model.data.header import CONVERTIBLE
 from mri_model.data.hog import HOG_SIZE, hog
-from mri_model.data.labels import is_hidden, parse_label
+from mri_model.data.labels import is_split_folder, parse_label
+from mri_model.data.listing import FoundFile, check_outside, list_files, refusal, unread_folders
 from mri_model.data.parallel import chunks, ordered_map
-from mri_model.data.profile import AUTO, LINK, Profile, learn_profile, load_profile
+from mri_model.data.profile import AUTO, Profile, by_folder, folder_of, folders_of, learn_profile, load_profile
 from mri_model.data.thumbnails import THUMBNAIL_SIZE, cell_sums, integral, means
 from mri_model.errors import MriError
 from mri_model.progress import ProgressCallback, no_progress, with_progress
 
 CHANNELS = 3
 """Number of channels that every accepted image decodes to, for training and for scoring."""
+
+NO_CLASS = "not in a class folder"
+"""Why an image is rejected that lies below no class folder."""
 
 LOOKUP_ROWS = 256
 """Number of files for each query to the cache."""
@@ -79,20 +83,6 @@ class Inventory:
     validation: Validation | None = None
 
 
-class FoundFile(NamedTuple):
-    """A listed file.
-
-    Attributes:
-        path: POSIX, relative to the listed folder; bytes that are not UTF-8 become ``\\xNN``.
-        file: The path as the operating system knows it.
-        is_link: Whether it is a symbolic link.
-    """
-
-    path: str
-    file: bytes
-    is_link: bool
-
-
 @dataclass(frozen=True)
 class Entry:
     """One file that was read.
@@ -116,6 +106,7 @@ def take_inventory(
     threads: int | None = None,
     progress: ProgressCallback = no_progress,
     cache: Path | None = None,
+    naming: ClassNaming = AUTO_NAMING,
 ) -> Inventory:
     """Read every file below ``root`` once and label it by its folder.
 
@@ -125,18 +116,21 @@ def take_inventory(
         threads: Number of threads that read and decode; by default one per core.
         progress: Called with the stage ``read``.
         cache: Folder of the facts cache; None for no cache. Only files that it does not know are decoded.
+        naming: How folders name their class, in addition to what the profile says.
 
     Raises:
+        RefusedError: If only a person can say which folders are the classes, or how they are spelled.
         MriError: If the folder is missing or cannot be listed, if it has no accepted image, if the profile cannot be
             read, or if the cache lies inside the folder.
     """
     if cache:
         check_outside(cache.parent, root)
-    known = None if profile == "auto" else load_profile(profile)
+    known = None if profile == AUTO else with_naming(load_profile(profile), naming)
     frame, fingerprints = read_files(root, known.extensions if known else IMAGE_EXTENSIONS, threads, progress, cache)
     if not (frame["status"] == "ok").any():
         raise MriError(f"{root} has {len(frame)} files but no readable image", f"first: {first_reason(frame)}")
-    known = known or learn_profile(frame, empty_folders(root))
+    check_renamed(folders_of(frame["path"]), naming)
+    known = known or learn_unambiguous(root, frame, naming)
     labelled = label_rows(frame, known)
     if not (labelled["status"] == "ok").any():
         raise MriError(
@@ -144,6 +138,20 @@ def take_inventory(
             "give the folder that holds the class folders, or another --profile",
         )
     return Inventory(root, known, labelled, fingerprints)
+
+
+def with_naming(profile: Profile, naming: ClassNaming) -> Profile:
+    """A profile with what ``naming`` says added to it."""
+    renamed = {**profile.naming.renamed, **naming.renamed}
+    return replace(profile, naming=ClassNaming(naming.level or profile.naming.level, renamed))
+
+
+def learn_unambiguous(root: Path, frame: pd.DataFrame, naming: ClassNaming) -> Profile:
+    """The profile of a folder as it is. Raises RefusedError if its classes are ambiguous (``ambiguity``)."""
+    check_places(folders_of(frame.loc[frame["status"] == "ok", "path"]), naming)
+    profile = learn_profile(frame, unread_folders(root), naming)
+    check_spelling(profile.classes)
+    return profile
 
 
 def read_files(
@@ -165,59 +173,6 @@ def read_files(
     return pd.DataFrame(rows), fingerprints
 
 
-def check_outside(home: Path, root: Path) -> None:
-    """Raises MriError if ``home``, where the system writes, is inside the data below ``root``."""
-    if home.resolve().is_relative_to(root.resolve()):
-        raise MriError(f"{home} is inside {root} and would be read as data", "set MRI_HOME to another place")
-
-
-def list_files(root: Path, wanted: str = "give the folder that holds the class folders") -> list[FoundFile]:
-    """Every file below ``root``, sorted by path. Links to folders are listed but not followed.
-
-    Args:
-        wanted: What to do if this is not the right folder.
-
-    Raises:
-        MriError: If the folder is missing, is a file, cannot be listed or has no file.
-    """
-    if root.is_file():
-        raise MriError(f"{root} is a file, not a folder", wanted)
-    if not root.is_dir():
-        raise MriError(f"there is no folder {root}", wanted)
-    if not is_utf8(bytes(root.resolve())):
-        raise MriError(f"the name of folder {bytes(root)!r} is not UTF-8", "rename it")
-    try:
-        files = sorted(walk(root))
-    except OSError as error:
-        raise MriError(
-            f"cannot list {error.filename}: {error.strerror}", "fix its permissions and run the command again"
-        ) from None
-    if not files:
-        raise MriError(f"{root} has no files", wanted)
-    return files
-
-
-def walk(root: Path) -> Iterator[FoundFile]:
-    """Every file below ``root``, in no particular order. Raises OSError if a folder cannot be listed."""
-    folders = [(str(root), "")]
-    while folders:
-        folder, above = folders.pop()
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append((entry.path, f"{above}{entry.name}/"))
-                else:
-                    path = os.fsencode(above + entry.name).decode("utf-8", "backslashreplace")
-                    yield FoundFile(path, os.fsencode(entry.path), entry.is_symlink())
-
-
-def empty_folders(root: Path) -> list[str]:
-    """Folders below ``root`` that are empty or have only hidden contents: sorted POSIX paths relative to ``root``."""
-    walked = ((Path(folder), [*subfolders, *names]) for folder, subfolders, names in os.walk(root))
-    empty = (folder for folder, contents in walked if all(map(is_hidden, contents)))
-    return sorted(folder.relative_to(root).as_posix() for folder in empty if folder != root and is_utf8(bytes(folder)))
-
-
 def read_entry(found: FoundFile, known: Set[str]) -> Entry:
     """Read one listed file, and decode it if its SHA-256 is not among ``known``."""
     content = Content() if found.is_link else load_content(found.file)
@@ -237,7 +192,7 @@ def with_facts(entries: list[Entry], cache: ImageFactsCache) -> Iterator[tuple[E
 def as_row(entry: Entry, facts: ImageFacts, extensions: tuple[str, ...]) -> dict[str, object]:
     """The row of one file, without label. ``extensions`` are lower case with their dot."""
     found = entry.found
-    convertible = facts.reason if facts.reason and facts.reason.startswith(CONVERTIBLE) else None
+    convertible = facts.reason if facts.reason in KINDS.values() else None
     reason = refusal(found) or convertible or unknown_extension(found.path, extensions) or facts.reason
     return {
         "path": found.path,
@@ -270,15 +225,6 @@ def facts_of(content: Content) -> ImageFacts:
     return ImageFacts(image.format, height, width, CHANNELS, image.stored_channels, crc, None, thumbnail, edges)
 
 
-def refusal(found: FoundFile) -> str | None:
-    """The reason to reject a file because of its name or kind; None if there is none. The content is not read."""
-    if not is_utf8(found.file):
-        return "file name is not UTF-8"
-    if found.is_link:
-        return LINK
-    return "hidden or system file" if is_hidden(found.path) else None
-
-
 def unknown_extension(path: str, extensions: tuple[str, ...]) -> str | None:
     """The reason to reject a file because of its extension; None if the extension is one of ``extensions``."""
     suffix = posixpath.splitext(path)[1].lower()
@@ -287,38 +233,38 @@ def unknown_extension(path: str, extensions: tuple[str, ...]) -> str | None:
     return f"unknown extension {suffix}" if suffix else "no extension"
 
 
-def is_utf8(name: bytes) -> bool:
-    try:
-        name.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
 def label_rows(frame: pd.DataFrame, profile: Profile) -> pd.DataFrame:
-    """Add ``label``, ``tumor`` and ``contrast`` from the folders above each file.
+    """Add ``label``, ``tumor``, ``contrast``, ``patient`` and ``split_given`` from the folders above each file.
 
-    An accepted image that lies below no class folder becomes rejected.
+    Files that the profile ignores, and accepted images that lie below no class folder, become rejected.
     """
-    names = [profile.class_of(path) for path in frame["path"]]
+    names = by_folder(frame["path"], profile.class_in)
     labels = [parse_label(name) if name else None for name in names]
-    frame = frame.assign(
-        label=pd.Series(names, frame.index, dtype=object),
-        tumor=pd.Series([label.tumor if label else None for label in labels], frame.index, dtype=object),
-        contrast=pd.Series([label.contrast if label else None for label in labels], frame.index, dtype=object),
-    )
-    stray = (frame["status"] == "ok") & frame["label"].isna()
+    columns = {
+        "label": names,
+        "tumor": [label.tumor if label else None for label in labels],
+        "contrast": [label.contrast if label else None for label in labels],
+        "patient": by_folder(frame["path"], profile.naming.patient),
+        "split_given": by_folder(frame["path"], profile.given_split),
+    }
+    frame = frame.assign(**{name: pd.Series(values, frame.index, dtype=object) for name, values in columns.items()})
+    accepted = frame["status"] == "ok"
+    ignored = accepted & frame["path"].isin(profile.ignored)
+    stray = accepted & ~ignored & frame["label"].isna()
+    frame.loc[ignored, "reason"] = f"{profile.name} ignores it"
     frame.loc[stray, "reason"] = [stray_reason(path, profile) for path in frame.loc[stray, "path"]]
-    frame.loc[stray, "status"] = "rejected"
+    frame.loc[ignored | stray, "status"] = "rejected"
     return frame
 
 
 def stray_reason(path: str, profile: Profile) -> str:
     """The reason to reject an image that lies below no class folder."""
-    folder = path.rpartition("/")[0]
-    if not folder or profile.name == AUTO:
-        return "not in a class folder"
-    return f"folder {folder!r} is no class of {profile.name}"
+    folder = folder_of(path)
+    if folder and profile.name != AUTO:
+        return f"folder {folder!r} is no class of {profile.name}"
+    if folder and is_split_folder(folder.rpartition("/")[2]):
+        return f"{NO_CLASS}: {folder!r} has the name of a split"
+    return NO_CLASS
 
 
 def first_reason(frame: pd.DataFrame) -> str:

@@ -19,15 +19,15 @@ from mri_model.data.inventory import Inventory, RuleResult, Validation
 from mri_model.data.labels import Label, parse_label
 from mri_model.data.near_duplicates import NearDuplicates, pair_kinds
 from mri_model.data.profile import profile_toml
-from mri_model.data.splits import PROTOCOLS, SHARES, add_splits, fold_splits
+from mri_model.data.splits import GIVEN, PROTOCOLS, SHARES, add_splits, fold_splits
 from mri_model.errors import MriError
 from mri_model.files import atomic, digest_of, read_json, write_json, write_text
 from mri_model.progress import ProgressCallback, no_progress
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Version of the columns in ``SCHEMA``, of the file's metadata and of the files beside it."""
 
-INGEST_VERSION = 3
+INGEST_VERSION = 5
 """Version of labels, learnt profiles, validation rules, near duplicates, groups and splits.
 
 Raise it whenever one of these changes: an unchanged folder is then ingested again. ``tests/golden`` fails if it is
@@ -48,6 +48,7 @@ SCHEMA = pa.schema(
         pa.field("label", pa.string()),
         pa.field("tumor", pa.string()),
         pa.field("contrast", pa.string()),
+        pa.field("patient", pa.string()),  # folder below the class folder, where the class level is given
         pa.field("status", pa.string(), nullable=False),  # ok, rejected
         pa.field("reason", pa.string()),
         pa.field("group", pa.int64()),
@@ -55,6 +56,7 @@ SCHEMA = pa.schema(
         pa.field("conflict", pa.bool_()),
         pa.field("split_random", pa.string()),  # train, val, test
         pa.field("split_grouped", pa.string()),
+        pa.field("split_given", pa.string()),  # null if the data came without a split
     ]
 )
 
@@ -88,6 +90,11 @@ class Manifest:
         """The classes in order, split into tumor and contrast."""
         return tuple(parse_label(name) for name in self.classes)
 
+    @property
+    def protocols(self) -> tuple[str, ...]:
+        """The protocols that this data set can be split by."""
+        return (*PROTOCOLS, GIVEN) if self.frame[f"split_{GIVEN}"].notna().any() else PROTOCOLS
+
     def class_indices(self, labels: pd.Series) -> np.ndarray:
         """Position of each label in the class order: int64 of shape (n,), -1 for unknown labels."""
         return pd.Index(self.classes).get_indexer(pd.Index(labels)).astype(np.int64)
@@ -96,15 +103,17 @@ class Manifest:
         """The train, val and test images of a protocol, or of one fold of grouped cross-validation.
 
         Args:
-            protocol: ``random`` or ``grouped``.
+            protocol: ``random``, ``grouped`` or ``given``.
             folds: Number of folds, 0 for the protocol's own split.
-            fold: Number of the fold, from 1. It is the test split; the next fold is the validation split.
+            fold: Number of the fold, from 1. It is the test split.
 
         Raises:
-            MriError: If the protocol is unknown or there are fewer groups than folds.
+            MriError: If the protocol is unknown, if the data did not come in a split, or if there are fewer groups than
+                folds.
         """
-        if protocol not in PROTOCOLS:
-            raise MriError(f"there is no protocol {protocol!r}", f"use one of {', '.join(PROTOCOLS)}")
+        if protocol not in self.protocols:
+            why = "the data did not come in folders for training and test" if protocol == GIVEN else "no such protocol"
+            raise MriError(f"there is no protocol {protocol!r}: {why}", f"use one of {', '.join(self.protocols)}")
         if folds:
             return Partition(self, protocol, fold_splits(self.frame, folds, fold, self.seed))
         return Partition(self, protocol, self.frame[f"split_{protocol}"])
@@ -119,7 +128,7 @@ class Partition:
 
     Attributes:
         manifest: The manifest that is split.
-        protocol: ``random`` or ``grouped``.
+        protocol: ``random``, ``grouped`` or ``given``.
         split_of: ``train``, ``val``, ``test`` or null for each row of ``manifest.frame``.
     """
 

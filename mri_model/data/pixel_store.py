@@ -81,14 +81,14 @@ def pack_pixels(
 
     Args:
         manifest: The images.
-        preprocessing: Size and interpolation.
+        preprocessing: Size, interpolation and crop of the stored images.
         pixels: Folder of all pixel stores.
         progress: Called with the stage ``decode``.
 
     Raises:
         MriError: If an image is missing or has changed since it was ingested.
     """
-    folder = pixels / f"{manifest.digest}-{preprocessing.size}-{preprocessing.resize}-{cache_key()}"
+    folder = pixels / f"{manifest.digest}-{preprocessing.store_key}-{cache_key()}"
     try:
         return open_pixels(folder)
     except (OSError, ValueError):  # missing or damaged
@@ -125,7 +125,7 @@ def move_into_place(temporary: Path, folder: Path) -> None:
 def decode_all(manifest: Manifest, preprocessing: Preprocessing, folder: Path, progress: ProgressCallback) -> None:
     """Decode all accepted images and write the files of a pixel store to ``folder``."""
     rows = manifest.frame
-    shape = (len(rows), preprocessing.size, preprocessing.size)
+    shape = (len(rows), preprocessing.store_size, preprocessing.store_size)
     grey = np.lib.format.open_memmap(folder / "grey.npy", "w+", np.uint8, shape)
     colour_at = np.full(len(rows), -1, np.int32)
     positions = np.flatnonzero(rows["status"] == "ok")

@@ -2,13 +2,16 @@
 
 import tomllib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
+from mri_model.data.class_folders import AUTO_NAMING, ClassFolder, ClassNaming, nearest
 from mri_model.data.formats import IMAGE_EXTENSIONS
-from mri_model.data.labels import class_folder, is_hidden, nearest_contrast, parse_label
+from mri_model.data.labels import is_hidden, parse_label, split_of_folder
 from mri_model.errors import MriError
 
 if TYPE_CHECKING:
@@ -16,18 +19,18 @@ if TYPE_CHECKING:
 
 SHIPPED = Path(__file__).parent / "profiles"
 MAX_SIDE = 1 << 16
-LINK = "symbolic link"
-"""Why a link is rejected."""
-
 AUTO = "auto"
 """The name of a profile learnt from the data set that is checked with it. A profile in a file has another name."""
 
 HEADER = """\
 # What a data set must look like, for `mri ingest DATA --profile THIS_FILE`.
 # Learnt from a data set as it was found. You may edit every value.
-#   counts    "minimum": each class has at least its number of images; "exact": it has exactly that number
-#   height    smallest and largest, in pixels; the same for width
-#   classes   class folder = number of images
+#   counts       "minimum": each class has at least its number of images; "exact": it has exactly that number
+#   height       smallest and largest, in pixels; the same for width
+#   classes      class = number of images; 0 if it may be missing
+#   class_level  which folder is the class: 1 is directly below DATA, -1 holds the images; optional
+#   class_map    class as found = class as it is to be called; optional
+#   ignored      images that are no data, for example in no class folder; optional
 
 """
 
@@ -46,6 +49,8 @@ class Profile:
         height: Smallest and largest height in pixels, as decoded, both allowed.
         width: Smallest and largest width in pixels, as decoded, both allowed.
         source: Where the data set comes from.
+        naming: How folders name their class.
+        ignored: Paths of files that are rejected without breaking a rule.
     """
 
     name: str
@@ -57,6 +62,8 @@ class Profile:
     height: tuple[int, int]
     width: tuple[int, int]
     source: str = ""
+    naming: ClassNaming = AUTO_NAMING
+    ignored: tuple[str, ...] = ()
 
     def class_of(self, path: str) -> str | None:
         """The class of a file, by the folders above it.
@@ -69,32 +76,49 @@ class Profile:
         Returns:
             The class, or None if no folder above is a class or one of them is hidden.
         """
-        above = path.rpartition("/")[0]
-        known = [folder for folder in above.split("/") if folder in self.classes]
-        if not known or is_hidden(above):
-            return None
-        return nearest_contrast(known) or known[-1]
+        return self.class_in(folder_of(path))
+
+    def class_in(self, folder: str) -> str | None:
+        """``class_of`` the files in a folder: a POSIX path relative to the data root, empty for the root."""
+        found = self.class_folder(folder)
+        return found.name if found else None
+
+    def class_folder(self, folder: str) -> ClassFolder | None:
+        """The class of the files in a folder, and which folder names it."""
+        return nearest([each for each in self.naming.candidates(folder) if each.name in self.classes])
+
+    def given_split(self, folder: str) -> str | None:
+        """The split that a folder belongs to as the data came: ``train``, ``val``, ``test`` or None.
+
+        It is that of the outermost folder with such a name; the class folder itself does not count.
+        """
+        found = self.class_folder(folder)
+        others = [name for depth, name in enumerate(folder.split("/"), 1) if not found or depth != found.depth]
+        return next(filter(None, map(split_of_folder, others)), None)
 
 
-def learn_profile(frame: "pd.DataFrame", empty_folders: Sequence[str] = (), name: str = AUTO) -> Profile:
+def learn_profile(
+    frame: "pd.DataFrame", unread_folders: Sequence[str] = (), naming: ClassNaming = AUTO_NAMING, name: str = AUTO
+) -> Profile:
     """Learn the profile of a data set as it was found.
 
-    A class is a folder that holds a file with an image extension (readable or not), an empty folder, or a folder or
-    link whose name has a contrast. A class without an accepted image is required to have one, so that validation names
-    it. If no image was accepted, any size and any extension is allowed.
+    Every folder that holds a file stands for a class, whatever the file is, and so do the ``unread_folders``. A class
+    without an accepted image is required to have one, so that validation names it. Not so a folder that lies in a class
+    folder or holds one, unless its own name has a contrast. If no image was accepted, any size and any extension is
+    allowed.
 
     Args:
-        frame: Inventory before labelling: one row per file with ``path`` (POSIX, relative), ``extension``, ``height``
-            and ``width`` in pixels, ``status`` and ``reason``.
-        empty_folders: POSIX paths relative to the data root.
+        frame: Inventory before labelling: one row per file with ``path`` (POSIX, relative), ``extension``, ``format``,
+            ``height`` and ``width`` in pixels, and ``status``.
+        unread_folders: POSIX paths, relative to the data root, of folders that are empty or links.
+        naming: How folders name their class.
         name: Name of the profile.
     """
-    named_as_images = frame.loc[frame["extension"].str.lower().isin(IMAGE_EXTENSIONS), "path"]
-    places = [*named_as_images, *(f"{folder}/image" for folder in empty_folders)]
-    links = frame.loc[frame["reason"] == LINK, "path"]
-    found = map(class_folder, [*frame["path"], *(f"{link}/image" for link in links)])
-    with_contrast = [folder for folder in found if folder and parse_label(folder).contrast]
-    classes = sorted({folder for folder in [*map(class_folder, places), *with_contrast] if folder})
+    visible = frame[~frame["path"].map(is_hidden).astype(bool)]
+    accepted = visible["status"] == "ok"
+    places = class_places(folders_of(visible["path"][accepted]), naming)
+    without = class_places([*folders_of(visible["path"][~accepted]), *unread_folders], naming)
+    classes = sorted({folder.name for folder in [*places.values(), *missing(without, places)]})
     profile = Profile(
         name=name,
         counts="minimum",
@@ -105,23 +129,81 @@ def learn_profile(frame: "pd.DataFrame", empty_folders: Sequence[str] = (), name
         height=(1, MAX_SIDE),
         width=(1, MAX_SIDE),
         source="learnt from the folder itself",
+        naming=naming,
     )
-    return with_figures(profile, frame[frame["status"] == "ok"])
+    return with_figures(profile, visible)
 
 
-def with_figures(profile: Profile, accepted: "pd.DataFrame") -> Profile:
-    """The profile with the counts, sizes and extensions of the accepted images in its classes."""
-    labels = accepted["path"].map(profile.class_of)
-    images = accepted[labels.notna()]
-    if images.empty:
+def class_places(folders: Iterable[str], naming: ClassNaming) -> dict[str, ClassFolder]:
+    """The class of each folder that has one."""
+    return {folder: found for folder in folders if (found := naming.suggest(folder))}
+
+
+def folder_of(path: str) -> str:
+    """The folder that holds a file: a POSIX path relative to the data root, empty for the root."""
+    return path.rpartition("/")[0]
+
+
+def folders_of(paths: Iterable[str]) -> list[str]:
+    """The folders that hold the files, each once."""
+    return list(dict.fromkeys(map(folder_of, paths)))
+
+
+def missing(without: dict[str, ClassFolder], places: dict[str, ClassFolder]) -> Iterator[ClassFolder]:
+    """Classes of folders without an accepted image, but for those in a class folder or around one."""
+    around = {above for place in places for above in parents(place)}
+    for place, found in without.items():
+        if found.is_certain or (place not in around and not any(above in places for above in parents(place))):
+            yield found
+
+
+def parents(place: str) -> Iterator[str]:
+    """The folders above a POSIX path, nearest first."""
+    while place := place.rpartition("/")[0]:
+        yield place
+
+
+def with_figures(profile: Profile, frame: "pd.DataFrame") -> Profile:
+    """The profile with the counts and sizes of the accepted images in its classes, and the extensions of all images."""
+    frame = frame.assign(label=np.array(by_folder(frame["path"], profile.class_in), dtype=object))
+    in_class = frame[frame["label"].notna()]
+    accepted = in_class[in_class["status"] == "ok"]
+    if accepted.empty:
         return profile
+    extensions = set(in_class.loc[in_class["format"].notna(), "extension"].str.lower())
     return replace(
         profile,
-        classes={**profile.classes, **Counter(labels.dropna())},
-        extensions=tuple(sorted(set(images["extension"].str.lower()))),
-        height=(int(images["height"].min()), int(images["height"].max())),
-        width=(int(images["width"].min()), int(images["width"].max())),
+        classes={**profile.classes, **Counter(accepted["label"])},
+        extensions=tuple(sorted(extensions.intersection(IMAGE_EXTENSIONS))),
+        height=(int(accepted["height"].min()), int(accepted["height"].max())),
+        width=(int(accepted["width"].min()), int(accepted["width"].max())),
     )
+
+
+def by_folder(paths: Iterable[str], name: Callable[[str], str | None]) -> list[str | None]:
+    """What ``name`` says about the folder of each file. Each folder is looked at once."""
+    folders = list(map(folder_of, paths))
+    names = {folder: name(folder) for folder in set(folders)}
+    return [names[folder] for folder in folders]
+
+
+def as_found(profile: Profile, frame: "pd.DataFrame", name: str) -> Profile:
+    """A learnt profile under a name of its own, such that the data set it was learnt from follows it.
+
+    Classes without an accepted image may be missing. Images that are in no class, or have an unknown extension, are
+    ignored.
+
+    Args:
+        profile: Learnt from the data set.
+        frame: The data set's inventory, with labels.
+        name: Name of the profile; not ``auto``.
+    """
+    counts = frame.loc[frame["status"] == "ok", "label"].value_counts()
+    stray = frame["height"].notna() & frame["label"].isna()
+    unknown = frame["format"].notna() & ~frame["extension"].str.lower().isin(profile.extensions)
+    ignored = [path for path in frame.loc[stray | unknown, "path"] if not is_hidden(path)]
+    classes = {label: int(counts.get(label, 0)) for label in profile.classes}
+    return replace(profile, name=name, classes=classes, ignored=tuple(ignored))
 
 
 def profile_toml(profile: Profile) -> str:
@@ -140,7 +222,10 @@ def profile_toml(profile: Profile) -> str:
         "extensions": list(profile.extensions),
         "height": list(profile.height),
         "width": list(profile.width),
+        **({"class_level": profile.naming.level} if profile.naming.level else {}),
+        **({"ignored": list(profile.ignored)} if profile.ignored else {}),
         "classes": dict(sorted(profile.classes.items())),
+        **({"class_map": dict(sorted(profile.naming.renamed.items()))} if profile.naming.renamed else {}),
     }
     return HEADER + tomli_w.dumps(fields)
 
@@ -185,6 +270,8 @@ def parse_profile(text: str) -> Profile:
         height=(fields.height[0], fields.height[1]),
         width=(fields.width[0], fields.width[1]),
         source=fields.source,
+        naming=ClassNaming(fields.class_level, dict(sorted(fields.class_map.items()))),
+        ignored=tuple(fields.ignored),
     )
 
 

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from mri_model.options import MAX_CLASS_LEVEL
+
 MAX_NUMBER = (1 << 31) - 1
 NUMBER = f"a whole number from 0 to {MAX_NUMBER}"
 
@@ -41,6 +43,14 @@ class ProfileFile(BaseModel):
     height: Bounds = Field(description=BOUNDS)
     width: Bounds = Field(description=BOUNDS)
     source: str = Field(default="", description="a text")
+    class_level: int = Field(
+        default=0,
+        ge=-MAX_CLASS_LEVEL,
+        le=MAX_CLASS_LEVEL,
+        description=f"a whole number from -{MAX_CLASS_LEVEL} to {MAX_CLASS_LEVEL}",
+    )
+    class_map: dict[Text, Text] = Field(default={}, description='a table like glioma_tumor = "glioma"')
+    ignored: list[Text] = Field(default=[], description='a list of paths like ["readme.png"]')
 
 
 def parse_fields(fields: dict[str, Any]) -> ProfileFile:

@@ -1,8 +1,9 @@
 """Groups: images that probably come from one examination or one patient, and must stay in one split.
 
 Images of one tumor type are linked by similar pixels or similar edges, by thresholds that the data set itself gives
-(``data.agreement``), by mirrored or turned copies, by almost equal perceptual hashes, by the same bytes, and by series
-of time-stamped file names. A group is a connected component.
+(``data.agreement``), by mirrored or turned copies, by augmented copies beside their originals
+(``data.augmented_names``), by almost equal perceptual hashes, by the same bytes, and by series of time-stamped file
+names. A group is a connected component.
 """
 
 import re
@@ -19,7 +20,7 @@ from mri_model.data.agreement import EDGES, PIXELS, Agreement, Similarity
 from mri_model.data.near_duplicates import NEAR_DUPLICATE_CORRELATION
 from mri_model.data.phash import hash_links, perceptual_hashes
 from mri_model.data.pictures import Array, Pictures
-from mri_model.data.similarity import PixelVectors, Turn, Vectors, parts, similar_pairs, similarities
+from mri_model.data.similarity import PixelVectors, Turn, Vectors, parts, similar_pairs, similarities, turns
 from mri_model.data.thumbnails import THUMBNAIL_SIZE
 
 MIN_CONTRAST = 4
@@ -29,7 +30,7 @@ RUN_SECONDS = 60
 """Time-stamped files of one tumor type belong to one series if at most this many seconds lie between them."""
 
 TURNED_EDGES = 0.87
-"""Edges of a mirrored copy must be at least this similar. Below, mirrored edges of two patients are often as similar."""
+"""Edges of a mirrored copy must be at least this similar. Below, those of two patients often are."""
 
 CONFIRMING_EDGES = 0.5
 """Edges of two images with almost equal perceptual hashes must be at least this similar."""
@@ -102,12 +103,8 @@ class SimilarityLinks:
         return [components.join() for number, components in self.components.items() if number >= lowest]
 
 
-PLACES = np.arange(THUMBNAIL_SIZE**2).reshape(THUMBNAIL_SIZE, THUMBNAIL_SIZE)
-
-PIXEL_TURNS: tuple[Turn, ...] = tuple(
-    np.rot90(places, turns).ravel() for places in (PLACES, PLACES[:, ::-1]) for turns in range(4)
-)[1:]
-"""All mirror images and turns by right angles. A pair is compared in one order only; each turn's inverse is here."""
+PIXEL_TURNS = turns(THUMBNAIL_SIZE)
+"""A pair is compared in one order only; each turn's inverse is here."""
 
 
 def turned_copies(
@@ -119,14 +116,14 @@ def turned_copies(
         thresholds: By name of the similarity. A copy must be as similar as a near duplicate, and at least this similar.
         tumor: Code of the tumor type of each picture.
     """
-    kinds: list[tuple[Vectors, tuple[Turn, ...], float | None, float]] = [
+    kinds: list[tuple[Vectors, Sequence[Turn], float | None, float]] = [
         (pixels, PIXEL_TURNS, thresholds[PIXELS.name], NEAR_DUPLICATE_CORRELATION),
         (edges, (hog.MIRRORED,), thresholds[EDGES.name], TURNED_EDGES),
     ]
-    for vectors, turns, threshold, least in kinds:
+    for vectors, changes, threshold, least in kinds:
         if threshold is None:
             continue
-        for turn in turns:
+        for turn in changes:
             other = vectors.turned(turn)
             for members in members_of(tumor):
                 for first, second, _ in similar_pairs(vectors, max(threshold, least), members, other):
@@ -145,7 +142,8 @@ def group_numbers(rows: pd.DataFrame, components: list[Array]) -> Array:
         rows: The accepted images, indexed 0…n-1.
         components: For each kind of link, the number of the set of linked images that each image belongs to.
     """
-    links = [chain(rows, ["tumor", "sha256"]), np.array(list(series_links(rows)), dtype=np.intp).reshape(-1, 2)]
+    links = [chain(rows, ["tumor", column]) for column in ("sha256", "patient")]
+    links.append(np.array(list(series_links(rows)), dtype=np.intp).reshape(-1, 2))
     return connected(np.concatenate([*links, *map(component_links, components)]), len(rows))
 
 

@@ -202,6 +202,12 @@ def parts(n: int) -> list[slice]:
     return [slice(start, min(start + TILE, n)) for start in range(0, n, TILE)]
 
 
+def turns(size: int) -> list[Turn]:
+    """All mirror images and turns by right angles of a picture of size × size pixels."""
+    places = np.arange(size**2).reshape(size, size)
+    return [np.rot90(each, number).ravel() for each in (places, places[:, ::-1]) for number in range(4)][1:]
+
+
 def similar_pairs(
     vectors: Vectors, threshold: float, members: Array | None = None, other: Vectors | None = None
 ) -> Iterator[Pairs]:
@@ -219,15 +225,19 @@ def similar_pairs(
         rows = members[row]
         left = vectors.bounds(rows)
         for column in tiles[position:]:
-            columns = members[column]
-            close = (left @ other.bounds(columns).T >= threshold - SLACK).ravel()
-            first, second = np.divmod(np.flatnonzero(close), len(columns))
-            first, second = rows[first], columns[second]
-            ordered = first < second
-            first, second = first[ordered], second[ordered]
-            found = similarities(vectors, first, other, second)
-            similar = found >= threshold
-            yield first[similar], second[similar], found[similar]
+            yield tile_pairs(vectors, threshold, rows, left, members[column], other)
+
+
+def tile_pairs(vectors: Vectors, threshold: float, rows: Array, left: Floats, columns: Array, other: Vectors) -> Pairs:
+    """The pairs of one tile; ``left`` are the bounds of ``rows``."""
+    close = (left @ other.bounds(columns).T >= threshold - SLACK).ravel()
+    first, second = np.divmod(np.flatnonzero(close), len(columns))
+    first, second = rows[first], columns[second]
+    ordered = first < second
+    first, second = first[ordered], second[ordered]
+    found = similarities(vectors, first, other, second)
+    similar = found >= threshold
+    return first[similar], second[similar], found[similar]
 
 
 def n_tiles(n: int) -> int:

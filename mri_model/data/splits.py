@@ -14,6 +14,16 @@ SHARES = {"train": 0.70, "val": 0.15, "test": 0.15}
 """Share of the images in each split."""
 
 PROTOCOLS = ("random", "grouped")
+"""The splits that are made for every data set."""
+
+GIVEN = "given"
+"""The split that the data came with, if it came with one."""
+
+VALIDATION_PARTS = 8
+"""In cross-validation, one of so many parts of the images that are not tested chooses the epoch."""
+
+SIZE_WEIGHT = 0.25
+"""Weight of the balance of group sizes in the choice of a split."""
 
 SPLITS = tuple(SHARES)
 TRAIN, VAL, TEST = range(3)
@@ -22,10 +32,10 @@ NEEDED = {1: (TRAIN,), 2: (TRAIN, TEST)}
 
 
 def add_splits(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Add ``split_random`` and ``split_grouped`` (``train``, ``val``, ``test``; null for rejected files).
+    """Add ``split_random`` and ``split_grouped``, complete ``split_given``; all are null for rejected files.
 
     The random split is stratified by class, as in the report. The grouped split puts each group in one split; images
-    with conflicting labels are in none (null).
+    with conflicting labels are in none (null). The given split is that of the folders the data came in.
 
     Args:
         frame: Rows of an inventory with ``group`` and ``conflict``.
@@ -36,7 +46,29 @@ def add_splits(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
     return frame.assign(
         split_random=random_split(ok, seed).reindex(frame.index),
         split_grouped=grouped_split(agreed, seed).reindex(frame.index),
+        split_given=given_split(ok, seed).reindex(frame.index),
     )
+
+
+def given_split(rows: pd.DataFrame, seed: int) -> pd.Series:
+    """The split that the data came with, completed by validation images if it has none.
+
+    These are taken out of the training images, whole groups, as the grouped split of the training images does.
+
+    Args:
+        rows: Accepted images with ``path``, ``label``, ``group``, ``conflict`` and ``split_given``.
+        seed: Another seed gives other validation images.
+
+    Returns:
+        ``train``, ``val``, ``test`` or None for each row; None for all if there are no training or no test images.
+    """
+    given = rows["split_given"].astype(object)
+    if not {"train", "test"} <= set(given):
+        return pd.Series(None, given.index, dtype=object)
+    if "val" in set(given):
+        return given
+    trained = rows[(given == "train") & ~rows["conflict"].astype(bool)]
+    return given.mask(grouped_split(trained, seed).reindex(given.index) == "val", "val")
 
 
 def random_split(rows: pd.DataFrame, seed: int) -> pd.Series:
@@ -81,7 +113,8 @@ def grouped_split(rows: pd.DataFrame, seed: int) -> pd.Series:
     """Assign each group to one split, with shares as near to 70/15/15 as the groups allow.
 
     First every group, in order of falling size, goes to the split that needs its classes most. Then every group, in
-    order of rising size, moves to a better split if there is one.
+    order of rising size, moves to a better split if there is one. With less weight than the classes, the sizes of the
+    groups are balanced (1, 2–3, 4–7, 8–15 images …): no split has all large groups while another has single images.
 
     A class with at least three groups of its own (groups without another class) is in all three splits. If all groups
     of a class are its own, two groups give it train and test, and one group train. A class that shares its groups with
@@ -104,17 +137,28 @@ def grouped_split(rows: pd.DataFrame, seed: int) -> pd.Series:
 
 
 @dataclass(frozen=True)
+class SizeRange:
+    """Groups of at least 2ⁿ and less than 2ⁿ⁺¹ images, where n is ``exponent``."""
+
+    exponent: int
+
+
+Kind = str | SizeRange | None
+"""What is shared out evenly: the images of a label, those of groups of about one size, and (None) all images."""
+
+
+@dataclass(frozen=True)
 class Group:
     """One group of images.
 
     Attributes:
         number: Its number in the manifest.
-        members: Number of images by label; under None the number of all.
+        members: Number of images by kind: under each label, under its ``SizeRange``, and under None the number of all.
         tie: Digest of seed and smallest path, which orders groups of equal size.
     """
 
     number: int
-    members: dict[str | None, int]
+    members: dict[Kind, int]
     tie: str
 
     @property
@@ -125,26 +169,40 @@ class Group:
 
 def listed_groups(rows: pd.DataFrame, seed: int) -> list[Group]:
     """All groups in order of falling size."""
-    members: dict[int, dict[str | None, int]] = defaultdict(dict)
+    members: dict[int, dict[str, int]] = defaultdict(dict)
     counts = rows.groupby(["group", "label"], as_index=False).size()
     for number, label, size in zip(counts["group"], counts["label"], counts["size"], strict=True):
         members[number][label] = int(size)
     first_paths = rows.groupby("group")["path"].min()
-    groups = [Group(n, {**of, None: sum(of.values())}, seeded(first_paths[n], seed)) for n, of in members.items()]
+    groups = [Group(n, with_totals(of), seeded(first_paths[n], seed)) for n, of in members.items()]
     return sorted(groups, key=lambda group: (-group.members[None], group.tie))
 
 
-class Balance:
-    """Number of groups and images of each class in each split, and of all classes (under None)."""
+def weight(kind: Kind) -> float:
+    """Shares of classes and of the whole set come first."""
+    return SIZE_WEIGHT if isinstance(kind, SizeRange) else 1.0
 
-    def __init__(self, groups: list[dict[str | None, int]]) -> None:
-        self.left = Counter(label for members in groups for label in members)  # groups without a split
-        self.size: Counter[str | None] = Counter()
+
+def with_totals(members: dict[str, int]) -> dict[Kind, int]:
+    """Numbers of images by label, completed by the other kinds."""
+    total = sum(members.values())
+    kinds: dict[Kind, int] = {SizeRange(total.bit_length() - 1): total, None: total}
+    return kinds | members
+
+
+class Balance:
+    """Number of groups and images of each kind in each split."""
+
+    def __init__(self, groups: list[dict[Kind, int]]) -> None:
+        self.left = Counter(kind for members in groups for kind in members)  # groups without a split
+        self.size: Counter[Kind] = Counter()
         for members in groups:
             self.size.update(members)
-        self.needed = {label: NEEDED.get(n, (TRAIN, VAL, TEST)) if label else () for label, n in self.left.items()}
-        self.n_groups = {label: [0, 0, 0] for label in self.left}
-        self.n_images = {label: [0, 0, 0] for label in self.left}
+        self.needed = {
+            kind: NEEDED.get(n, (TRAIN, VAL, TEST)) if isinstance(kind, str) else () for kind, n in self.left.items()
+        }
+        self.n_groups = {kind: [0, 0, 0] for kind in self.left}
+        self.n_images = {kind: [0, 0, 0] for kind in self.left}
 
     def place(self, group: Group) -> int:
         """Choose the split of a new group.
@@ -165,31 +223,32 @@ class Balance:
         self.add(group, split, 1)
         return split
 
-    def best(self, group: Group, labels: list[str | None], splits: tuple[int, ...]) -> int:
+    def best(self, group: Group, labels: list[Kind], splits: tuple[int, ...]) -> int:
         """The split that most of ``labels`` still miss; if equal, the one of lowest cost; if equal, the first."""
         missing = [self.missing(label) for label in labels]
         return min(splits, key=lambda split: (-sum(split in among for among in missing), self.cost(group, split)))
 
-    def missing(self, label: str | None) -> list[int]:
+    def missing(self, label: Kind) -> list[int]:
         """Splits that a class must be in and is not."""
         return [split for split in self.needed[label] if not self.n_groups[label][split]]
 
     def cost(self, group: Group, split: int) -> float:
-        """Change of χ² = Σ (count − wanted)² / wanted if the group joins the split.
+        """Change of χ² = Σ weight (count − wanted)² / wanted if the group joins the split.
 
-        The sum runs over the group's classes and the total. The term −2 per image is left out, because it is the same
+        The sum runs over the group's kinds. The term −2 per image is left out, because it is the same
         for all splits.
         """
         share = SHARES[SPLITS[split]]
         return sum(
-            n * (2 * self.n_images[label][split] + n) / (share * self.size[label]) for label, n in group.members.items()
+            weight(kind) * n * (2 * self.n_images[kind][split] + n) / (share * self.size[kind])
+            for kind, n in group.members.items()
         )
 
     def add(self, group: Group, split: int, sign: int) -> None:
         """Add (``sign`` 1) or remove (-1) a group."""
-        for label, n in group.members.items():
-            self.n_groups[label][split] += sign
-            self.n_images[label][split] += sign * n
+        for kind, n in group.members.items():
+            self.n_groups[kind][split] += sign
+            self.n_images[kind][split] += sign * n
 
 
 def shuffled(rows: pd.DataFrame, column: str, seed: int) -> pd.DataFrame:
@@ -208,7 +267,7 @@ def fold_splits(frame: pd.DataFrame, folds: int, fold: int, seed: int) -> pd.Ser
     Args:
         frame: Rows of a manifest.
         folds: Number of folds.
-        fold: The fold that is the test split, from 1. The next fold is the validation split.
+        fold: The fold that is the test split, from 1. An eighth of the other images is the validation split.
         seed: Another seed gives other folds.
 
     Returns:
@@ -217,18 +276,23 @@ def fold_splits(frame: pd.DataFrame, folds: int, fold: int, seed: int) -> pd.Ser
     Raises:
         MriError: If there are fewer groups than folds.
     """
-    from sklearn.model_selection import StratifiedGroupKFold  # ingestion does not need it, and it is slow to import
-
     rows = frame[(frame["status"] == "ok") & ~frame["conflict"].fillna(False).astype(bool)]
     if rows["group"].nunique() < folds:
         raise MriError(f"{rows['group'].nunique()} groups of images cannot make {folds} folds", "use fewer folds")
+    splits = pd.Series("train", rows.index, dtype=object)
+    splits[held_out(rows, folds, fold - 1, seed)] = "test"
+    rest = rows[splits == "train"]
+    parts = min(VALIDATION_PARTS, rest["group"].nunique(), int(rest["label"].value_counts().max()))
+    splits[held_out(rest, parts, 0, seed)] = "val"
+    return splits.reindex(frame.index)
+
+
+def held_out(rows: pd.DataFrame, folds: int, fold: int, seed: int) -> pd.Index:
+    """Index of the images of one fold, from 0, when whole groups are shared out stratified by class."""
+    from sklearn.model_selection import StratifiedGroupKFold  # ingestion does not need it, and it is slow to import
+
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    numbers = pd.Series(0, rows.index)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # it warns of classes with fewer images than folds
-        for number, (_, held_out) in enumerate(splitter.split(rows, rows["label"], rows["group"])):
-            numbers.iloc[held_out] = number
-    splits = pd.Series("train", rows.index, dtype=object)
-    splits[numbers == fold % folds] = "val"
-    splits[numbers == fold - 1] = "test"
-    return splits.reindex(frame.index)
+        chosen = [positions for _, positions in splitter.split(rows, rows["label"], rows["group"])]
+    return rows.index[chosen[fold]]

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from great_expectations.expectations import Expectation
 
 
+EVERY_CLASS = "every class of the profile has an image"
+
+
 @dataclass(frozen=True)
 class Rule:
     """One expectation over one of the tables of ``tabulate``.
@@ -47,13 +50,14 @@ def validate(inventory: Inventory) -> Validation:
 
 
 def tabulate(inventory: Inventory) -> dict[str, pd.DataFrame]:
-    """The tables that the rules check. Hidden files are in none of them.
+    """The tables that the rules check. Hidden and ignored files are in none of them.
 
     Returns:
         ``images``: files that are images by their content. ``readable``: images that could be decoded. ``files``:
         accepted images. ``classes``: see ``class_counts``. Column ``name`` is the path or class that is reported.
     """
-    frame = inventory.frame[~inventory.frame["path"].map(is_hidden).astype(bool)]
+    paths = inventory.frame["path"]
+    frame = inventory.frame[~paths.map(is_hidden).astype(bool) & ~paths.isin(inventory.profile.ignored)]
     frame = frame.assign(name=frame["path"], extension=frame["extension"].str.lower())
     files = frame[frame["status"] == "ok"]
     sizes = files[["height", "width", "channels"]].astype(int)
@@ -98,7 +102,7 @@ def build_rules(profile: Profile) -> Iterator[Rule]:
     if contrasts:
         words = f"every contrast is one of {' '.join(contrasts)}"
         yield Rule(words, "files", in_set(column="contrast", value_set=contrasts))
-    yield Rule("every class of the profile has an image", "classes", in_set(column="missing", value_set=[False]))
+    yield Rule(EVERY_CLASS, "classes", in_set(column="missing", value_set=[False]))
     yield count_rule(profile)
 
 
@@ -159,7 +163,8 @@ def enforce(inventory: Inventory, on_invalid: str = "fail") -> Inventory:
     broken = inventory.validation.broken if inventory.validation else []
     if broken and on_invalid != "quarantine":
         raise RefusedError(
-            "validation refused the data: " + "; ".join(map(summarize, broken)),
+            "validation refused the data: "
+            + "; ".join([*map(summarize, broken), *why_missing(inventory.frame, broken)]),
             "fix the files, choose another --profile, or continue without these files: --on-invalid quarantine",
         )
     frame = inventory.frame.copy()
@@ -172,6 +177,16 @@ def enforce(inventory: Inventory, on_invalid: str = "fail") -> Inventory:
             "every image breaks a rule of the profile: " + "; ".join(map(summarize, broken)), "choose another --profile"
         )
     return replace(inventory, frame=frame)
+
+
+def why_missing(frame: pd.DataFrame, broken: list[RuleResult], most: int = 3) -> Iterator[str]:
+    """Why classes without an image have none, as one short text each; not for classes without a file."""
+    visible = frame[~frame["path"].map(is_hidden).astype(bool)]
+    labels = [name for rule in broken if rule.rule == EVERY_CLASS for name in rule.offenders]
+    for label in labels[:most]:
+        rows = visible[(visible["label"] == label) | (visible["path"] == label)]  # a class folder may be a link
+        if len(rows):
+            yield f"{short(label)}: {short(str(rows['reason'].mode()[0]), 100)} (rejected files: {len(rows)})"
 
 
 def summarize(rule: RuleResult, most: int = 3) -> str:

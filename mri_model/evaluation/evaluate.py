@@ -28,8 +28,9 @@ def evaluate_model(
     logits = predict(model.network, model.preprocessing, pixels, positions, model.device, metadata.tta_hflip, progress)
     probabilities = torch.softmax(logits / metadata.temperature, dim=1).numpy()
     predictions = Predictions(selection.targets, probabilities, selection.images)
-    evaluation = evaluate_predictions(predictions, manifest.labels, selection.n_seen)
-    return replace(evaluation, model_id=model.id, seconds=round(time.monotonic() - started, 3))
+    evaluation = evaluate_predictions(predictions, manifest.labels)
+    seconds = round(time.monotonic() - started, 3)
+    return replace(evaluation, model_id=model.id, n_seen=selection.n_seen, seconds=seconds)
 
 
 def pool(folds: Sequence[Evaluation], manifest: Manifest) -> Evaluation:

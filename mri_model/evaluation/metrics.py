@@ -40,7 +40,6 @@ class OverallMetrics(GroupMetrics, Averages):
 
     Attributes:
         n: Number of images.
-        n_seen: Further images of the split, which were left out because the model has seen them.
         near_duplicate_n: Images with a near duplicate in training; ``similar_n``: others that resemble a training image
             as images of one source do; ``unlike_n``: the rest. Their accuracies are None if there are none.
         duplicate_free_n: Images without a near duplicate or group member in training; the accuracy and macro-F1 of this
@@ -52,7 +51,6 @@ class OverallMetrics(GroupMetrics, Averages):
     """
 
     n: int
-    n_seen: int
     near_duplicate_n: int
     near_duplicate_accuracy: float | None
     similar_n: int
@@ -115,6 +113,7 @@ class Evaluation:
         confusion: Non-zero cells: true_label, predicted_label, n.
         similarities: One row per bin of similarity (see ``per_similarity``).
         model_id: Id of the model; None if the predictions of several are pooled.
+        n_seen: Images of the split that were left out, because the model was trained on or chosen by them.
         seconds: Time the evaluation took.
     """
 
@@ -126,21 +125,17 @@ class Evaluation:
     similarities: pd.DataFrame
     predictions: Predictions = field(repr=False)
     model_id: str | None = None
+    n_seen: int = 0
     seconds: float = 0.0
 
 
-def evaluate_predictions(predictions: Predictions, labels: tuple[Label, ...], n_seen: int = 0) -> Evaluation:
-    """All metrics of some predictions.
-
-    Args:
-        labels: The classes in the order of their indices.
-        n_seen: See ``OverallMetrics``.
-    """
+def evaluate_predictions(predictions: Predictions, labels: tuple[Label, ...]) -> Evaluation:
+    """All metrics of some predictions; ``labels`` are the classes in the order of their indices."""
     targets, predicted = predictions.targets, predictions.predicted
     classes = per_class(targets, predicted, labels)
     return Evaluation(
         run_id("evaluation"),
-        overall_metrics(predictions, labels, n_seen),
+        overall_metrics(predictions, labels),
         classes,
         per_contrast(targets, predicted, classes),
         confusions(targets, predicted, labels),
@@ -149,7 +144,7 @@ def evaluate_predictions(predictions: Predictions, labels: tuple[Label, ...], n_
     )
 
 
-def overall_metrics(predictions: Predictions, labels: tuple[Label, ...], n_seen: int) -> OverallMetrics:
+def overall_metrics(predictions: Predictions, labels: tuple[Label, ...]) -> OverallMetrics:
     """The figures of a whole split."""
     targets, predicted, images = predictions.targets, predictions.predicted, predictions.images
     free = images["duplicate_free"].to_numpy(bool)
@@ -162,7 +157,6 @@ def overall_metrics(predictions: Predictions, labels: tuple[Label, ...], n_seen:
         **vars(per_group(targets, predictions.probabilities, groups, labels)),
         **by_resemblance(images["resemblance"].to_numpy(str), targets == predicted),
         n=len(targets),
-        n_seen=n_seen,
         duplicate_free_n=int(free.sum()),
         duplicate_free_accuracy=subset.accuracy if subset else None,
         duplicate_free_macro_f1=subset.macro_f1 if subset else None,

@@ -193,5 +193,5 @@ def check_classes(model: Model, manifest: Manifest) -> None:
     why = "; ".join(parts) or "their order differs"
     raise RefusedError(
         f"model {model.id} and manifest {manifest.digest} have different classes: {why}",
-        "evaluate on the data set it was trained on, or train a model on this one",
+        "give the classes the same names (mri ingest --map OLD=NEW), or train a model on this data set",
     )

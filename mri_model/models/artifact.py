@@ -43,7 +43,14 @@ class Model:
         return self.metadata.preprocessing
 
     def probabilities(self, batch: torch.Tensor) -> torch.Tensor:
-        """uint8 RGB (n, 3, size, size) → float32 probabilities (n, classes), summing to 1, on the CPU."""
+        """Probabilities of stored images.
+
+        Args:
+            batch: uint8 RGB of shape (n, 3, store_size, store_size).
+
+        Returns:
+            float32 of shape (n, classes), summing to 1, on the CPU.
+        """
         logits = forward(self.network, self.preprocessing, batch, self.device, self.metadata.tta_hflip)
         return torch.softmax(logits / self.metadata.temperature, dim=1)
 

@@ -19,21 +19,24 @@ def forward(
     batch: torch.Tensor,
     device: torch.device,
     tta_hflip: bool = False,
+    precision: str = "fp32",
 ) -> torch.Tensor:
     """Logits of a batch.
 
     Args:
         network: In eval mode.
-        batch: uint8 RGB of shape (n, 3, size, size), on any device.
+        batch: Stored images, uint8 RGB of shape (n, 3, store_size, store_size), on any device.
         tta_hflip: Mean of the logits of each image and of its mirror image.
+        precision: ``fp32`` or ``bf16``.
 
     Returns:
         float32 of shape (n, classes), on the CPU.
     """
-    images = preprocessing.normalize(batch.to(device))
-    logits = network(images).float()
-    if tta_hflip:
-        logits = (logits + network(images.flip(3)).float()) / 2
+    images = preprocessing.normalize(preprocessing.resample(batch.to(device)))
+    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+        logits = network(images).float()
+        if tta_hflip:
+            logits = (logits + network(images.flip(3)).float()) / 2
     return logits.cpu()
 
 
@@ -45,12 +48,13 @@ def predict(
     device: torch.device,
     tta_hflip: bool = False,
     progress: ProgressCallback = no_progress,
+    precision: str = "fp32",
 ) -> torch.Tensor:
     """Logits of rows of a pixel store, float32 of shape (len(positions), classes), on the CPU."""
     parts = []
     progress("predict", 0, len(positions))
     for start in range(0, len(positions), BATCH):
         chosen = positions[start : start + BATCH]
-        parts.append(forward(network, preprocessing, pixels.batch(chosen), device, tta_hflip))
+        parts.append(forward(network, preprocessing, pixels.batch(chosen), device, tta_hflip, precision))
         progress("predict", start + len(chosen), len(positions))
     return torch.cat(parts)

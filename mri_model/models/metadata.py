@@ -14,8 +14,8 @@ from mri_model.data.preprocessing import Preprocessing
 from mri_model.errors import MriError, UsageError
 from mri_model.files import atomic, read_json, write_json
 
-FORMAT = 3
-"""Version of ``model.json``. Folders of other versions are refused."""
+FORMAT = 5
+"""Version of the model folder. Folders of other versions are refused."""
 
 RecipeFields = Mapping[str, str | int | float | bool]
 """A recipe as recorded with its model: weights by name and SHA-256, batch size and precision as they were used."""
@@ -51,7 +51,7 @@ class ModelMetadata:
         classes: Class names in the order of the network's outputs.
         temperature: Logits are divided by this before the softmax.
         tta_hflip: Whether the model answers with the mean over an image and its mirror image.
-        protocol: ``random`` or ``grouped``: the partition it was trained under.
+        protocol: ``random``, ``grouped`` or ``given``: the partition it was trained under.
         recipe: How it was trained.
         manifest: Digest of the manifest it was trained on.
         profile: Name of that manifest's profile.

@@ -8,9 +8,9 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from mri_model.data.agreement import EDGES, PIXELS, read_agreements
@@ -50,24 +50,24 @@ class TrainingImages:
     def __len__(self) -> int:
         return len(self.sha256)
 
-
-def training_images(partition: Partition) -> TrainingImages:
-    """Collect the training images of a partition. Raises MriError if a file of the manifest is missing or damaged."""
-    manifest = partition.manifest
-    frame = manifest.frame
-    fingerprints = read_fingerprints(manifest.folder, len(frame))
-    ok = np.flatnonzero(frame["status"] == "ok")
-    pictures = distinct_pictures(frame.iloc[ok].reset_index(drop=True), fingerprints, ok)
-    thresholds = {each.similarity: each.threshold for each in read_agreements(manifest.folder)}
-    rows = pd.concat([partition.rows("train"), partition.rows("val")]).sort_index()
-    return TrainingImages(
-        sha256=rows["sha256"].to_numpy(np.str_),
-        labels=manifest.class_indices(rows["label"]),
-        is_train=(partition.split_of[rows.index] == "train").to_numpy(bool),
-        fingerprints=fingerprints[rows.index.to_numpy()],
-        mean=mean_descriptor(pictures.descriptors),
-        thresholds=np.array([thresholds[each.name] for each in (PIXELS, EDGES)], np.float64),
-    )
+    @classmethod
+    def of(cls, partition: Partition) -> Self:
+        """The images of a partition. Raises MriError if a file of the manifest is missing or damaged."""
+        manifest = partition.manifest
+        frame = manifest.frame
+        fingerprints = read_fingerprints(manifest.folder, len(frame))
+        ok = np.flatnonzero(frame["status"] == "ok")
+        pictures = distinct_pictures(frame.iloc[ok].reset_index(drop=True), fingerprints, ok)
+        thresholds = {each.similarity: each.threshold for each in read_agreements(manifest.folder)}
+        chosen = np.flatnonzero(partition.split_of.isin(["train", "val"]))
+        return cls(
+            sha256=frame["sha256"].iloc[chosen].to_numpy(np.str_),
+            labels=manifest.class_indices(frame["label"].iloc[chosen]),
+            is_train=(partition.split_of.iloc[chosen] == "train").to_numpy(bool),
+            fingerprints=fingerprints[chosen],
+            mean=mean_descriptor(pictures.descriptors),
+            thresholds=np.array([thresholds[each.name] for each in (PIXELS, EDGES)], np.float64),
+        )
 
 
 def write_training_images(folder: Path, model_id: str, images: TrainingImages) -> None:

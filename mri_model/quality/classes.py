@@ -6,10 +6,13 @@ from typing import Self
 
 from mri_model.quality.check import Check, Issue
 from mri_model.quality.dataset import DataSet
-from mri_model.quality.wording import many
+from mri_model.quality.wording import many, most_frequent
 
 FEW = 3
 """A class with fewer images or groups is missing from the training, validation or test split."""
+
+FEW_GROUPS = 5
+"""With so few groups or fewer, one or two of them are tested: no figure of that class means much."""
 
 IMBALANCE = 10.0
 """Ratio of the largest to the smallest class from which it is an issue."""
@@ -53,6 +56,12 @@ class Classes(Check):
         """Classes with fewer than ``FEW`` images or groups."""
         return [label for label, n in self.sizes.items() if min(n, self.groups[label]) < FEW]
 
+    @property
+    def few_groups(self) -> dict[str, int]:
+        """Number of groups of the classes with ``FEW`` to ``FEW_GROUPS`` of them, fewest first."""
+        found = {label: n for label, n in self.groups.items() if label not in self.too_small and n <= FEW_GROUPS}
+        return dict(sorted(found.items(), key=lambda item: (item[1], item[0])))
+
     def issues(self) -> Iterator[Issue]:
         if len(self.sizes) < 2:
             yield Issue(
@@ -69,6 +78,15 @@ class Classes(Check):
                 f"groups of images: {', '.join(few[:3])}{' …' if len(few) > 3 else ''}.",
                 "Such a class is missing from training, validation or test.",
                 "Add independent images, or leave these classes out.",
+            )
+        if few_groups := self.few_groups:
+            have = many(len(few_groups), "class", "has", "have")
+            yield Issue(
+                "notice",
+                f"{have} only {FEW} to {FEW_GROUPS} independent groups of images ({most_frequent(few_groups)}).",
+                "The images of a group probably come from one examination, so one or two examinations are all that is "
+                "tested. No figure of such a class means much.",
+                "Report these classes together, or add images of other patients.",
             )
         if (self.imbalance or 0) >= IMBALANCE:
             largest, smallest = str(self.largest), str(self.smallest)

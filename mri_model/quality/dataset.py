@@ -1,4 +1,4 @@
-"""The input of the checks: a data set's table, its thumbnails and its pairs of near duplicates."""
+"""The input of the checks: a data set's table, its fingerprints, near duplicates and agreement curves."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,11 +7,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mri_model.data.agreement import Agreement
+from mri_model.data.fingerprints import Fingerprints
 from mri_model.data.near_duplicates import NearDuplicates
 from mri_model.quality.measures import digests, numbered
 
 SPLIT_NAMES = {"train": "training", "val": "validation", "test": "test"}
 """The splits in order, with the names that people read."""
+
+PARTS = {
+    "near_duplicate": "a near duplicate in training",
+    "same_source": "no near duplicate, but another image of their source in training",
+    "free": "neither in training",
+}
+"""The parts of a test split, with the words that people read after "test images with"."""
 
 Mask = NDArray[np.bool_]
 """One bool per row of the frame."""
@@ -23,13 +32,20 @@ class DataSet:
 
     Attributes:
         frame: One row per file, indexed 0…n-1, with the columns of ``manifest.SCHEMA``; ``pixel_crc32`` may be absent.
-        thumbnails: uint8 of shape (rows of ``frame``, 64, 64).
+        fingerprints: Those of all rows.
         duplicates: The pairs of near duplicates, as positions in ``frame``.
+        agreements: The agreement curves with the thresholds of same-source linking.
     """
 
     frame: pd.DataFrame
-    thumbnails: np.ndarray
+    fingerprints: Fingerprints
     duplicates: NearDuplicates
+    agreements: tuple[Agreement, ...]
+
+    @property
+    def thumbnails(self) -> np.ndarray:
+        """uint8 of shape (rows of ``frame``, 64, 64)."""
+        return self.fingerprints.thumbnails
 
     @cached_property
     def accepted(self) -> Mask:
@@ -69,6 +85,18 @@ class DataSet:
         found[self.duplicates.second[chosen[self.duplicates.first]]] = True
         same_bytes = np.bincount(self.file_numbers, weights=chosen)[self.file_numbers]
         return found | (same_bytes > chosen)
+
+    def group_in(self, chosen: Mask) -> Mask:
+        """Which rows belong to a group that has images among the ``chosen`` rows."""
+        return self.frame["group"].isin(self.frame.loc[chosen, "group"].dropna()).to_numpy(bool)
+
+    def test_parts(self, protocol: str) -> dict[str, Mask]:
+        """The test images of a protocol by ``PARTS``; each one is in one part."""
+        train, test = self.in_split(protocol, "train"), self.in_split(protocol, "test")
+        near_duplicate = test & self.near_duplicate_in(train)
+        same_source = test & ~near_duplicate & self.group_in(train)
+        free = test & ~near_duplicate & ~same_source
+        return dict(zip(PARTS, (near_duplicate, same_source, free), strict=True))
 
     def pairs_across_splits(self, protocol: str) -> np.ndarray:
         """bool (pairs,): which pairs of near duplicates are in two different splits of a protocol."""

@@ -15,7 +15,7 @@ class Overview(Check):
     """Facts about the accepted images.
 
     Attributes:
-        n_groups: Number of groups: images linked by near duplicates or series, and single images.
+        n_groups: Number of groups of images that probably come from one source, single images included.
         largest_group: Number of images in the largest group.
         n_sizes: Number of different image sizes.
         height: Smallest and largest height in pixels; None without images.

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from mri_model.data.near_duplicates import NEAR_DUPLICATE_CORRELATION, NearDuplicates, pair_kinds
+from mri_model.data.near_duplicates import NEAR_DUPLICATE_CORRELATION, pair_kinds
 from mri_model.data.splits import PROTOCOLS
 from mri_model.files import atomic
-from mri_model.quality import nearest_neighbor
+from mri_model.quality import curves, nearest_neighbor
 from mri_model.quality.check import LEVEL_NAMES
+from mri_model.quality.curves import Curve, agreement_curve
 from mri_model.quality.dataset import SPLIT_NAMES, DataSet
 from mri_model.quality.questions import Question, list_questions
 from mri_model.quality.report import QualityReport
@@ -83,6 +83,7 @@ class Section:
     conflicts: list[list[Figure]]
     more_conflicts: int
     pairs: list[Pair]
+    curves: list[Curve]
     classes: list[ClassRow]
     rejected: list[RejectedFile]
     more_rejected: int
@@ -90,9 +91,7 @@ class Section:
 
 def write_quality_page(
     report: QualityReport,
-    frame: pd.DataFrame,
-    thumbnails: np.ndarray,
-    duplicates: NearDuplicates,
+    data: DataSet,
     out: Path,
     digest: str = "",
     profile: str = "",
@@ -101,9 +100,7 @@ def write_quality_page(
 
     Args:
         report: The quality report of the data set.
-        frame: The rows it was made from.
-        thumbnails: uint8 of shape (rows of ``frame``, 64, 64).
-        duplicates: The pairs of near duplicates it was made from.
+        data: What it was made from.
         out: The file to write.
         digest: Digest of the manifest, for the heading.
         profile: Name of the profile, for the heading.
@@ -111,7 +108,7 @@ def write_quality_page(
     Returns:
         ``out``.
     """
-    section = quality_section(report, DataSet(frame, thumbnails, duplicates))
+    section = quality_section(report, data)
     page = environment().get_template("page.html").render(section=section, digest=digest, profile=profile)
     with atomic(out) as temporary:
         temporary.write_text(page, encoding="utf-8")
@@ -133,6 +130,7 @@ def environment() -> Environment:
         levels=LEVEL_NAMES,
         protocols=PROTOCOLS,
         near_duplicate_correlation=NEAR_DUPLICATE_CORRELATION,
+        plot=curves,
         max_tested=nearest_neighbor.MAX_TESTED,
     )
     return jinja
@@ -147,6 +145,7 @@ def quality_section(report: QualityReport, data: DataSet) -> Section:
         conflicts=conflict_figures(report, data),
         more_conflicts=max(0, len(report.conflicts.sets) - MOST_CONFLICTS),
         pairs=pairs_across_splits(data, "random"),
+        curves=[agreement_curve(each) for each in report.same_source.agreements],
         classes=class_rows(report, data),
         rejected=[RejectedFile(path, reason) for path, reason in rejected.head(MOST_REJECTED).itertuples(index=False)],
         more_rejected=max(0, len(rejected) - MOST_REJECTED),

@@ -1,9 +1,11 @@
 """The comparison of the two protocols, question by question, as the page, the terminal and Prefect show it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mri_model.data.splits import PROTOCOLS
+from mri_model.quality.dataset import PARTS
+from mri_model.quality.nearest_neighbor import Neighbors
 from mri_model.quality.report import QualityReport
 from mri_model.quality.wording import percent
 
@@ -44,13 +46,13 @@ def leakage_questions(report: QualityReport) -> list[Question]:
     found = [report.leakage.protocols[protocol] for protocol in PROTOCOLS]
     at_least = "" if report.leakage.complete else "≥ "
     return [
-        shares(
-            "test images with a near duplicate in training",
-            (protocol.near_duplicate_in_train.share for protocol in found),
-            at_least,
-        ),
-        shares(
-            "test images of a group that is also in training", (protocol.group_in_train.share for protocol in found)
+        *(
+            shares(
+                f"test images with {words}",
+                (protocol.parts[part].share for protocol in found),
+                at_least if part == "near_duplicate" else "",
+            )
+            for part, words in PARTS.items()
         ),
         counts(
             "pairs of near duplicates in different splits", (f"{at_least}{protocol.cross_pairs}" for protocol in found)
@@ -60,29 +62,36 @@ def leakage_questions(report: QualityReport) -> list[Question]:
 
 def neighbor_questions(report: QualityReport) -> list[Question]:
     found = [report.nearest_neighbor.protocols[protocol] for protocol in PROTOCOLS]
-    free = [protocol.duplicate_free if protocol else None for protocol in found]
-    macro_f1 = tuple(protocol.pixels.macro_f1 if protocol else None for protocol in found)
+    pixels = [protocol.pixels if protocol else None for protocol in found]
+    edges = [protocol.edges if protocol else None for protocol in found]
+    macro_f1 = tuple(each.score.macro_f1 if each else None for each in pixels)
+    all_pixels, *parts = accuracy_questions(f"right class by comparing raw pixels only{sampled(report)}", pixels)
     return [
-        shares(
-            f"right class by comparing raw pixels only{sampled(report)}",
-            (protocol.pixels.accuracy if protocol else None for protocol in found),
-        ),
+        all_pixels,
         Question(
             "… macro-F1 of this", tuple(UNKNOWN if value is None else f"{value:.2f}" for value in macro_f1), macro_f1
         ),
-        shares(
-            "… on test images without a near duplicate in training",
-            (score.accuracy if score else None for score in free),
-        ),
+        *parts,
+        *accuracy_questions("right class by comparing edges only", edges),
     ]
+
+
+def accuracy_questions(question: str, found: Sequence[Neighbors | None]) -> list[Question]:
+    """The accuracy on all test images, and on each part that some protocol has."""
+    rows = [shares(question, (each.score.accuracy if each else None for each in found))]
+    for part, words in PARTS.items():
+        scores = [each.parts[part] if each else None for each in found]
+        if any(scores):
+            rows.append(shares(f"… with {words}", (each.accuracy if each else None for each in scores)))
+    return rows
 
 
 def sampled(report: QualityReport) -> str:
     """A remark if not all test images were compared."""
     n_tested = [
-        found.pixels.n
+        found.pixels.score.n
         for protocol, found in report.nearest_neighbor.protocols.items()
-        if found and found.pixels.n < report.split_sizes.protocols[protocol].test
+        if found and found.pixels.score.n < report.split_sizes.protocols[protocol].test
     ]
     return f" (measured on {max(n_tested)} of them)" if n_tested else ""
 

@@ -5,27 +5,32 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import get_type_hints
 
-import numpy as np
-import pandas as pd
-
+from mri_model.data.agreement import read_agreements
+from mri_model.data.fingerprints import Fingerprints
 from mri_model.data.manifest import Manifest, read_near_duplicates
-from mri_model.data.near_duplicates import NearDuplicates
 from mri_model.errors import MriError
 from mri_model.files import write_json
 from mri_model.quality.check import LEVEL_NAMES, Check, Issue
 from mri_model.quality.classes import Classes
 from mri_model.quality.conflicts import Conflicts
+from mri_model.quality.copies import Copies
 from mri_model.quality.dataset import DataSet
 from mri_model.quality.duplicates import Duplicates
 from mri_model.quality.extensions import Extensions
 from mri_model.quality.file_shortcut import FileShortcut
+from mri_model.quality.folders import Folders
+from mri_model.quality.given_split import GivenSplit
+from mri_model.quality.large_groups import LargeGroups
 from mri_model.quality.leakage import Leakage
+from mri_model.quality.masks import Masks
 from mri_model.quality.nearest_neighbor import NearestNeighbor
 from mri_model.quality.overview import Overview
+from mri_model.quality.patients import Patients
 from mri_model.quality.rejected_files import RejectedFiles
+from mri_model.quality.same_source import SameSource
 from mri_model.quality.split_sizes import SplitSizes
 
-QUALITY_VERSION = 2
+QUALITY_VERSION = 4
 """Version of what the report measures and says. Raise it when that changes: older reports are then made again."""
 
 QUALITY_FILE = "quality.json"
@@ -39,7 +44,13 @@ class Checks:
     """
 
     overview: Overview
+    patients: Patients
+    folders: Folders
+    masks: Masks
+    same_source: SameSource
     conflicts: Conflicts
+    copies: Copies
+    large_groups: LargeGroups
     nearest_neighbor: NearestNeighbor
     file_shortcut: FileShortcut
     duplicates: Duplicates
@@ -47,6 +58,7 @@ class Checks:
     extensions: Extensions
     classes: Classes
     split_sizes: SplitSizes
+    given_split: GivenSplit
     leakage: Leakage
 
 
@@ -63,23 +75,28 @@ class QualityReport(Checks):
     version: int
 
 
-def write_quality_report(manifest: Manifest, thumbnails: np.ndarray) -> QualityReport:
+def write_quality_report(manifest: Manifest, fingerprints: Fingerprints) -> QualityReport:
     """Return the quality report of a manifest, from ``quality.json`` beside it if that is current.
 
     Otherwise measure it and write the file.
 
     Args:
         manifest: The data set.
-        thumbnails: uint8 of shape (rows of the manifest, 64, 64).
+        fingerprints: Those of its rows.
 
     Raises:
-        MriError: If the manifest's list of near duplicates is missing or damaged.
+        MriError: If the manifest's near duplicates or agreement curves are missing or damaged.
     """
     with contextlib.suppress(MriError):
         return read_quality_report(manifest.folder)
-    report = quality_report(manifest.frame, thumbnails, read_near_duplicates(manifest))
+    report = quality_report(read_dataset(manifest, fingerprints))
     write_json(manifest.folder / QUALITY_FILE, asdict(report))
     return report
+
+
+def read_dataset(manifest: Manifest, fingerprints: Fingerprints) -> DataSet:
+    """What the checks need of a manifest. Raises MriError if one of its files is missing or damaged."""
+    return DataSet(manifest.frame, fingerprints, read_near_duplicates(manifest), read_agreements(manifest.folder))
 
 
 def read_quality_report(folder: Path) -> QualityReport:
@@ -98,17 +115,11 @@ def read_quality_report(folder: Path) -> QualityReport:
     raise MriError(f"{file} is missing, damaged or of another version", "run: mri ingest DATA")
 
 
-def quality_report(frame: pd.DataFrame, thumbnails: np.ndarray, duplicates: NearDuplicates) -> QualityReport:
+def quality_report(data: DataSet) -> QualityReport:
     """Run all checks: how far can a score on this data set be trusted?
 
     The same input gives the same report to the last digit, with any number of threads.
-
-    Args:
-        frame: One row per file, with the columns of ``manifest.SCHEMA``; ``pixel_crc32`` may be absent.
-        thumbnails: uint8 of shape (rows of ``frame``, 64, 64).
-        duplicates: The pairs of near duplicates, as positions in ``frame``.
     """
-    data = DataSet(frame, thumbnails, duplicates)
     checks = Checks(**{name: check.measure(data) for name, check in get_type_hints(Checks).items()})
     return QualityReport(**vars(checks), issues=tuple(list_issues(checks)), version=QUALITY_VERSION)
 

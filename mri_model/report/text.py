@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from mri_model.data.splits import PROTOCOLS, SHARES
+from mri_model.data.splits import SHARES
 from mri_model.quality.report import read_quality_report
 from mri_model.quality.text import describe_quality
-from mri_model.quality.wording import visible
+from mri_model.quality.wording import many, visible
 from mri_model.report.tables import format_table
 
 if TYPE_CHECKING:
     from mri_model.data.manifest import Manifest
     from mri_model.evaluation.metrics import Evaluation, OverallMetrics
     from mri_model.models.metadata import EpochMetrics, ModelMetadata
+    from mri_model.quality.report import QualityReport
     from mri_model.scoring.run import ScoringRun
     from mri_model.training.sweep import TrainingResult
 
@@ -48,11 +49,14 @@ def manifest_facts(manifest: "Manifest") -> dict[str, Any]:
         "n_ok": len(frame) - len(rejected),
         "n_rejected": len(rejected),
         "n_classes": len(manifest.classes),
+        "n_patients": quality.patients.n_patients,
         "n_groups": int(frame["group"].nunique()),
+        "largest_group": quality.overview.largest_group,
+        "groups_by_class": quality.classes.groups,
         "n_conflicts": int(frame["conflict"].fillna(False).sum()),
         "split": {
             protocol: {split: len(manifest.partition(protocol).rows(split)) for split in SHARES}
-            for protocol in PROTOCOLS
+            for protocol in manifest.protocols
         },
         "test_with_near_duplicate_in_train": {
             protocol: found.near_duplicate_in_train.share for protocol, found in quality.leakage.protocols.items()
@@ -64,11 +68,13 @@ def manifest_facts(manifest: "Manifest") -> dict[str, Any]:
 
 def describe_manifest(manifest: "Manifest", page: Path) -> str:
     facts = manifest_facts(manifest)
+    patients = f" of {facts['n_patients']} patients" if facts["n_patients"] else ""
     lines = [
-        f"{facts['n_files']} files: {facts['n_ok']} accepted in {facts['n_classes']} classes, "
+        f"{facts['n_files']} files: {facts['n_ok']} accepted in {facts['n_classes']} classes{patients}, "
         f"{facts['n_rejected']} rejected (profile {facts['profile']})",
         *rejected_lines(facts["rejected"], "all in the manifest"),
     ]
+    lines.append(source_line(read_quality_report(manifest.folder)))
     for protocol, splits in facts["split"].items():
         lines.append(f"  {protocol:<8} train/val/test {'/'.join(str(n) for n in splits.values())}")
     lines += [
@@ -77,6 +83,17 @@ def describe_manifest(manifest: "Manifest", page: Path) -> str:
         f"page      {page}",
     ]
     return "\n".join(lines)
+
+
+def source_line(quality: "QualityReport") -> str:
+    """The number of groups, of all images and of the class with the fewest."""
+    overview, groups = quality.overview, quality.classes.groups
+    n, images = overview.n_groups, many(quality.files.accepted, "image")
+    line = f"  {n} independent {'source' if n == 1 else 'sources'} among {images}"
+    if groups:
+        fewest = min(groups, key=lambda label: (groups[label], label))
+        line += f"; the largest has {overview.largest_group}; fewest in a class: {groups[fewest]} ({visible(fewest)})"
+    return line
 
 
 def rejected_lines(rejected: Mapping[str, str], rest: str) -> list[str]:
@@ -119,8 +136,8 @@ def describe_evaluation(evaluation: "Evaluation", what: str = "", name: str = ""
         f"accuracy {overall.accuracy:.3f} ({overall.accuracy_low:.3f} to {overall.accuracy_high:.3f}), "
         f"macro-F1 {overall.macro_f1:.3f} ({overall.macro_f1_low:.3f} to {overall.macro_f1_high:.3f}) "
         f"on {overall.n} images",
-        *seen_lines(overall),
         *part_lines(overall),
+        *([seen_line(evaluation)] if evaluation.n_seen else []),
         group_line(overall),
         duplicate_free_line(overall),
         *resemblance_lines(overall),
@@ -155,12 +172,6 @@ def part_lines(overall: "OverallMetrics") -> list[str]:
     return [f"  tumor alone {overall.tumor_accuracy:.3f}, contrast alone {overall.contrast_accuracy:.3f}"]
 
 
-def seen_lines(overall: "OverallMetrics") -> list[str]:
-    if not overall.n_seen:
-        return []
-    return [f"  {overall.n_seen} more were left out: the model has seen them in training or validation"]
-
-
 def group_line(overall: "OverallMetrics") -> str:
     return (
         f"  images answered together: by examination {overall.examination_accuracy:.3f} of {overall.examination_n}, "
@@ -184,12 +195,17 @@ def resemblance_lines(overall: "OverallMetrics") -> list[str]:
     return lines
 
 
+def seen_line(evaluation: "Evaluation") -> str:
+    return f"  left out: {evaluation.n_seen} more images of this split, which the model was trained on or chosen by"
+
+
 def duplicate_free_line(overall: "OverallMetrics") -> str:
     if overall.duplicate_free_accuracy is None:
-        return "  every image has a near duplicate, or another image of its group, in training"
+        return "  every image has a near duplicate, or another image of its source, in training"
+    accuracy, macro_f1 = overall.duplicate_free_accuracy, overall.duplicate_free_macro_f1
     return (
-        f"  without near duplicates or group members in training: accuracy {overall.duplicate_free_accuracy:.3f}, "
-        f"macro-F1 {overall.duplicate_free_macro_f1:.3f} on {overall.duplicate_free_n} images"
+        f"  without near duplicates or images of their source in training: accuracy {accuracy:.3f}, "
+        f"macro-F1 {macro_f1:.3f} on {overall.duplicate_free_n} images"
     )
 
 

@@ -84,6 +84,7 @@ def evaluation_row(owner: dict[str, str], dataset_digest: str, split: str, evalu
         "dataset_digest": dataset_digest,
         "split": split,
         **asdict(evaluation.overall),
+        "n_seen": evaluation.n_seen,
         "seconds": evaluation.seconds,
         "created_at": datetime.now(UTC),
     }

@@ -142,7 +142,7 @@ model = Table(
     metadata,
     _key("id"),
     _text("dataset_digest", ForeignKey("dataset.digest"), null=True),  # null for a model brought from elsewhere
-    _one_of("protocol", "random", "grouped"),
+    _one_of("protocol", "random", "grouped", "given"),
     _count("image_size"),
     _count("batch_size"),
     _count("epochs"),
@@ -216,6 +216,7 @@ evaluation = Table(
     _ratio("weighted_precision"),
     _ratio("weighted_recall"),
     _ratio("weighted_f1"),
+    _count("n_seen", 0),
     _count("duplicate_free_n", 0),
     _ratio("duplicate_free_accuracy", null=True),
     _ratio("duplicate_free_macro_f1", null=True),
@@ -227,7 +228,6 @@ evaluation = Table(
     _ratio("accuracy_high", null=True),
     _ratio("macro_f1_low", null=True),
     _ratio("macro_f1_high", null=True),
-    _count("n_seen", null=True),  # images left out because the model has seen them
     _count("near_duplicate_n", null=True),
     _ratio("near_duplicate_accuracy", null=True),
     _count("similar_n", null=True),

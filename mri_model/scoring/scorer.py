@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from mri_model.data.decode import Content, decode, load_content
-from mri_model.data.inventory import FoundFile, list_files, refusal
 from mri_model.data.labels import parse_label
+from mri_model.data.listing import FoundFile, list_files, refusal
 from mri_model.data.parallel import chunks, ordered_map
 from mri_model.models.artifact import Model
 from mri_model.models.inference import BATCH
@@ -30,7 +30,7 @@ class Entry:
     Attributes:
         path: Absolute POSIX path.
         sha256: Digest of the bytes; empty if the file could not be read.
-        plane: Input to the network, uint8 of shape (3, size, size); None if the file is rejected or known.
+        plane: The image as it is stored, uint8 (3, store_size, store_size); None if the file is rejected or known.
         reason: Why the file is rejected, or None.
         known: Whether the model has scored these bytes at this path before.
     """

@@ -25,6 +25,7 @@ class TrainingState:
     Random numbers are drawn from (seed, epoch, step), so no generator's state is kept.
 
     Attributes:
+        threads: CPU threads it computes with; on a CPU, another number gives other last bits.
         history: The finished epochs.
         best: Weights of the epoch with the best validation macro-F1.
         steps: Steps taken in the current epoch.
@@ -36,6 +37,7 @@ class TrainingState:
 
     batch_size: int
     precision: str
+    threads: int
     history: list[EpochMetrics] = field(default_factory=list)
     best: dict[str, torch.Tensor] = field(default_factory=dict)
     steps: int = 0

@@ -40,13 +40,9 @@ class World:
         """This process's part of a batch (an array or a tensor, along its first dimension)."""
         return batch[self.rank :: self.size]
 
-    def all_reduce(self, *values: float) -> list[float]:
-        """The sum of each value over all processes."""
-        if self.size == 1:
-            return list(values)
-        sums = torch.tensor(values, dtype=torch.float64)
-        dist.all_reduce(sums, group=dist.group.WORLD)
-        return sums.tolist()
+    def all_reduce(self, values: torch.Tensor) -> torch.Tensor:
+        """The sum of a tensor over all processes, on its device."""
+        return values if self.size == 1 else summed(values)
 
     def broadcast(self, value: T) -> T:
         """The first process's value; the others wait for it."""

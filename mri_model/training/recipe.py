@@ -12,6 +12,7 @@ from mri_model.options import (
     MAX_FOLDS,
     MAX_SEED,
     MAX_SIZE,
+    MAX_STORE_SCALE,
     MIN_FOLDS,
     MIN_SIZE,
     Option,
@@ -45,14 +46,17 @@ class Recipe:
     image_size: int = option(100, "Images are resized to this many pixels square.", ge=MIN_SIZE, le=MAX_SIZE)
     batch_size: int = option(
         0,
-        "Images in a step; 0 takes the report's 50, 25, 15 at 100, 256, 630 pixels, or (modern) one that fits.",
+        "Images in a step; 0 takes the report's 50, 25, 15 at 100, 256, 630 pixels, or (other recipes) one that fits.",
         ge=0,
         le=65536,
     )
     epochs: int = option(10, "Passes over the training images.", ge=1, le=100_000)
     learning_rate: float = option(0.01, "Peak learning rate.", gt=0, le=1e6)
     weights: str = option("imagenet", "Start from imagenet, none, or the file of a torchvision ResNet-18 state dict.")
-    protocol: Protocol = option("random", "random (the report's split) or grouped (each group in one split).")
+    protocol: Protocol = option(
+        "random",
+        "random (the report's split), grouped (each group in one split) or given (the folders the data came in).",
+    )
     seed: int = option(0, "Decides the initial weights of the last layer and the order of images.", ge=0, le=MAX_SEED)
     optimizer: Literal["sgd", "adamw"] = option("sgd", "Optimization algorithm.")
     momentum: float = option(0.0, "Momentum of SGD; first beta of AdamW.", ge=0, lt=1)
@@ -61,10 +65,19 @@ class Recipe:
     label_smoothing: float = option(0.0, "Share of the target spread over all classes.", ge=0, lt=1)
     aux_loss_weight: float = option(0.0, "Weight of the losses of tumor alone and contrast alone.", ge=0, le=100)
     hflip: bool = option(False, "Mirror half of the training images left to right.")
+    crop_area: float = option(1.0, "Random crops keep at least this share of the area; 1 for none.", gt=0, le=1)
+    crop_aspect: float = option(0.0, "Random crops change the aspect ratio by up to this share.", ge=0, le=1)
+    rotation: float = option(0.0, "Rotate training images by up to this many degrees.", ge=0, le=180)
+    intensity_gain: float = option(0.0, "Multiply grey values by 1 plus or minus up to this.", ge=0, lt=1)
+    intensity_offset: float = option(0.0, "Add up to plus or minus this many grey levels.", ge=0, le=255)
     tta_hflip: bool = option(False, "Predict from an image and its mirror image.")
     precision: Literal["auto", "fp32", "bf16"] = option("fp32", "auto takes bf16 if the device computes in it.")
     deterministic: bool = option(False, "Results on a GPU repeat bit for bit, but more slowly. CPU results always do.")
     resize: Resize = option("linear", "linear, or area (no aliasing when shrinking).")
+    store_scale: float = option(
+        1.0, "Images are stored at this many times the image size; 1.5 suits crops.", ge=1, le=MAX_STORE_SCALE
+    )
+    crop_to_head: bool = option(False, "Leave out dark margins, in training, evaluation and scoring.")
     folds: int = 0
     fold: int = 0
 
@@ -87,7 +100,7 @@ class Recipe:
     def preprocessing(self) -> "Preprocessing":
         from mri_model.data.preprocessing import Preprocessing
 
-        return Preprocessing(self.image_size, self.resize)
+        return Preprocessing(self.image_size, self.resize, self.store_scale, self.crop_to_head)
 
     def recorded(self) -> dict[str, Value]:
         """The fields as they are recorded: weights by file name and SHA-256, wherever the file is.
@@ -100,24 +113,42 @@ class Recipe:
 OPTIONS: dict[str, Option] = options_of(Recipe)
 """Every recipe field that users can set, by name."""
 
-MODERN: dict[str, Any] = {
-    "name": "modern",
-    "image_size": 160,
-    "epochs": 10,
+QUICK: dict[str, Any] = {
+    "name": "quick",
+    "image_size": 96,
+    "epochs": 4,
     "optimizer": "adamw",
     "learning_rate": 5e-4,
     "momentum": 0.9,
     "weight_decay": 0.05,
     "schedule": "one-cycle",
     "label_smoothing": 0.1,
-    "hflip": True,
-    "tta_hflip": True,
     "precision": "auto",
     "resize": "area",
 }
-"""Chosen by the ablation in ``docs/results.md``."""
 
-RECIPES: dict[str, dict[str, Any]] = {"report": {}, "modern": MODERN}
+AUGMENTATION: dict[str, Any] = {
+    "hflip": True,
+    "crop_area": 0.6,
+    "crop_aspect": 0.18,
+    "rotation": 12.0,
+    "intensity_gain": 0.25,
+    "intensity_offset": 15.0,
+    "store_scale": 1.5,
+}
+
+MODERN: dict[str, Any] = {
+    **QUICK,
+    **AUGMENTATION,
+    "name": "modern",
+    "image_size": 160,
+    "epochs": 12,
+    "crop_to_head": True,
+    "tta_hflip": True,
+}
+"""See ``docs/results.md``."""
+
+RECIPES: dict[str, dict[str, Any]] = {"modern": MODERN, "report": {}, "quick": QUICK}
 
 
 def make_recipe(name: str = "modern", **changes: Any) -> Recipe:

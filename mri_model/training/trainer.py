@@ -21,8 +21,9 @@ from mri_model.models.artifact import INTENDED_USE, git_commit, versions, write_
 from mri_model.models.inference import predict
 from mri_model.models.metadata import EpochMetrics, ModelMetadata, write_history, write_metadata
 from mri_model.models.network import build_network
-from mri_model.models.training_images import training_images, write_training_images
-from mri_model.training.augment import draw, mirror
+from mri_model.models.training_images import TrainingImages, write_training_images
+from mri_model.progress import Log, no_log
+from mri_model.training.augment import augment, draw
 from mri_model.training.batch import base_batch_size, choose_batch_size, choose_precision
 from mri_model.training.checkpoint import CHECKPOINT_FILE, TrainingState, load_checkpoint, save_checkpoint
 from mri_model.training.distributed import World, sync_batch_norm
@@ -62,6 +63,7 @@ class TrainingJob:
     world: World = field(default_factory=World)
     on_epoch: OnEpoch = ignore_epoch
     on_step: OnStep = ignore_step
+    log: Log = no_log
     recorded: dict[str, Value] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -79,6 +81,11 @@ class TrainingJob:
     def is_complete(self) -> bool:
         """Whether the model folder is already there."""
         return (self.folder / "model.json").is_file()
+
+    def say(self, line: str) -> None:
+        """Log a line, once for all processes."""
+        if self.world.is_first:
+            self.log(line)
 
     @property
     def partition(self) -> Partition:
@@ -141,7 +148,7 @@ def fit(job: TrainingJob, pixels: PixelStore) -> None:
     """Run the training to its end with the first batch size that fits, and write the model folder."""
     splits = {name: load_split(job.partition, name) for name in ("train", "val")}
     if job.world.is_first:
-        write_training_images(job.folder, job.model_id, training_images(job.partition))
+        write_training_images(job.folder, job.model_id, TrainingImages.of(job.partition))
     batch_size = choose_batch_size(job.recipe, job.device, len(splits["train"]))
     while True:
         try:
@@ -202,9 +209,18 @@ class Trainer:
         self.parallel = world.parallelize(self.network, job.device)
         self.loss = Loss(job.manifest.labels, recipe)
         self.optimizer: Optimizer = build_optimizer(self.network, recipe)
-        fresh = TrainingState(batch_size, choose_precision(recipe, job.device))
+        fresh = TrainingState(batch_size, choose_precision(recipe, job.device), torch.get_num_threads())
         self.state = load_checkpoint(job.folder, self.network, self.optimizer) or fresh
+        self.keep_threads()
+        self.sums = self.device_sums()
         self.rate_factor = scale_to_batch(recipe, self.state.batch_size, base_batch_size(recipe))
+
+    def keep_threads(self) -> None:
+        """Compute with as many threads as before an interruption: another number changes the last bits of sums."""
+        threads = self.state.threads
+        if threads != torch.get_num_threads():
+            torch.set_num_threads(threads)
+            self.job.say(f"threads: {threads}, as before the interruption")
 
     def run(self) -> TrainingState:
         """Train all epochs that are left."""
@@ -212,8 +228,10 @@ class Trainer:
             before = self.state.seconds
             started = time.monotonic()
             self.train_epoch(started - before)
+            self.read_sums()
             metrics = self.epoch_metrics(self.validate(), before + time.monotonic() - started)
             self.state.finish_epoch(metrics)
+            self.sums = self.device_sums()
             if self.state.best_epoch is metrics:
                 weights = self.network.state_dict().items()
                 self.state.best = {name: value.detach().cpu().clone() for name, value in weights}
@@ -224,7 +242,26 @@ class Trainer:
         return self.state
 
     def save(self) -> None:
+        """Write a checkpoint. Raises MriError, and writes none, if the loss is not finite."""
+        self.read_sums()
         save_checkpoint(self.job.folder, self.network, self.optimizer, self.state)
+
+    def device_sums(self) -> torch.Tensor:
+        """Sum of the losses and number of correct images of the current epoch: float64 (2,), on the device."""
+        return torch.tensor([self.state.loss, self.state.correct], dtype=torch.float64, device=self.job.device)
+
+    def read_sums(self) -> None:
+        """Read loss and correct images from the device. Waits for it, so only checkpoints and ends of epochs do this.
+
+        Raises MriError if the loss is not finite.
+        """
+        loss, correct = self.sums.tolist()
+        if not math.isfinite(loss):
+            raise MriError(
+                f"the loss is no longer finite, seen at epoch {self.state.epoch}, step {self.state.steps}",
+                "try a smaller --learning-rate",
+            )
+        self.state.loss, self.state.correct = loss, int(correct)
 
     def epoch_metrics(self, validation: tuple[float, Averages], seconds: float) -> EpochMetrics:
         state, (loss, averages) = self.state, validation
@@ -246,7 +283,7 @@ class Trainer:
         job = self.job
         own = None
         if job.world.is_first:
-            own = validate(self.network, self.pixels, self.splits["val"], job.recipe, job.device)
+            own = validate(self.network, self.pixels, self.splits["val"], job, self.state.precision)
         return job.world.broadcast(own)  # type: ignore[return-value]  # the first process has one
 
     def train_epoch(self, started: float) -> None:
@@ -263,11 +300,6 @@ class Trainer:
             rate = learning_rate(recipe, (state.epoch - 1) * len(batches) + step, recipe.epochs * len(batches))
             self.train_step(batches[step], rate * self.rate_factor)
             state.steps = step + 1
-            if not math.isfinite(state.loss):
-                raise MriError(
-                    f"the loss is no longer finite at epoch {state.epoch}, step {step + 1}",
-                    "try a smaller --learning-rate",
-                )
             self.job.on_step(state.epoch, state.images, len(split))
             if self.is_checkpoint_due(saved) and state.steps < len(batches):
                 state.seconds = time.monotonic() - started
@@ -284,8 +316,7 @@ class Trainer:
             group["lr"] = rate
         own = job.world.shard(chosen)
         images = self.near.batch(split.positions[own]).to(job.device)
-        if job.recipe.hflip:
-            images = mirror(images, job.world.shard(draw(len(chosen), self.step_generator())))
+        images = augment(images, job.world.shard(draw(len(chosen), self.step_generator())), job.recipe)
         targets = torch.from_numpy(split.targets[own]).to(job.device)
         with torch.autocast(job.device.type, torch.bfloat16, enabled=state.precision == "bf16"):
             logits = self.parallel(job.recipe.preprocessing.normalize(images))
@@ -294,9 +325,7 @@ class Trainer:
         (loss * job.world.size).backward()  # averaged over the processes, this is the whole batch's gradient
         self.optimizer.step()
         correct = (logits.argmax(1) == targets).sum()
-        loss_sum, n_correct = job.world.all_reduce(loss.item() * len(chosen), float(correct))
-        state.loss += loss_sum
-        state.correct += int(n_correct)
+        self.sums += job.world.all_reduce(torch.stack([loss.detach().double() * len(chosen), correct.double()]))
         state.images += len(chosen)
 
     def step_generator(self) -> torch.Generator:
@@ -318,10 +347,11 @@ def shuffled_batches(n: int, size: int, order: np.random.Generator, at_least: in
 
 
 def validate(
-    network: nn.Module, pixels: PixelStore, split: SplitData, recipe: Recipe, device: torch.device
+    network: nn.Module, pixels: PixelStore, split: SplitData, job: TrainingJob, precision: str
 ) -> tuple[float, Averages]:
-    """Mean cross-entropy, and accuracy with macro averages, over one split."""
+    """Mean cross-entropy, and accuracy with macro averages, over one split; in the precision of the training."""
     network.eval()
-    logits = predict(network, recipe.preprocessing, pixels, split.positions, device, recipe.tta_hflip)
+    preprocessing, tta_hflip = job.recipe.preprocessing, job.recipe.tta_hflip
+    logits = predict(network, preprocessing, pixels, split.positions, job.device, tta_hflip, precision=precision)
     loss = nn.functional.cross_entropy(logits, torch.from_numpy(split.targets))
     return float(loss), summarize(split.targets, logits.argmax(1).numpy())

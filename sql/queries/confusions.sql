@@ -10,7 +10,7 @@ WITH cell AS (
         SUM(n) OVER (PARTITION BY true_label) AS n_true
     FROM confusion
     WHERE evaluation_id = (
-        SELECT id FROM evaluation WHERE split = 'test' ORDER BY created_at DESC, id DESC LIMIT 1
+        SELECT id FROM evaluation WHERE split IN ('test', 'all') ORDER BY created_at DESC, id DESC LIMIT 1
     )
 )
 SELECT

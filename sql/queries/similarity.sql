@@ -12,6 +12,6 @@ SELECT
     nearest_other AS "other class"
 FROM similarity_metric
 WHERE evaluation_id = (
-    SELECT id FROM evaluation WHERE split = 'test' ORDER BY created_at DESC, id DESC LIMIT 1
+    SELECT id FROM evaluation WHERE split IN ('test', 'all') ORDER BY created_at DESC, id DESC LIMIT 1
 )
 ORDER BY similarity DESC, low DESC

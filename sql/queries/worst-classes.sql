@@ -2,7 +2,7 @@
 SELECT label, f1, precision, recall, support
 FROM class_metric
 WHERE evaluation_id = (
-    SELECT id FROM evaluation WHERE split = 'test' ORDER BY created_at DESC, id DESC LIMIT 1
+    SELECT id FROM evaluation WHERE split IN ('test', 'all') ORDER BY created_at DESC, id DESC LIMIT 1
 )
 ORDER BY f1, label
 LIMIT 10

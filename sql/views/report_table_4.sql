@@ -3,7 +3,7 @@
 
 -- 1e-9 lets halves round up on every database: 0.845 is slightly less in binary.
 WITH latest AS (
-    SELECT * FROM evaluation WHERE split = 'test' ORDER BY created_at DESC, id DESC LIMIT 1
+    SELECT * FROM evaluation WHERE split IN ('test', 'all') ORDER BY created_at DESC, id DESC LIMIT 1
 ),
 measured AS (
     SELECT

@@ -10,6 +10,6 @@ SELECT
     support
 FROM class_metric
 WHERE evaluation_id = (
-    SELECT id FROM evaluation WHERE split = 'test' ORDER BY created_at DESC, id DESC LIMIT 1
+    SELECT id FROM evaluation WHERE split IN ('test', 'all') ORDER BY created_at DESC, id DESC LIMIT 1
 )
 ORDER BY ROUND(CAST(f1 + 1e-9 AS NUMERIC), 2), label

@@ -7,6 +7,6 @@ SELECT
     ROUND(CAST(100 * accuracy + 1e-9 AS NUMERIC), 1) AS "%"
 FROM contrast_metric
 WHERE evaluation_id = (
-    SELECT id FROM evaluation WHERE split = 'test' ORDER BY created_at DESC, id DESC LIMIT 1
+    SELECT id FROM evaluation WHERE split IN ('test', 'all') ORDER BY created_at DESC, id DESC LIMIT 1
 )
 ORDER BY contrast

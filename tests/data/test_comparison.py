@@ -55,6 +55,7 @@ def inventory(names: list[tuple[str, str]], hashes: str = "") -> pd.DataFrame:
     frame = pd.DataFrame({"label": [label for label, _ in names], "status": "ok"})
     frame["path"] = [f"{label}/{name}" for label, name in names]
     frame["tumor"] = frame["label"].str.split().str[0]
+    frame["patient"] = None
     frame["sha256"] = list(hashes) or [str(number) for number in range(len(frame))]
     return frame
 
@@ -115,6 +116,7 @@ def test_tiles_and_density_do_not_change_the_answer(tile: int, monkeypatch: pyte
     )
 
 
+@pytest.mark.slow
 def test_the_number_of_threads_does_not_change_a_bit() -> None:
     code = (
         "import hashlib; from test_comparison import family, one_class, compare;"
@@ -219,6 +221,7 @@ def test_pictures_almost_blank_are_not_grouped_by_their_perceptual_hash() -> Non
     assert found([("A T1", "1"), ("A T1", "2")], pictures)["group"].tolist() == [0, 1]
 
 
+@pytest.mark.slow
 def test_twenty_thousand_identical_pictures_are_one_group_and_few_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_KEPT", 1000)
     done, duplicates = compare(one_class(20_000), np.broadcast_to(noise(1), (20_000, 64, 64)))
@@ -284,6 +287,13 @@ def test_a_time_stamped_series_is_one_group_until_a_minute_passes() -> None:
     names = [("A T1", f"2022-05-28 {stamp}-x.jpg") for stamp in stamps]
     done = found(names, [noise(i) for i in range(4)])
     assert done["group"].tolist() == [0, 0, 0, 1]
+
+
+def test_the_images_of_a_patient_are_one_group_within_a_tumor_type() -> None:
+    frame = inventory([("A T1", "a"), ("A T2", "b"), ("A T1", "c"), ("B T1", "d"), ("A T1", "e")])
+    frame["patient"] = ["p1", "p1", "p2", "p1", None]
+    done, _ = compare(frame, np.stack([noise(i) for i in range(5)]))
+    assert done["group"].tolist() == [0, 0, 1, 2, 3]
 
 
 def test_each_pair_has_its_kind() -> None:

@@ -1,7 +1,6 @@
 import io
 import os
 import struct
-import threading
 import zlib
 from pathlib import Path
 from typing import Any
@@ -211,22 +210,20 @@ def test_a_file_larger_than_any_image_is_hashed_but_not_held(tmp_path: Path, mon
     assert "too large" in str(content.reason)
 
 
-def test_a_file_that_is_written_to_while_it_is_read_is_refused(tmp_path: Path) -> None:
-    file, stop = tmp_path / "growing.jpg", threading.Event()
-    file.write_bytes(bytes(30_000_000))
+def test_a_file_that_is_written_to_while_it_is_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process writes just before the second look at the file."""
+    file, looks = tmp_path / "growing.jpg", iter([lambda: None, lambda: file.write_bytes(bytes(1001))])
+    file.write_bytes(bytes(1000))
+    look = os.fstat
 
-    def grow() -> None:
-        with file.open("ab", buffering=0) as growing:
-            while not stop.is_set():
-                growing.write(b"x")
+    def late_look(handle: int) -> os.stat_result:
+        next(looks)()
+        return look(handle)
 
-    writer = threading.Thread(target=grow)
-    writer.start()
-    try:
-        assert "changed while it was read" in str(module.load_content(file).reason)
-    finally:
-        stop.set()
-        writer.join()
+    monkeypatch.setattr(os, "fstat", late_look)
+    found = module.load_content(file)
+    monkeypatch.undo()
+    assert "changed while it was read" in str(found.reason)
 
 
 def test_without_simplejpeg_opencv_gives_the_same_pixels(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mri_model.data import inventory
+from mri_model.data import inventory, listing
 from mri_model.data.cache import ImageFactsCache
 from mri_model.data.decode import DAMAGED
 from mri_model.data.inventory import Inventory, take_inventory
@@ -124,8 +124,8 @@ def test_the_order_in_which_a_folder_lists_its_files_changes_nothing(
     phantom: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     straight = take_inventory(phantom)
-    listed = list(inventory.walk(phantom))
-    monkeypatch.setattr(inventory, "walk", lambda root: reversed(listed))
+    listed = list(listing.walk(phantom))
+    monkeypatch.setattr(listing, "walk", lambda root: reversed(listed))
     backwards = take_inventory(phantom, threads=16)
     assert straight.frame.equals(backwards.frame)
     assert same_fingerprints(straight, backwards)

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from mri_model.data.class_folders import ClassNaming
 from mri_model.data.formats import IMAGE_EXTENSIONS
-from mri_model.data.labels import class_folder
 from mri_model.data.profile import (
     MAX_SIDE,
     SHIPPED,
@@ -31,7 +31,20 @@ special_text = st.text("\"'\\\n\r\t\x00\x1b\x7f\x85 #=[]é語🧠", min_size=1, 
 number = st.integers(0, MAX_NUMBER)
 bounds = st.tuples(number, number).map(lambda pair: (min(pair), max(pair)))
 folder_name = st.sampled_from(
-    ["train", "Test", "VALIDATION", "glioma", "no tumor", "Meningioma T1", "_NORMAL T2", "patient 3", ".cache", "a'b"]
+    [
+        "train",
+        "Test",
+        "VALIDATION",
+        "T1",
+        "t2",
+        "glioma",
+        "no tumor",
+        "Meningioma T1",
+        "_NORMAL T2",
+        "patient 3",
+        ".cache",
+        "a'b",
+    ]
 )
 image_path = st.lists(folder_name, max_size=4).map(lambda folders: "/".join([*folders, "scan.jpg"]))
 profiles = st.builds(
@@ -45,6 +58,12 @@ profiles = st.builds(
     height=bounds,
     width=bounds,
     source=st.text(st.characters(exclude_categories=["Cs"]), max_size=20) | special_text,
+    naming=st.builds(
+        ClassNaming,
+        st.integers(-20, 20),
+        st.dictionaries(text, text | special_text, max_size=3).map(lambda names: dict(sorted(names.items()))),
+    ),
+    ignored=st.lists(text | special_text, max_size=3).map(tuple),
 )
 
 
@@ -139,7 +158,27 @@ def test_a_class_whose_images_are_broken_or_missing_must_have_one_image() -> Non
         "cyst": 1,
         "empty": 1,
         "glioma": 1,
+        "texts": 1,
     }
+
+
+@pytest.mark.parametrize("file", ["scan.dcm", "scan.gif", "scan", "notes.txt", "volume.nii.gz"])
+@pytest.mark.parametrize("place", ["cyst", "train/cyst", "cyst/patient 3"])
+def test_a_folder_is_a_class_whatever_its_files_are(file: str, place: str) -> None:
+    frame = inventory_of("glioma/a.jpg", "train/glioma/b.jpg", broken=(f"{place}/{file}",))
+    assert learn_profile(frame).classes == {place.rpartition("/")[2]: 1, "glioma": 2}
+
+
+def test_folders_in_class_folders_or_around_them_are_no_classes_of_their_own() -> None:
+    broken = ("readme.md", "brain/readme.md", "brain/glioma/info/readme.md", "brain/glioma/more/zero.jpg")
+    frame = inventory_of("brain/glioma/a.jpg", "brain/cyst/b.jpg", broken=broken)
+    assert learn_profile(frame, ["brain/cyst/empty", "brain/cyst/empty/x"]).classes == {"cyst": 1, "glioma": 1}
+    assert "Glioma T1" in learn_profile(frame, ["brain/glioma/Glioma T1"]).classes
+
+
+def test_a_class_at_the_class_level_may_not_vanish_either() -> None:
+    frame = inventory_of("glioma/p1/a.jpg", broken=("cyst/p2/scan.dcm", "glioma/p3/scan.dcm"))
+    assert learn_profile(frame, naming=ClassNaming(1)).classes == {"cyst": 1, "glioma": 1}
 
 
 def test_without_an_accepted_image_sizes_and_extensions_are_open() -> None:
@@ -159,8 +198,8 @@ def test_an_image_in_no_class_widens_no_bound() -> None:
 def test_labelling_by_a_learnt_profile_agrees_with_the_learning(paths: list[str]) -> None:
     profile = learn_profile(inventory_of(*paths))
     for path in paths:
-        if suggested := class_folder(path):
-            assert profile.class_of(path) == suggested
+        if suggested := ClassNaming().suggest(path.rpartition("/")[0]):
+            assert profile.class_of(path) == suggested.name
     labels = pd.Series([profile.class_of(path) for path in paths], dtype=object)
     assert profile.classes == labels.value_counts().to_dict()
 
@@ -223,6 +262,9 @@ def test_extensions_are_compared_in_lower_case_and_a_byte_order_mark_is_no_matte
         ("[classes]", "[other]", "classes is missing"),
         ('source = "', "source = 3 #", "source must be a text"),
         ("channels = 3", "channels = ", "Invalid value"),
+        ("channels = 3", "channels = 3\nclass_level = 21", "class_level must be a whole number from -20 to 20, not 21"),
+        ("channels = 3", 'channels = 3\nignored = "a"', "ignored must be a list of paths"),
+        ("channels = 3", 'channels = 3\nclass_map = {a = ""}', "class_map must be a table like"),
     ],
 )
 def test_a_wrong_field_is_named_in_one_line(tmp_path: Path, was: str, becomes: str, words: str) -> None:

@@ -33,7 +33,7 @@ def fingerprints(images: list[np.ndarray]) -> Fingerprints:
 def inventory(tumors: list[str]) -> pd.DataFrame:
     names = [str(number) for number in range(len(tumors))]
     frame = pd.DataFrame({"label": tumors, "tumor": tumors, "status": "ok", "sha256": names})
-    return frame.assign(path=frame["tumor"] + "/" + frame["sha256"])
+    return frame.assign(path=frame["tumor"] + "/" + frame["sha256"], patient=None)
 
 
 def groups(images: list[np.ndarray], tumors: list[str]) -> list[int]:

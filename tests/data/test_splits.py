@@ -2,10 +2,11 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mri_model.data.splits import SHARES, add_splits, grouped_split, random_split
+from mri_model.data.splits import SHARES, add_splits, given_split, grouped_split, random_split
 
 SPLITS = tuple(SHARES)
 
@@ -14,7 +15,7 @@ def rows(sizes: list[int], group_size: int = 1) -> pd.DataFrame:
     labels = [f"class {number}" for number, size in enumerate(sizes) for _ in range(size)]
     frame = pd.DataFrame({"label": labels, "path": [f"{label}/{i}.jpg" for i, label in enumerate(labels)]})
     frame["group"] = np.arange(len(frame)) // group_size
-    return frame.assign(status="ok", conflict=False)
+    return frame.assign(status="ok", conflict=False, split_given=None)
 
 
 def grouped_rows(groups: list[list[int]]) -> pd.DataFrame:
@@ -82,6 +83,7 @@ def test_three_groups_of_a_class_reach_all_splits_two_train_and_test_one_train(
         assert reached.loc[f"class {label}"].tolist() == due
 
 
+@pytest.mark.slow
 @given(mixed_groups, seeds)
 @settings(max_examples=200, deadline=None)
 def test_a_class_with_three_groups_of_its_own_reaches_all_splits_whatever_it_shares(
@@ -91,6 +93,7 @@ def test_a_class_with_three_groups_of_its_own_reaches_all_splits_whatever_it_sha
     assert (splits_by_class(frame, grouped_split(frame, seed)).loc["class 0"] > 0).all()
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(20, 80), min_size=10, max_size=30), st.integers(1, 3), seeds)
 @few
 def test_grouped_split_keeps_its_shares_where_groups_are_small(counts: list[int], group_size: int, seed: int) -> None:
@@ -120,7 +123,8 @@ def test_a_group_as_large_as_half_the_set_is_trained_on() -> None:
     frame = grouped_rows([[0] * 50, *([[0]] * 50)])
     splits = grouped_split(frame, seed=0)
     assert splits[0] == "train"
-    assert splits.value_counts().to_dict() == {"train": 70, "val": 15, "test": 15}
+    counts = splits.value_counts()
+    assert all(abs(counts[split] - 100 * share) <= 3 for split, share in SHARES.items())
 
 
 @given(mixed_groups, seeds, st.randoms(use_true_random=False))
@@ -153,3 +157,42 @@ def test_the_split_follows_the_seed_and_not_the_order_of_rows() -> None:
     again = random_split(frame.sample(frac=1, random_state=1), seed=3).sort_index()
     assert random_split(frame, seed=3).equals(again)
     assert not random_split(frame, seed=4).equals(again)
+
+
+def test_large_and_small_groups_are_shared_out_alike() -> None:
+    """Three sizes of groups, a third of the images in each. Without ``SIZE_WEIGHT`` a split is off by 0.06."""
+    sizes_of_groups = [1] * 480 + [6] * 80 + [24] * 20
+    for seed in range(12):
+        labels = np.random.default_rng(seed).integers(0, 6, len(sizes_of_groups))
+        frame = grouped_rows([[int(label)] * n for n, label in zip(sizes_of_groups, labels, strict=True)])
+        splits = grouped_split(frame, seed)
+        sizes_of_images = frame.groupby("group")["label"].transform("size")
+        for size in (1, 6, 24):
+            shares = splits[sizes_of_images == size].value_counts(normalize=True)
+            assert all(abs(shares.get(split, 0) - SHARES[split]) <= 0.055 for split in SPLITS), (size, shares)
+
+
+@given(names=st.lists(st.sampled_from(["train", "val", "test", None]), min_size=1, max_size=40), seed=st.integers(0, 9))
+def test_the_given_split_is_that_of_the_folders(names: list[str | None], seed: int) -> None:
+    frame = rows([len(names)]).assign(split_given=names)
+    found = given_split(frame, seed)
+    if not {"train", "test"} <= set(names):
+        assert found.isna().all()
+        return
+    moved = found[found.fillna("") != frame["split_given"].fillna("")]
+    assert set(moved) <= {"val"}
+    assert set(frame.loc[moved.index, "split_given"]) <= {"train"}
+    assert len(moved) == 0 or "val" not in names
+
+
+def test_validation_images_are_whole_groups_of_the_training_folder() -> None:
+    frame = rows([60, 60], group_size=3).assign(split_given=["train", "train", "test"] * 40)
+    frame["group"] = frame["group"].where(frame["split_given"] == "train", frame["group"] + 100)
+    found = given_split(frame, seed=1)
+    assert found.value_counts().to_dict() == {"train": 68, "val": 12, "test": 40}
+    assert (frame.assign(found=found).groupby("group")["found"].nunique() == 1).all()
+
+
+def test_a_class_that_conflicts_with_another_gives_no_validation_image() -> None:
+    frame = rows([9]).assign(split_given=["train"] * 6 + ["test"] * 3, conflict=True)
+    assert given_split(frame, seed=0).tolist() == frame["split_given"].tolist()

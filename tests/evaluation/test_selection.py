@@ -17,7 +17,7 @@ from mri_model.errors import RefusedError, UsageError
 from mri_model.evaluation.metrics import NEAR_DUPLICATE, UNLIKE
 from mri_model.evaluation.selection import Selection, select_images
 from mri_model.models.artifact import Model
-from mri_model.models.training_images import TRAINING_IMAGES_FILE, training_images, write_training_images
+from mri_model.models.training_images import TRAINING_IMAGES_FILE, TrainingImages, write_training_images
 from mri_model.settings import Settings
 from tests.conftest import QUICK
 from tests.models.test_choice import MODEL
@@ -60,7 +60,7 @@ def ingest(folder: Path, tmp_path: Path, seed: int = 0) -> Manifest:
 def model_of(manifest: Manifest, tmp_path: Path, protocol: str = "random") -> Model:
     """A model as far as the choice of images goes: nothing is trained."""
     metadata = replace(MODEL, classes=manifest.classes, protocol=protocol, manifest=manifest.digest)
-    write_training_images(tmp_path / "m", metadata.id, training_images(metadata.partition(manifest)))
+    write_training_images(tmp_path / "m", metadata.id, TrainingImages.of(metadata.partition(manifest)))
     return Model(tmp_path / "m", metadata, None, torch.device("cpu"))  # type: ignore[arg-type]
 
 
@@ -207,13 +207,13 @@ def test_a_model_without_its_training_images_scores_and_is_not_evaluated(setting
     api.ingest(settings, phantom)
     (folder,) = api.train(settings, replace(QUICK, epochs=1)).folders
     done = api.evaluate(settings)
-    assert (done.overall.n, done.overall.n_seen) == (44, 0)
+    assert (done.overall.n, done.n_seen) == (44, 0)
     api.ingest(settings, phantom, seed=1)
-    other = api.evaluate(settings, manifest_name="latest").overall
-    assert (other.n + other.n_seen, other.n_seen > 0) == (44, True)
+    other = api.evaluate(settings, manifest_name="latest")
+    assert (other.overall.n + other.n_seen, other.n_seen > 0) == (44, True)
     with steps.open_store(settings) as store:
         assert store.query("evaluations")["n_seen"].tolist() == [other.n_seen, 0]
-        assert store.query("similarity").groupby("similarity")["n"].sum().tolist() == [other.n, other.n]
+        assert store.query("similarity").groupby("similarity")["n"].sum().tolist() == [other.overall.n] * 2
     (folder / TRAINING_IMAGES_FILE).unlink()
     assert api.score(settings, phantom).counts.n_scored == 44 * 4
     with pytest.raises(RefusedError, match="is missing: without it nobody can say"):

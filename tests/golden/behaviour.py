@@ -89,7 +89,7 @@ def measure_ingestion(folder: Path) -> Parts:
 def measure_quality(folder: Path) -> Parts:
     """Every top-level entry of ``quality.json`` but the version."""
     manifest, inventory = ingest(folder, PROFILES[0])
-    write_quality_report(manifest, inventory.fingerprints.thumbnails)
+    write_quality_report(manifest, inventory.fingerprints)
     report = json.loads((manifest.folder / "quality.json").read_text(encoding="utf-8"))
     return {name: digest(value) for name, value in report.items() if name != "version"}
 

@@ -73,7 +73,8 @@ def accepted() -> dict[str, bytes]:
         "_NORMAL T1/really a png.jpg": encode(grey(12), "PNG"),
         "healthy/one.png": encode(draw(13), "PNG"),
         "healthy/two.JPG": encode(grey(14, 64, 64), "JPEG", progressive=True),
-        "healthy/patient 3/three.png": encode(grey(15), "PNG"),
+        "_NORMAL T1/patient 3/three.png": encode(grey(15), "PNG"),
+        "Glioma/T2/contrast folder.png": encode(grey(22), "PNG"),
     }
 
 
@@ -89,6 +90,8 @@ def rejected() -> dict[str, bytes]:
         "healthy/animation.gif": encode(grey(20), "GIF"),
         "healthy/no image.jpg": b"This is a text.\n",
         "healthy/empty.png": b"",
+        "healthy/volume.nii": bytes(344) + b"n+1\0",
+        "#recycle/Glioma T1/deleted.png": encode(grey(21), "PNG"),
         "stray.png": encode(grey(21), "PNG"),
         "meningioma/.gitkeep": b"",
     }

@@ -10,7 +10,18 @@ from typing import Any
 
 import pytest
 
-from mri_model.data import cache, decode, header, inventory, labels, near_duplicates, same_source, splits, validation
+from mri_model.data import (
+    cache,
+    class_folders,
+    decode,
+    header,
+    inventory,
+    labels,
+    near_duplicates,
+    same_source,
+    splits,
+    validation,
+)
 from tests.golden.behaviour import BEHAVIOURS, IMAGES, decoders, differences, read_expected
 from tests.golden.update import record
 
@@ -41,7 +52,8 @@ CHANGES = [
     ("decoding", header, "exif_orientation", lambda image: 1, "Glioma T1/rotated.jpg"),
     ("decoding", inventory, "CHANNELS", 1, "healthy/one.png"),
     ("ingestion", inventory, "parse_label", without_leading_underscore, "auto: column tumor"),
-    ("ingestion", labels, "CONTRASTS", ("T1", "T1C+"), "auto: column contrast"),
+    ("ingestion", labels, "BARE_CONTRASTS", {"t1": "T1C+", "t2": "T2"}, "auto: column contrast"),
+    ("ingestion", class_folders, "is_split_folder", lambda folder: folder == "healthy", "auto: column status"),
     ("ingestion", near_duplicates, "NEAR_DUPLICATE_CORRELATION", 0.97, "auto: pairs"),
     ("ingestion", near_duplicates, "SAME_PICTURE", 0.96, "auto: pairs"),
     ("ingestion", same_source, "RUN_SECONDS", 600, "auto: column group"),
@@ -75,7 +87,7 @@ def test_a_new_version_is_recorded_with_its_behaviour(monkeypatch: pytest.Monkey
 def test_another_list_of_formats_or_another_version_is_another_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     keys = {cache.cache_key()}
     with monkeypatch.context() as patch:
-        patch.setattr(cache, "FORMATS", cache.FORMATS | {"JPEG": (".jpg", ".jpeg", ".jfif")})
+        patch.setattr(cache, "FORMATS", cache.FORMATS | {"JPEG": (".jpg", ".jpeg", ".jif")})
         keys.add(cache.cache_key())
     with monkeypatch.context() as patch:
         patch.setattr(cache, "DECODE_VERSION", cache.DECODE_VERSION + 1)

@@ -12,8 +12,8 @@ from mri_model.data.manifest import Manifest, write_manifest
 from mri_model.errors import RefusedError
 from mri_model.models.training_images import (
     TRAINING_IMAGES_FILE,
+    TrainingImages,
     read_training_images,
-    training_images,
     write_training_images,
 )
 
@@ -24,7 +24,7 @@ def manifest(phantom: Path, tmp_path_factory: pytest.TempPathFactory) -> Manifes
 
 
 def test_training_and_validation_images_come_back_as_they_were_written(manifest: Manifest, tmp_path: Path) -> None:
-    images = training_images(manifest.partition("grouped"))
+    images = TrainingImages.of(manifest.partition("grouped"))
     write_training_images(tmp_path, "m", images)
     found = read_training_images(tmp_path, "m")
     for name in ("sha256", "labels", "is_train", "mean", "thresholds"):
@@ -39,7 +39,7 @@ def test_training_and_validation_images_come_back_as_they_were_written(manifest:
 
 
 def test_the_file_holds_no_file_names_and_is_the_same_again(manifest: Manifest, tmp_path: Path) -> None:
-    images = training_images(manifest.partition("random"))
+    images = TrainingImages.of(manifest.partition("random"))
     write_training_images(tmp_path, "m", images)
     first = (tmp_path / TRAINING_IMAGES_FILE).read_bytes()
     with zipfile.ZipFile(tmp_path / TRAINING_IMAGES_FILE) as stored:
@@ -74,7 +74,7 @@ def damage(file: Path, how: str) -> None:
     "how", ["missing", "cut short", "overwritten", "one array less", "one row less", "pickled", "no archive"]
 )
 def test_an_unusable_file_is_refused_with_what_to_do(manifest: Manifest, tmp_path: Path, how: str) -> None:
-    write_training_images(tmp_path, "m", training_images(manifest.partition("random")))
+    write_training_images(tmp_path, "m", TrainingImages.of(manifest.partition("random")))
     damage(tmp_path / TRAINING_IMAGES_FILE, how)
     with pytest.raises(RefusedError, match=r"is missing|is damaged") as caught:
         read_training_images(tmp_path, "m")
@@ -82,6 +82,6 @@ def test_an_unusable_file_is_refused_with_what_to_do(manifest: Manifest, tmp_pat
 
 
 def test_the_file_of_another_model_is_refused(manifest: Manifest, tmp_path: Path) -> None:
-    write_training_images(tmp_path, "m", training_images(manifest.partition("random")))
+    write_training_images(tmp_path, "m", TrainingImages.of(manifest.partition("random")))
     with pytest.raises(RefusedError, match="belongs to model m:"):
         read_training_images(tmp_path, "other")

@@ -5,7 +5,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mri_model.data.agreement import EDGES, PIXELS, Agreement
+from mri_model.data.fingerprints import Fingerprints
+from mri_model.data.hog import HOG_LENGTH
 from mri_model.data.near_duplicates import NearDuplicates
+from mri_model.quality import report
+from mri_model.quality.dataset import DataSet
 from mri_model.quality.report import QualityReport
 
 HOSTILE = "A\n# <script>alert(1)</script> [x](https://e.org) `|*_\x1b[31m\u202e"
@@ -17,6 +22,18 @@ def noise(n: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (n, 64, 64), dtype=np.uint8)
 
 
+def data_set(frame: pd.DataFrame, thumbnails: np.ndarray, duplicates: NearDuplicates) -> DataSet:
+    """With edges that say no more than the noise that they are, and agreement curves without pairs."""
+    descriptors = np.random.default_rng(1).integers(0, 97, (len(frame), HOG_LENGTH), dtype=np.uint8)
+    nothing = [(similarity, np.zeros(similarity.n_bins, int)) for similarity in (PIXELS, EDGES)]
+    agreements = tuple(Agreement.of(similarity, zeros, zeros, np.zeros(1, int)) for similarity, zeros in nothing)
+    return DataSet(frame, Fingerprints(thumbnails, descriptors), duplicates, agreements)
+
+
+def quality_report(frame: pd.DataFrame, thumbnails: np.ndarray, duplicates: NearDuplicates) -> QualityReport:
+    return report.quality_report(data_set(frame, thumbnails, duplicates))
+
+
 def table(labels: list[str], splits: list[str | None], **columns: Any) -> pd.DataFrame:
     """A manifest's frame in which every image is its own group and both splits are ``splits``."""
     n = len(labels)
@@ -25,9 +42,8 @@ def table(labels: list[str], splits: list[str | None], **columns: Any) -> pd.Dat
     frame["sha256"] = [f"{row:04x}" for row in range(n)]
     frame["group"] = pd.array(range(n), dtype="Int64")
     same = {"n_bytes": 1000, "extension": ".jpg", "format": "JPEG", "height": 64, "width": 64, "stored_channels": 1}
-    frame = frame.assign(
-        **same, tumor="A", contrast=None, status="ok", reason=None, n_near_duplicates=0, conflict=False
-    )
+    unknown = {"contrast": None, "patient": None, "split_given": None, "reason": None}
+    frame = frame.assign(**same, **unknown, tumor="A", status="ok", n_near_duplicates=0, conflict=False)
     return frame.assign(**columns)
 
 
@@ -81,6 +97,6 @@ DEGENERATE: dict[str, Sample] = {
 }
 
 
-def texts(report: QualityReport, level: str | None = None) -> str:
+def texts(found: QualityReport, level: str | None = None) -> str:
     """The texts of all issues, or of those of one level, one per line."""
-    return "\n".join(issue.text for issue in report.issues if level in (None, issue.level))
+    return "\n".join(issue.text for issue in found.issues if level in (None, issue.level))

@@ -1,7 +1,6 @@
 """Sizes of classes and splits."""
 
-from mri_model.quality.report import quality_report
-from tests.quality.samples import DEGENERATE, noise, pairs, table, texts
+from tests.quality.samples import DEGENERATE, noise, pairs, quality_report, table, texts
 
 
 def test_small_and_unequal_classes_are_issues() -> None:
@@ -33,3 +32,11 @@ def test_issues_name_what_is_degenerate() -> None:
     assert "There is only one class." in texts(quality_report(*DEGENERATE["one class"]), "serious")
     missing = texts(quality_report(*DEGENERATE["no validation, no test"]), "serious")
     assert "The random split has no validation and no test images." in missing
+
+
+def test_a_class_of_few_groups_is_an_issue() -> None:
+    frame = table(["A"] * 30 + ["B"] * 30, ["train", "val", "test"] * 20)
+    frame.loc[frame["label"] == "B", "group"] = [30 + row % 5 for row in range(30)]
+    report = quality_report(frame, noise(60), pairs())
+    assert report.classes.few_groups == {"B": 5}
+    assert "1 class has only 3 to 5 independent groups of images (B (5))." in texts(report, "notice")

@@ -3,8 +3,7 @@
 import numpy as np
 
 from mri_model.quality.conflicts import LabeledFile
-from mri_model.quality.report import quality_report
-from tests.quality.samples import DEGENERATE, noise, pairs, table, texts
+from tests.quality.samples import DEGENERATE, noise, pairs, quality_report, table, texts
 
 
 def test_duplicates_are_counted_once_by_the_closest_kind() -> None:

@@ -4,8 +4,7 @@ import numpy as np
 
 from mri_model.quality.file_shortcut import ProtocolShortcut
 from mri_model.quality.rejected_files import reason_kind
-from mri_model.quality.report import quality_report
-from tests.quality.samples import pairs, reject, sound, texts
+from tests.quality.samples import pairs, quality_report, reject, sound, texts
 
 
 def test_rejected_files_are_counted_by_kind_of_reason() -> None:

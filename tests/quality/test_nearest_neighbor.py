@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.metrics import f1_score
@@ -5,9 +7,9 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from mri_model.quality import nearest_neighbor
 from mri_model.quality.nearest_neighbor import choose_tested, nearest
-from mri_model.quality.report import quality_report
+from mri_model.quality.report import quality_report as report_of
 from mri_model.quality.text import quality_markdown
-from tests.quality.samples import noise, pairs, sound, table, texts
+from tests.quality.samples import data_set, noise, pairs, quality_report, sound, table, texts
 
 
 @pytest.mark.parametrize("block", [7, 1024])
@@ -22,8 +24,8 @@ def test_the_nearest_neighbor_is_scikit_learns(block: int) -> None:
     frame = table([f"class {n}" for n in classes], ["train"] * 100 + ["test"] * 50)
     result = quality_report(frame, thumbnails, pairs()).nearest_neighbor.protocols["random"]
     assert result
-    assert result.pixels.accuracy == round(float((classes[found] == classes[tested]).mean()), 6)
-    assert result.pixels.macro_f1 == round(f1_score(classes[tested], classes[found], average="macro"), 6)
+    assert result.pixels.score.accuracy == round(float((classes[found] == classes[tested]).mean()), 6)
+    assert result.pixels.score.macro_f1 == round(f1_score(classes[tested], classes[found], average="macro"), 6)
 
 
 @pytest.mark.parametrize("block", [1, 3, 1024])
@@ -44,7 +46,7 @@ def test_of_many_test_images_the_paths_choose_which_are_compared(monkeypatch: py
     frame, thumbnails = sound()
     report = quality_report(frame, thumbnails, pairs())
     result = report.nearest_neighbor.protocols["random"]
-    assert result and result.pixels.n == 10
+    assert result and result.pixels.score.n == 10
     assert "measured on 10 of them" in quality_markdown(report)
     paths, test = frame["path"], np.flatnonzero(frame["split_random"] == "test")
     backwards = paths[::-1].reset_index(drop=True)
@@ -60,4 +62,36 @@ def test_resemblance_of_raw_pixels_is_an_issue() -> None:
     assert "already classifies 100 % of the test images of the random split" in texts(report, "notice")
     leaking = quality_report(frame, thumbnails, pairs(*((row, row + 4, 0.97) for row in range(0, 60, 6))))
     assert "already classifies 100 %" in texts(leaking, "serious")
-    assert "without a near duplicate in training 100 %; on the grouped split 100 %; always" in texts(leaking, "serious")
+    assert "nor their source in training 100 %; on the grouped split 100 %; always" in texts(leaking, "serious")
+
+
+def test_a_grouped_split_is_good_only_where_pixels_and_edges_are_near_chance() -> None:
+    frame, thumbnails = sound(600)
+    report = quality_report(frame, thumbnails, pairs())
+    assert "On the grouped split, comparing images is near chance: comparing images by pixels" in texts(report, "good")
+    data = data_set(frame, thumbnails, pairs())
+    by_edges = replace(data.fingerprints, descriptors=data.fingerprints.descriptors // 2)
+    by_edges.descriptors[1::2] += 48  # only the edges give the class away
+    told = report_of(replace(data, fingerprints=by_edges))
+    assert "near chance" not in texts(told)
+    assert "still beats chance by 50 percentage points" in texts(told, "serious")
+
+
+def test_a_few_test_images_are_not_called_good() -> None:
+    report = quality_report(*sound(), pairs())
+    assert "too few test images to say whether the grouped split separates sources" in texts(report, "notice")
+    assert "near chance" not in texts(report)
+
+
+def test_each_part_of_the_test_images_has_its_own_score() -> None:
+    frame, thumbnails = sound(600)
+    copied = np.arange(4, 304, 6)  # half of the test images of class A are copies of training images
+    thumbnails[copied] = thumbnails[copied - 4]
+    found = quality_report(frame, thumbnails, pairs(*((row - 4, row, 1.0) for row in copied)))
+    result = found.nearest_neighbor.protocols["random"]
+    assert result
+    near, free = result.pixels.parts["near_duplicate"], result.pixels.free
+    assert near and free and (near.n, near.accuracy, free.n) == (50, 1.0, 150)
+    assert free.accuracy < 0.65 and result.pixels.parts["same_source"] is None
+    edges = result.edges.parts["near_duplicate"]
+    assert edges and edges.accuracy < 0.8

@@ -8,14 +8,12 @@ import pytest
 
 from mri_model.data.near_duplicates import NearDuplicates
 from mri_model.quality import page as module
-from mri_model.quality.dataset import DataSet
 from mri_model.quality.page import quality_section, write_quality_page
-from mri_model.quality.report import quality_report
-from tests.quality.samples import DEGENERATE, HOSTILE, noise, pairs, reject, sound, table
+from tests.quality.samples import DEGENERATE, HOSTILE, data_set, noise, pairs, quality_report, reject, sound, table
 
 BENIGN = {"html", "head", "meta", "title", "style", "body", "main", "header", "section", "p", "h1", "h2", "ul", "li"}
 BENIGN |= {"table", "thead", "tbody", "tr", "th", "td", "span", "i", "b", "code", "div", "figure", "figcaption", "img"}
-BENIGN |= {"dl", "dt", "dd"}
+BENIGN |= {"dl", "dt", "dd", "svg", "rect", "line", "text", "polyline", "circle"}
 
 
 class Seen(HTMLParser):
@@ -36,7 +34,7 @@ class Seen(HTMLParser):
 
 def written(frame: pd.DataFrame, thumbnails: np.ndarray, duplicates: NearDuplicates, out: Path, **names: str) -> str:
     report = quality_report(frame, thumbnails, duplicates)
-    page = write_quality_page(report, frame, thumbnails, duplicates, out / "quality.html", **names)
+    page = write_quality_page(report, data_set(frame, thumbnails, duplicates), out / "quality.html", **names)
     return page.read_text(encoding="utf-8")
 
 
@@ -101,7 +99,7 @@ def test_long_lists_are_cut_and_the_rest_counted(tmp_path: Path, monkeypatch: py
     frame = reject(frame, list(range(100, 110)), "empty file")
     duplicates = pairs(*((row, row + 1, 0.9995) for row in range(0, 10, 2)), (20, 24, 0.96), (26, 30, 0.97))
     report = quality_report(frame, thumbnails, duplicates)
-    section = quality_section(report, DataSet(frame, thumbnails, duplicates))
+    section = quality_section(report, data_set(frame, thumbnails, duplicates))
     assert (len(section.rejected), section.more_rejected) == (3, 7)
     assert (len(section.conflicts), section.more_conflicts) == (2, 3)
     assert [pair.kind for pair in section.pairs] == ["near duplicate, correlation 0.970"]
@@ -113,7 +111,7 @@ def test_pairs_say_of_which_kind_they_are_exact_ones_first() -> None:
     frame, thumbnails = sound()
     frame.loc[4, "sha256"] = frame.loc[0, "sha256"]
     duplicates = pairs((0, 4, 1.0), (6, 10, 0.9995), (12, 16, 0.97), (12, 17, 0.96), (18, 19, 0.98))
-    shown = module.pairs_across_splits(DataSet(frame, thumbnails, duplicates), "random")
+    shown = module.pairs_across_splits(data_set(frame, thumbnails, duplicates), "random")
     kinds = ["the same file twice", "the same image, saved twice", "near duplicate, correlation 0.970"]
     assert [pair.kind for pair in shown] == kinds  # 12 is not shown twice; 18 and 19 are in one split
     assert [(file.path, file.split) for file in shown[0].files] == [("A/0.jpg", "training"), ("A/4.jpg", "test")]
@@ -121,7 +119,7 @@ def test_pairs_say_of_which_kind_they_are_exact_ones_first() -> None:
 
 def test_images_keep_the_proportions_of_the_file() -> None:
     frame = table(["A"], ["train"], height=200, width=100)
-    shown = module.figure(DataSet(frame, noise(1), pairs()), 0, "random")
+    shown = module.figure(data_set(frame, noise(1), pairs()), 0, "random")
     assert (shown.width, shown.height, shown.split) == (56, 112, "training")
 
 

@@ -1,6 +1,7 @@
 """What people read after an evaluation."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,7 +17,7 @@ def described(*names: str, n_seen: int = 0, kind: str = NEAR_DUPLICATE) -> list[
     labels = tuple(parse_label(name) for name in names)
     kinds = np.where(np.arange(len(targets)) < len(names), UNLIKE, kind)
     found = predictions(targets, predicted, len(names), duplicate_free=False, resemblance=kinds)
-    return describe_evaluation(evaluate_predictions(found, labels, n_seen)).splitlines()
+    return describe_evaluation(replace(evaluate_predictions(found, labels), n_seen=n_seen)).splitlines()
 
 
 def test_scores_are_shown_with_their_intervals_and_parts() -> None:
@@ -40,8 +41,8 @@ def test_accuracy_is_told_by_resemblance_to_the_training_images() -> None:
 
 
 def test_images_that_were_left_out_are_told_only_where_there_are_some() -> None:
-    told = "  13 more were left out: the model has seen them in training or validation"
-    assert described("A T1", "B T1", n_seen=13)[1] == told
+    told = "  left out: 13 more images of this split, which the model was trained on or chosen by"
+    assert told in described("A T1", "B T1", n_seen=13)
     assert not any("left out" in line for line in described("A T1", "B T1"))
 
 

@@ -162,6 +162,7 @@ def evaluation(**changes: Any) -> dict[str, Any]:
         "weighted_precision": 0.84,
         "weighted_recall": 0.84,
         "weighted_f1": 0.83,
+        "n_seen": 0,
         "duplicate_free_n": 0,
         "duplicate_free_accuracy": None,
         "duplicate_free_macro_f1": None,
@@ -174,7 +175,7 @@ def evaluation(**changes: Any) -> dict[str, Any]:
 NOT_SAID_BEFORE = (
     *("tumor_accuracy", "tumor_macro_f1", "contrast_accuracy", "contrast_macro_f1"),
     *("accuracy_low", "accuracy_high", "macro_f1_low", "macro_f1_high"),
-    *("n_seen", "near_duplicate_n", "near_duplicate_accuracy", "similar_n", "similar_accuracy"),
+    *("near_duplicate_n", "near_duplicate_accuracy", "similar_n", "similar_accuracy"),
     *("unlike_n", "unlike_accuracy", "examination_n", "examination_accuracy", "group_n", "group_tumor_accuracy"),
 )
 """Columns of ``evaluation`` that its first schema lacked."""

@@ -18,7 +18,7 @@ from mri_model.results.database import parse, writing
 from mri_model.results.store import Store
 from tests.results import result_samples as samples
 
-REVISIONS = ["0001", "0002", "0003", "0004"]
+REVISIONS = ["0001", "0002", "0003", "0004", "0006"]
 RENAMED = {
     "twin_free_n": "duplicate_free_n",
     "twin_free_accuracy": "duplicate_free_accuracy",
@@ -47,7 +47,7 @@ MEMBERS = [
 
 def rows_of(revision: str) -> dict[str, list[dict[str, Any]]]:
     """Rows for every table of an earlier schema."""
-    if revision == "0004":
+    if revision >= "0004":
         return {**expected(old_rows(status=True)), "sweep": SWEEP_ROWS, "sweep_model": MEMBERS}
     return old_rows(status=revision == "0003")
 
@@ -105,7 +105,7 @@ def old_url(url: str, request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
     with raw(url) as engine, engine.begin() as connection, monkeypatch.context() as then:
         upgrade.migrate(connection, request.param)
         then.setattr(upgrade, "migrate", lambda connection: None)
-        table = "evaluation" if request.param == "0004" else "model"
+        table = "evaluation" if request.param >= "0004" else "model"
         then.setattr(upgrade, "view_sources", lambda: {"report_table_3": f"SELECT sweep_id FROM {table}"})
         upgrade.rebuild(connection)
         tables = MetaData()
@@ -122,7 +122,9 @@ def expected(before: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str
     evaluations = [{RENAMED.get(name, name): value for name, value in row.items()} for row in before["evaluation"]]
     return before | {
         "model": [{name: value for name, value in row.items() if name != "sweep_id"} for row in models],
-        "evaluation": [dict.fromkeys(samples.NOT_SAID_BEFORE) | {"sweep_id": None} | row for row in evaluations],
+        "evaluation": [
+            dict.fromkeys(samples.NOT_SAID_BEFORE) | {"sweep_id": None, "n_seen": 0} | row for row in evaluations
+        ],
     }
 
 
@@ -250,3 +252,21 @@ def test_a_broken_reference_stops_the_upgrade_and_nothing_is_changed(old_file: s
     assert "not changed" in caught.value.hint
     with raw(old_file) as engine, engine.connect() as connection:
         assert dump(connection) == before
+
+
+def test_the_schema_before_the_given_protocol_gets_its_constraint_and_keeps_its_rows(url: str, tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    rows = expected(old_rows(status=True))
+    with raw(url) as engine, engine.begin() as connection:
+        upgrade.migrate(connection, "0004")
+        tables = MetaData()
+        tables.reflect(connection)
+        for name in ("dataset", "model"):
+            connection.execute(tables.tables[name].insert(), rows[name])
+        before = dump(connection)
+    with Store.open(url) as store, store._engine.connect() as connection:
+        assert dump(connection) == before | {"similarity_metric": []}
+        assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []
+        samples.record_model(store, id="new", protocol="given")
+        with pytest.raises(MriError, match="refused a row"):
+            samples.record_model(store, id="other", protocol="none")

@@ -20,6 +20,7 @@ from tests.conftest import QUICK
 from tests.faults.test_kills import TRAIN, run_and_kill
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 def test_epochs_are_in_the_database_while_the_training_runs(
     phantom: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, database: str
@@ -31,6 +32,8 @@ def test_epochs_are_in_the_database_while_the_training_runs(
     seen = []
 
     def look(line: str) -> None:
+        if not line.startswith("epoch"):
+            return
         with steps.open_store(settings) as store:
             models = store.query("models")
             seen.append((line[:8], len(store.query("epochs")), models["status"].tolist(), store.latest_model()))
@@ -58,6 +61,7 @@ def test_a_database_that_goes_away_stops_no_training(
         assert len(store.query("epochs")) == 2
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_is_recorded_as_stopped_until_it_resumes(phantom: Path, settings: Settings) -> None:
     api.ingest(settings, phantom)
 
@@ -116,6 +120,7 @@ def test_a_model_trained_before_its_sweep_belongs_to_it_too(phantom: Path, setti
         assert store.query("sweeps")["models"].tolist() == [2]
 
 
+@pytest.mark.slow
 def test_a_weights_file_deleted_during_training_does_not_stop_it(
     phantom: Path, settings: Settings, tmp_path: Path
 ) -> None:
@@ -124,7 +129,8 @@ def test_a_weights_file_deleted_during_training_does_not_stop_it(
     torch.save(Resnet18(1000).resnet.state_dict(), weights)
 
     def delete(line: str) -> None:
-        weights.unlink(missing_ok=True)
+        if line.startswith("epoch"):
+            weights.unlink(missing_ok=True)
 
     trained = api.train(settings, replace(QUICK, weights=str(weights)), run=api.StepRunner(log=delete))
     assert str(trained.models[0].recipe["weights"]).startswith("w.pth#")
@@ -166,6 +172,7 @@ class LogsOnlyEpochs(api.StepRunner):
         return step(*arguments, **api.callbacks(step, self.progress, log))
 
 
+@pytest.mark.slow
 def test_a_refused_second_training_leaves_the_row_of_the_first_as_it_is(phantom: Path, settings: Settings) -> None:
     api.ingest(settings, phantom)
     seen = []
@@ -180,6 +187,7 @@ def test_a_refused_second_training_leaves_the_row_of_the_first_as_it_is(phantom:
     assert seen == [["training"]]
 
 
+@pytest.mark.slow
 def test_a_resumed_training_is_recorded_as_training_before_its_next_epoch_ends(
     phantom: Path, settings: Settings
 ) -> None:

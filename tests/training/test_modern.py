@@ -21,9 +21,10 @@ from mri_model.errors import MriError
 from mri_model.models.metadata import EpochMetrics, read_metadata
 from mri_model.settings import Settings
 from mri_model.training import trainer
-from mri_model.training.augment import draw, mirror
+from mri_model.training.augment import augment, draw
 from mri_model.training.batch import choose_batch_size
 from mri_model.training.checkpoint import CHECKPOINT_FILE
+from mri_model.training.distributed import World
 from mri_model.training.optimizer import Loss, build_optimizer, learning_rate, scale_to_batch
 from mri_model.training.recipe import Recipe, make_recipe
 from tests.conftest import TRAINED_FOLDER
@@ -108,6 +109,7 @@ def test_a_checkpoint_that_finds_no_room_leaves_the_last_good_one(settings: Sett
     assert again.returncode == 0, again.stderr
 
 
+@pytest.mark.slow
 def test_a_failed_save_keeps_the_checkpoint_before_it(
     manifest: Manifest, pixels: PixelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -202,23 +204,57 @@ def test_classes_without_contrast_have_no_structure_to_learn() -> None:
     assert torch.equal(plain, Loss(labels, make_recipe("modern", aux_loss_weight=0.5))(logits, targets))
 
 
-def test_images_to_mirror_are_drawn_from_the_generator_about_half_of_them() -> None:
+def test_the_same_numbers_are_drawn_from_the_same_seed_only() -> None:
     first, again, other = (draw(1000, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
-    assert 400 < first.sum() < 600
+    assert 0 <= first.min() < 0.01
+    assert 0.99 < first.max() < 1
 
 
-def test_a_mirrored_image_keeps_its_bytes_and_the_others_stay() -> None:
-    images = torch.randint(0, 256, (2, 3, 8, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    turned = mirror(images, torch.tensor([True, False]))
-    assert turned.dtype == torch.uint8
-    assert torch.equal(turned[0], images[0].flip(2))
-    assert torch.equal(turned[1], images[1])
+def test_the_processes_of_a_training_change_their_images_as_one_process_does(pixels: PixelStore) -> None:
+    batch, numbers = pixels.batch(np.arange(10)), draw(10, torch.Generator().manual_seed(0))
+    whole = augment(batch, numbers, QUICK_MODERN)
+    for world in (World(rank, 3) for rank in range(3)):
+        own = augment(world.shard(batch), world.shard(numbers), QUICK_MODERN)
+        assert torch.equal(own, world.shard(whole))
+
+
+def test_a_training_draws_by_seed_epoch_and_step(manifest: Manifest, pixels: PixelStore, tmp_path: Path) -> None:
+    job = trainer.TrainingJob(manifest, QUICK_MODERN, tmp_path, CPU)
+    splits = {name: trainer.load_split(job.partition, name) for name in ("train", "val")}
+    loop = trainer.Trainer(job, pixels, splits, 32)
+    first = draw(4, loop.step_generator())
+    assert torch.equal(draw(4, loop.step_generator()), first)
+    loop.state.steps = 1
+    assert not torch.equal(draw(4, loop.step_generator()), first)
+
+
+@pytest.mark.slow
+def test_a_resumed_training_keeps_its_number_of_threads(manifest: Manifest, pixels: PixelStore, tmp_path: Path) -> None:
+    before, lines = torch.get_num_threads(), []
+    try:
+        torch.set_num_threads(2)
+        cut_at(manifest, pixels, QUICK_MODERN, tmp_path, 2)
+        torch.set_num_threads(1)
+        train(manifest, pixels, replace(QUICK_MODERN), tmp_path, log=lines.append)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert lines == ["threads: 2, as before the interruption"]
+
+
+def test_a_loss_that_is_not_finite_is_in_no_checkpoint(manifest: Manifest, pixels: PixelStore, tmp_path: Path) -> None:
+    diverging = replace(QUICK_MODERN, optimizer="sgd", learning_rate=1e6, schedule="constant")
+    with pytest.raises(MriError, match=r"no longer finite, seen at epoch \d, step \d"):
+        train(manifest, pixels, diverging, tmp_path, checkpoint_seconds=0)
+    for file in tmp_path.rglob(CHECKPOINT_FILE):
+        assert all(value.isfinite().all() for name, value in load_file(file).items() if name.startswith("network."))
 
 
 def test_pixels_in_a_devices_memory_are_those_of_the_store(pixels: PixelStore) -> None:
-    colour = np.arange(2 * 3 * 32 * 32, dtype=np.uint8).reshape(2, 3, 32, 32)
+    side = QUICK_MODERN.preprocessing.store_size
+    colour = np.arange(2 * 3 * side * side, dtype=np.uint8).reshape(2, 3, side, side)
     at = np.full(len(pixels.grey), -1, np.int32)
     at[[3, 5]] = [0, 1]
     for store in (pixels, PixelStore(pixels.grey, colour, at)):

@@ -155,7 +155,7 @@ def test_a_model_whose_weights_were_exchanged_is_refused(
         load_model(folder, CPU)
 
 
-@pytest.mark.parametrize("metadata", ["{", "[]", '{"format": 1}', '{"format": 3}'])
+@pytest.mark.parametrize("metadata", ["{", "[]", '{"format": 1}', '{"format": 4}'])
 def test_damaged_metadata_says_which_folder_to_delete(tmp_path: Path, metadata: str) -> None:
     (tmp_path / "model.json").write_text(metadata)
     with pytest.raises(MriError) as caught:

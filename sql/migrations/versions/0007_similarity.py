@@ -1,16 +1,16 @@
-"""Evaluations get accuracy by similarity to the training images and by group, and how many images were left out."""
+"""Evaluations get accuracy by similarity to the training images and by group."""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0005"
-down_revision = "0004"
+revision = "0007"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 
 TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
-COUNTS = ("n_seen", "near_duplicate_n", "similar_n", "unlike_n", "examination_n", "group_n")
+COUNTS = ("near_duplicate_n", "similar_n", "unlike_n", "examination_n", "group_n")
 RATIOS = (
     "near_duplicate_accuracy",
     "similar_accuracy",

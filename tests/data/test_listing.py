@@ -1,0 +1,90 @@
+"""Every file below a folder is listed once, under a path of its own."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from mri_model.data import listing
+from mri_model.data.listing import list_files, refusal, unread_folders, with_shown_paths
+from mri_model.errors import MriError
+
+file_name = st.text("a\\xé9", min_size=1, max_size=6).map(str.encode) | st.lists(
+    st.sampled_from([b"\\", b"x", b"e", b"9", b"\xe9", b"\\xe9"]), min_size=1, max_size=6
+).map(b"".join)
+
+
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(names=st.sets(file_name, min_size=1, max_size=8))
+def test_every_name_of_any_bytes_is_shown_under_a_path_of_its_own(names: set[bytes]) -> None:
+    found = list(with_shown_paths(Path("/root"), [(name, False) for name in names]))
+    assert len({each.path for each in found}) == len(names)
+    assert {each.file for each in found} == {b"/root/" + name for name in names}
+    assert {each.path.encode() for each in found if refusal(each) is None} <= names
+
+
+def test_a_name_that_looks_escaped_is_not_the_escaped_name(tmp_path: Path) -> None:
+    for name in (b"photo\xe9.png", b"photo\\xe9.png"):
+        (tmp_path / os.fsdecode(name)).touch()
+    assert [(each.path, refusal(each)) for each in list_files(tmp_path)] == [
+        (r"photo\\xe9.png", "file name is not UTF-8"),
+        (r"photo\xe9.png", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [
+        "#recycle/Glioma T1",
+        "@Recycle",
+        "@eaDir",
+        "System Volume Information",
+        "lost+found",
+        "$RECYCLE.BIN/S-1-5",
+        ".Trash-1000",
+        "__MACOSX",
+        "LOST+FOUND",
+    ],
+)
+def test_files_in_recycle_bins_and_system_folders_are_refused(tmp_path: Path, folder: str) -> None:
+    (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / folder / "scan.png").touch()
+    assert [refusal(each) for each in list_files(tmp_path)] == ["hidden or system file"]
+
+
+def test_a_system_folder_that_cannot_be_listed_is_one_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in ("glioma", "lost+found"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.png").touch()
+    scandir = os.scandir
+
+    def forbid(name: str) -> None:
+        def refuse(folder: Path) -> object:
+            if Path(folder).name == name:
+                raise PermissionError(13, "Permission denied", str(folder))
+            return scandir(folder)
+
+        monkeypatch.setattr(listing.os, "scandir", refuse)
+
+    forbid("lost+found")
+    assert [(each.path, refusal(each)) for each in list_files(tmp_path)] == [
+        ("glioma/a.png", None),
+        ("lost+found", "hidden or system file"),
+    ]
+    forbid("glioma")
+    with pytest.raises(MriError, match=r"cannot list .*glioma: Permission denied"):
+        list_files(tmp_path)
+
+
+def test_empty_folders_and_links_to_folders_are_not_read(tmp_path: Path) -> None:
+    for folder in ("full", "empty", "marked", "outer/inner"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "full" / "a.png").touch()
+    (tmp_path / "marked" / ".gitkeep").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "full")
+    (tmp_path / "Glioma T1").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "dangling.png").symlink_to(tmp_path / "nowhere")
+    assert unread_folders(tmp_path) == ["Glioma T1", "empty", "link", "marked", "outer/inner"]
