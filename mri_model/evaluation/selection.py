@@ -3,17 +3,20 @@
 What a model has seen is decided by the training images in its folder, not by the splits of another manifest.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from mri_model.data.fingerprints import Fingerprints, read_fingerprints
+from mri_model.data.hog import MIRRORED
 from mri_model.data.manifest import Manifest
 from mri_model.data.near_duplicates import NEAR_DUPLICATE_CORRELATION, SAME_PICTURE, duplicate_free
 from mri_model.data.nearest import Nearest, nearest
 from mri_model.data.pictures import Array
-from mri_model.data.similarity import HogVectors, PixelVectors
+from mri_model.data.same_source import PIXEL_TURNS, TURNED_EDGES
+from mri_model.data.similarity import HogVectors, PixelVectors, Turn, Vectors
 from mri_model.errors import MriError, RefusedError, UsageError
 from mri_model.evaluation.metrics import NEAR_DUPLICATE, SIMILAR, UNLIKE
 from mri_model.models.artifact import Model
@@ -101,7 +104,8 @@ def select_images(
         trained = (model.metadata.partition(manifest).split_of == "train").to_numpy(bool)
         fresh = np.ones(len(rows), bool)
     else:
-        trained = related_rows(manifest, rows, known, found)
+        linked = found.same_source | turned_copies(fingerprints, targets, known, tumor)
+        trained = related_rows(manifest, rows, known, linked)
         fresh = ~(found.seen | rows["sha256"].isin(known.sha256).to_numpy(bool))
     if not fresh.any():
         raise all_seen(model, manifest, split, len(rows))
@@ -152,10 +156,30 @@ def pixel_vectors(images: Fingerprints) -> PixelVectors:
     return PixelVectors.of(images.thumbnails.reshape(len(images), -1))
 
 
-def related_rows(manifest: Manifest, rows: pd.DataFrame, known: TrainingImages, found: Resemblance) -> Array:
-    """Which rows of another manifest are training images, or tested images linked to one: bool of shape (rows,)."""
+def turned_copies(images: Fingerprints, targets: Array, known: TrainingImages, tumor: Array) -> Array:
+    """Which images are mirrored or turned copies of a training image of their tumor type, as in groups: bool (n,)."""
+    train, labels = known.fingerprints[known.is_train], known.labels[known.is_train]
+    edges, trained_edges = (HogVectors.of(each.descriptors, known.mean) for each in (images, train))
+    kinds: list[tuple[Vectors, Vectors, Sequence[Turn], float]] = [
+        (pixel_vectors(images), pixel_vectors(train), PIXEL_TURNS, NEAR_DUPLICATE_CORRELATION),
+        (edges, trained_edges, (MIRRORED,), TURNED_EDGES),
+    ]
+    found = np.zeros(len(images), bool)
+    for (tested, trained_on, turns, least), threshold in zip(kinds, known.thresholds, strict=True):
+        for turn in turns:
+            nearby = nearest(tested, targets, trained_on.turned(turn), labels, tumor)
+            found |= nearby.same_tumor >= np.maximum(threshold, least)
+    return found
+
+
+def related_rows(manifest: Manifest, rows: pd.DataFrame, known: TrainingImages, linked: Array) -> Array:
+    """Which rows of another manifest are training images, or tested images linked to one: bool of shape (rows,).
+
+    Args:
+        linked: Which of the tested images, ``rows``, are linked to a training image.
+    """
     trained = manifest.frame["sha256"].isin(known.sha256[known.is_train]).to_numpy(bool, copy=True)
-    trained[rows.index] |= found.same_source
+    trained[rows.index] |= linked
     return trained
 
 

@@ -204,8 +204,8 @@ def duplicate_free_line(overall: "OverallMetrics") -> str:
         return "  every image has a near duplicate, or another image of its source, in training"
     accuracy, macro_f1 = overall.duplicate_free_accuracy, overall.duplicate_free_macro_f1
     return (
-        f"  without near duplicates or images of their source in training: accuracy {accuracy:.3f}, "
-        f"macro-F1 {macro_f1:.3f} on {overall.duplicate_free_n} images"
+        f"  neither a near duplicate nor its source in training: accuracy {accuracy:.3f}, "
+        f"macro-F1 {macro_f1:.3f} on {overall.duplicate_free_n}"
     )
 
 

@@ -149,11 +149,12 @@ def test_relatives_of_training_images_in_another_manifest_are_not_duplicate_free
     manifest = ingest(data, tmp_path)
     model = model_of(manifest, tmp_path)
     train = manifest.partition("random").rows("train")
-    path = Path(train.loc[train["label"] == "glioma T1", "path"].iloc[0])
+    path, another = map(Path, train.loc[train["label"] == "glioma T1", "path"].iloc[:2])
     picture = cv2.imread(str(data / path), cv2.IMREAD_GRAYSCALE)
     new = tmp_path / "new"
     save(new, "glioma T1", "near duplicate", brighter(picture))
     save(new, "healthy T1", "near duplicate of another class", brighter(picture))
+    save(new, "glioma T2", "mirrored", cv2.flip(cv2.imread(str(data / another), cv2.IMREAD_GRAYSCALE), 1))
     save(new, "glioma T2", "unrelated", blobs(5000))
     save(new, "glioma T2", "2026-01-01 10_00_00", blobs(5001))  # the next image of the series was trained on
     shutil.copy(data / path, new / "glioma T1" / "2026-01-01 10_00_30.png")
@@ -164,7 +165,11 @@ def test_relatives_of_training_images_in_another_manifest_are_not_duplicate_free
         "healthy T1/near duplicate of another class.png",
     ]
     assert chosen(selection, duplicate_free=True) == ["glioma T2/unrelated.png"]
-    assert chosen(selection, resemblance=UNLIKE) == ["glioma T2/2026-01-01 10_00_00.png", "glioma T2/unrelated.png"]
+    assert chosen(selection, resemblance=UNLIKE) == [
+        "glioma T2/2026-01-01 10_00_00.png",
+        "glioma T2/mirrored.png",
+        "glioma T2/unrelated.png",
+    ]
 
 
 def test_a_near_duplicate_of_another_class_is_not_duplicate_free_under_groups_either(

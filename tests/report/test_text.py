@@ -16,7 +16,7 @@ def described(*names: str, n_seen: int = 0, kind: str = NEAR_DUPLICATE) -> list[
     predicted = np.where(np.arange(len(targets)) < len(names), 0, targets)
     labels = tuple(parse_label(name) for name in names)
     kinds = np.where(np.arange(len(targets)) < len(names), UNLIKE, kind)
-    found = predictions(targets, predicted, len(names), duplicate_free=False, resemblance=kinds)
+    found = predictions(targets, predicted, len(names), duplicate_free=kinds == UNLIKE, resemblance=kinds)
     return describe_evaluation(replace(evaluate_predictions(found, labels), n_seen=n_seen)).splitlines()
 
 

@@ -200,6 +200,14 @@ def test_tables_4_to_6_show_the_latest_test_evaluation(store: Store) -> None:
     assert table(store, 6) == []
 
 
+def test_an_evaluation_on_all_images_of_an_external_set_is_the_latest_like_any_other(store: Store) -> None:
+    record_report(store)
+    external = samples.evaluation(id="e2", model_id="m630", split="all", accuracy=0.25, created_at=samples.later(1))
+    store.record_evaluation(external, samples.class_metrics()[:2], [], [], samples.similarity_metrics()[:1])
+    assert table(store, 4)[0][:2] == ["Accuracy", 0.25]
+    assert (len(table(store, 5)), len(table(store, 6)), len(store.query("similarity"))) == (2, 0, 1)
+
+
 def test_a_pooled_evaluation_of_a_sweep_is_the_latest_like_any_other(store: Store) -> None:
     record_report(store)
     pooled = samples.evaluation(id="e2", model_id=None, sweep_id="s1", accuracy=0.25, created_at=samples.later(1))
