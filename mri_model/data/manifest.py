@@ -24,7 +24,7 @@ from mri_model.errors import MriError
 from mri_model.files import atomic, digest_of, read_json, write_json, write_text
 from mri_model.progress import ProgressCallback, no_progress
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """Version of the columns in ``SCHEMA``, of the file's metadata and of the files beside it."""
 
 INGEST_VERSION = 5
@@ -54,6 +54,8 @@ SCHEMA = pa.schema(
         pa.field("group", pa.int64()),
         pa.field("n_near_duplicates", pa.int64()),
         pa.field("conflict", pa.bool_()),
+        pa.field("turned_family", pa.int64()),  # shared by mirrored and turned copies; null: no such copy
+        pa.field("augmented_family", pa.int64()),  # shared by an original and its augmented copies
         pa.field("split_random", pa.string()),  # train, val, test
         pa.field("split_grouped", pa.string()),
         pa.field("split_given", pa.string()),  # null if the data came without a split

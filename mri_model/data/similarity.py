@@ -8,6 +8,7 @@ float32. They do not depend on the processor or on the number of threads.
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -17,7 +18,7 @@ TILE = 1024
 """Images are compared in tiles of this size, which bounds memory."""
 
 SAMPLE, DIRECTIONS = 512, 128
-"""Size of the sample that gives the principal directions, and their number, see ``PixelVectors.of``."""
+"""Size of the sample that gives the principal directions, and their number, see ``PixelVectors.basis``."""
 
 SLACK = 1e-4
 """Tolerance of the first comparison. The rounding error of a float32 product of unit vectors is at most 1e-5 here."""
@@ -70,31 +71,44 @@ class PixelVectors(Vectors):
         grey: uint8 of shape (n, pixels).
         total: Σx over the pixels of each thumbnail, where x is the grey value minus 128; int64.
         spread: nΣx² − (Σx)² for the n pixels of each thumbnail; int64.
-        basis: Orthonormal directions, shape (pixels, directions).
-        sketch: Projections on ``basis`` and, last, the length of the remainder. By the Cauchy-Schwarz inequality
-            ⟨x, y⟩ ≤ ⟨Px, Py⟩ + |x − Px| |y − Py| for every projection P.
+        turn: How the thumbnails are mirrored or turned.
+        upright: The vectors of the thumbnails as they are; None if these are not turned.
     """
 
     grey: NDArray[np.uint8]
     total: Array
     spread: Array
-    basis: Floats
-    sketch: Floats
     turn: Turn | None = None
+    upright: "PixelVectors | None" = None
 
     @classmethod
     def of(cls, grey: NDArray[np.uint8]) -> Self:
-        """Vectors of thumbnails, uint8 of shape (n, pixels). The basis is that of the principal directions of some."""
+        """Vectors of thumbnails, uint8 of shape (n, pixels)."""
         total, spread = np.empty(len(grey), np.int64), np.empty(len(grey), np.int64)
         for part in parts(len(grey)):
             shifted = grey[part].astype(np.int32) - 128
             total[part] = shifted.sum(axis=1)
             spread[part] = grey.shape[1] * (shifted * shifted).sum(axis=1, dtype=np.int64) - total[part] ** 2
-        sample = np.unique(np.linspace(0, len(grey) - 1, SAMPLE).astype(np.intp)) if len(grey) else slice(0)
-        known = centred(grey[sample]).astype(np.float64)
+        return cls(grey, total, spread)
+
+    @cached_property
+    def basis(self) -> Floats:
+        """Principal directions of a sample of the upright thumbnails, orthonormal: shape (pixels, directions)."""
+        if self.upright:
+            return self.upright.basis
+        sample = np.unique(np.linspace(0, len(self) - 1, SAMPLE).astype(np.intp)) if len(self) else slice(0)
+        known = centred(self.grey[sample]).astype(np.float64)
         vectors = np.linalg.eigh(known @ known.T)[1]
-        basis = np.linalg.qr(known.T @ vectors[:, : -DIRECTIONS - 1 : -1])[0].astype(np.float32)
-        return cls(grey, total, spread, basis, sketches(grey, basis))
+        return np.linalg.qr(known.T @ vectors[:, : -DIRECTIONS - 1 : -1])[0].astype(np.float32)
+
+    @cached_property
+    def sketch(self) -> Floats:
+        """Projections on ``basis`` and, last, the length of the remainder: shape (n, directions + 1).
+
+        By the Cauchy-Schwarz inequality ⟨x, y⟩ ≤ ⟨Px, Py⟩ + |x − Px| |y − Py| for every projection P.
+        """
+        basis = self.basis if self.turn is None else self.basis[np.argsort(self.turn)]  # ⟨Tx, b⟩ = ⟨x, T⁻¹b⟩
+        return sketches(self.grey, basis)
 
     def __len__(self) -> int:
         return len(self.grey)
@@ -112,8 +126,7 @@ class PixelVectors(Vectors):
         return np.where(scale > 0, covariance / np.where(scale > 0, scale, 1), equal).astype(np.float32)
 
     def turned(self, turn: Turn) -> Self:
-        # ⟨turned x, b⟩ = ⟨x, b turned back⟩
-        return replace(self, sketch=sketches(self.grey, self.basis[np.argsort(turn)]), turn=turn)
+        return replace(self, turn=turn, upright=self)
 
 
 def turned(vectors: Array, turn: Turn | None) -> Array:

@@ -210,7 +210,7 @@ def _start_server(state: _State, say: Log) -> bool:
             _start_server_on(state, port)
             return True
         except MriError as error:
-            if "already in use" not in str(error):
+            if free_port(port) == port:  # nobody took it: the server ended for another reason
                 raise
             taken = error
     raise taken

@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from mri_model.data.agreement import EDGES, PIXELS, read_agreements
+from mri_model.data.agreement import EDGES, PIXELS, read_agreements, thresholds_of
 from mri_model.data.fingerprints import Fingerprints, read_fingerprints
 from mri_model.data.hog import HOG_LENGTH
 from mri_model.data.manifest import Partition
@@ -58,7 +58,7 @@ class TrainingImages:
         fingerprints = read_fingerprints(manifest.folder, len(frame))
         ok = np.flatnonzero(frame["status"] == "ok")
         pictures = distinct_pictures(frame.iloc[ok].reset_index(drop=True), fingerprints, ok)
-        thresholds = {each.similarity: each.threshold for each in read_agreements(manifest.folder)}
+        thresholds = thresholds_of(read_agreements(manifest.folder))
         chosen = np.flatnonzero(partition.split_of.isin(["train", "val"]))
         return cls(
             sha256=frame["sha256"].iloc[chosen].to_numpy(np.str_),

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mri_model.data.agreement import Agreement
 from mri_model.data.fingerprints import Fingerprints
-from mri_model.data.near_duplicates import NearDuplicates
+from mri_model.data.near_duplicates import NearDuplicates, duplicate_free
 from mri_model.quality.measures import digests, numbered
 
 SPLIT_NAMES = {"train": "training", "val": "validation", "test": "test"}
@@ -93,10 +93,10 @@ class DataSet:
     def test_parts(self, protocol: str) -> dict[str, Mask]:
         """The test images of a protocol by ``PARTS``; each one is in one part."""
         train, test = self.in_split(protocol, "train"), self.in_split(protocol, "test")
-        near_duplicate = test & self.near_duplicate_in(train)
-        same_source = test & ~near_duplicate & self.group_in(train)
-        free = test & ~near_duplicate & ~same_source
-        return dict(zip(PARTS, (near_duplicate, same_source, free), strict=True))
+        near_duplicate = self.near_duplicate_in(train)
+        free = duplicate_free(self.frame["group"], train, near_duplicate)
+        parts = (near_duplicate, ~near_duplicate & ~free, free)
+        return {name: test & part for name, part in zip(PARTS, parts, strict=True)}
 
     def pairs_across_splits(self, protocol: str) -> np.ndarray:
         """bool (pairs,): which pairs of near duplicates are in two different splits of a protocol."""

@@ -8,6 +8,7 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
+from mri_model.data.similarity import all_products
 from mri_model.data.splits import PROTOCOLS
 from mri_model.quality import leakage
 from mri_model.quality.check import Check, Issue, Level
@@ -30,7 +31,7 @@ MIN_TESTED = 100
 """With fewer test images the accuracy is too uncertain (±10 percentage points) to call anything good."""
 
 BLOCK = 1024
-"""Training images compared at a time, and products summed in float32 at a time."""
+"""Training images compared at a time."""
 
 
 @dataclass(frozen=True)
@@ -189,14 +190,13 @@ def choose_tested(paths: pd.Series, test: np.ndarray) -> np.ndarray:
 def nearest(images: np.ndarray, tested: np.ndarray, known: np.ndarray, block: int = BLOCK) -> np.ndarray:
     """For each position in ``tested`` the position in ``known`` with the smallest Euclidean distance.
 
-    Of equal distances, the first in ``known`` counts. The arithmetic is exact and therefore the same on every machine
-    (see ``products``).
+    Of equal distances, the first in ``known`` counts. The arithmetic is exact and therefore the same on every machine.
     """
     left = centered(images[tested])
     best, found = np.full(len(tested), np.inf), np.zeros(len(tested), dtype=np.intp)
     for start in range(0, len(known), block):
         right = centered(images[known[start : start + block]])
-        distance = -2.0 * products(left, right)
+        distance = -2.0 * all_products(left, right)
         distance += np.einsum("ij,ij->i", right, right, dtype=np.float64)
         closest = distance.argmin(axis=1)
         least = distance[np.arange(len(tested)), closest]
@@ -208,18 +208,6 @@ def nearest(images: np.ndarray, tested: np.ndarray, known: np.ndarray, block: in
 def centered(images: np.ndarray) -> np.ndarray:
     """float32 (n, length), integers in -128…127."""
     return images.reshape(len(images), -1).astype(np.float32) - 128
-
-
-def products(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Inner products, float64 (left rows, right rows), exact.
-
-    A product of two values is at most 2¹⁴, so a sum of ``BLOCK`` of them is at most 2²⁴, and float32 holds every
-    integer up to there. Longer sums are float64.
-    """
-    total = np.zeros((len(left), len(right)))
-    for start in range(0, left.shape[1], BLOCK):
-        total += left[:, start : start + BLOCK] @ right[:, start : start + BLOCK].T
-    return total
 
 
 def score(targets: np.ndarray, predicted: np.ndarray) -> Score:

@@ -87,6 +87,14 @@ def states_of_tiny(home: Path) -> list[str]:
 
 
 @pytest.mark.server
+def test_tests_of_the_server_share_a_process(request: pytest.FixtureRequest) -> None:
+    """Two processes would start two servers, which take each other's port."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        pytest.skip("one process runs all tests")
+    assert request.node.nodeid.endswith("@server")
+
+
+@pytest.mark.server
 def test_up_makes_the_pool_the_limit_the_deployments_and_the_schedule(running: server.Running) -> None:
     assert running.started
     assert running.api_url.startswith("http://127.0.0.1:")

@@ -44,6 +44,7 @@ def table(labels: list[str], splits: list[str | None], **columns: Any) -> pd.Dat
     same = {"n_bytes": 1000, "extension": ".jpg", "format": "JPEG", "height": 64, "width": 64, "stored_channels": 1}
     unknown = {"contrast": None, "patient": None, "split_given": None, "reason": None}
     frame = frame.assign(**same, **unknown, tumor="A", status="ok", n_near_duplicates=0, conflict=False)
+    frame = frame.assign(turned_family=None, augmented_family=None)
     return frame.assign(**columns)
 
 

@@ -1,9 +1,7 @@
 """Mirrored, turned and augmented copies in the report."""
 
 import numpy as np
-import pandas as pd
 
-from mri_model.data.agreement import Agreement
 from mri_model.data.comparison import compare_images
 from mri_model.quality.dataset import DataSet
 from mri_model.quality.leakage import ImageShare
@@ -50,6 +48,6 @@ def test_augmented_copies_beside_their_originals_are_a_serious_issue() -> None:
 def test_a_set_without_accepted_images_has_no_copies() -> None:
     frame = table(["A"] * 2, ["train"] * 2).assign(status="rejected")
     found = fingerprints([head(0), head(1)])
-    agreements: tuple[Agreement, ...] = compare_images(frame, found).agreements
-    empty = compare_images(frame, found).near_duplicates
-    assert quality_report(DataSet(pd.DataFrame(frame), found, empty, agreements)).copies.turned.n == 0
+    compared = compare_images(frame, found)
+    data = DataSet(compared.frame, found, compared.near_duplicates, compared.agreements)
+    assert quality_report(data).copies.turned.n == 0
