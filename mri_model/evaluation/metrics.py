@@ -108,7 +108,7 @@ class Evaluation:
 
     Attributes:
         id: Name under which it is recorded.
-        classes: One row per class of the model: position, label, tumor, contrast, precision, recall, f1, support.
+        classes: One row per class of the model (see ``per_class``).
         contrasts: One row per contrast: contrast, n, accuracy, macro_f1.
         confusion: Non-zero cells: true_label, predicted_label, n.
         similarities: One row per bin of similarity (see ``per_similarity``).
@@ -132,7 +132,7 @@ class Evaluation:
 def evaluate_predictions(predictions: Predictions, labels: tuple[Label, ...]) -> Evaluation:
     """All metrics of some predictions; ``labels`` are the classes in the order of their indices."""
     targets, predicted = predictions.targets, predictions.predicted
-    classes = per_class(targets, predicted, labels)
+    classes = per_class(targets, predicted, predictions.images["group"].to_numpy(object), labels)
     return Evaluation(
         run_id("evaluation"),
         overall_metrics(predictions, labels),
@@ -265,10 +265,24 @@ def bootstrap(
     }
 
 
-def per_class(targets: np.ndarray, predicted: np.ndarray, labels: tuple[Label, ...]) -> pd.DataFrame:
-    """One row per class (see ``Evaluation``)."""
+def per_class(
+    targets: np.ndarray, predicted: np.ndarray, groups: np.ndarray, labels: tuple[Label, ...]
+) -> pd.DataFrame:
+    """One row per class, also of those without images here.
+
+    Args:
+        targets, predicted: Class indices, int of shape (n,).
+        groups: Group of each image, of shape (n,), null where it has none: it is then a group of its own.
+        labels: The classes in the order of their indices.
+
+    Returns:
+        ``position``, ``label``, ``tumor``, ``contrast``, ``precision``, ``recall``, ``f1``, ``support`` (number of
+        images of the class) and ``n_groups`` (how many groups they are of).
+    """
     scores = precision_recall_fscore_support(targets, predicted, labels=range(len(labels)), zero_division=0)
     table = pd.DataFrame(dict(zip(("precision", "recall", "f1", "support"), scores, strict=True)))
+    of_class = np.unique(np.column_stack([targets, unit_numbers(groups)]), axis=0)[:, 0]
+    table["n_groups"] = np.bincount(of_class, minlength=len(labels))
     table.insert(0, "position", range(len(labels)))
     table.insert(1, "label", [label.name for label in labels])
     table.insert(2, "tumor", [label.tumor for label in labels])

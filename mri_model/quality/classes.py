@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
+from mri_model.data.manifest import groups_per_class
 from mri_model.quality.check import Check, Issue
 from mri_model.quality.dataset import DataSet
 from mri_model.quality.wording import many, most_frequent
@@ -33,8 +34,7 @@ class Classes(Check):
     @classmethod
     def measure(cls, data: DataSet) -> Self:
         sizes = {str(label): int(n) for label, n in data.accepted_rows()["label"].value_counts().sort_index().items()}
-        without_conflict = data.frame[data.accepted & ~data.conflict]
-        groups = without_conflict.groupby("label")["group"].nunique()
+        groups = groups_per_class(data.frame)
         return cls(sizes, {label: int(groups.get(label, 0)) for label in sizes})
 
     @property

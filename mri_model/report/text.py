@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from mri_model.data.splits import SHARES
+from mri_model.quality.classes import FEW_GROUPS
 from mri_model.quality.report import read_quality_report
 from mri_model.quality.text import describe_quality
 from mri_model.quality.wording import many, visible
@@ -141,12 +142,13 @@ def describe_evaluation(evaluation: "Evaluation", what: str = "", name: str = ""
         group_line(overall),
         duplicate_free_line(overall),
         *resemblance_lines(overall),
+        *few_groups_lines(evaluation.classes),
         *(
             f"  {row.contrast:<5} {row.n:>5} images, accuracy {row.accuracy:.3f}, macro-F1 {row.macro_f1:.3f}"
             for row in evaluation.contrasts.itertuples()
         ),
         *([f"{what:<10}  {name}"] if what else []),
-        f"evaluation  {evaluation.id}    (more: mri query report-table-5, similarity)",
+        f"evaluation  {evaluation.id}    (more: mri query classes, similarity, confusions)",
     ]
     return "\n".join(lines)
 
@@ -193,6 +195,16 @@ def resemblance_lines(overall: "OverallMetrics") -> list[str]:
     if overall.similar_accuracy is not None:
         lines.append(f"  {overall.similar_accuracy:.3f} on {overall.similar_n} images in between")
     return lines
+
+
+def few_groups_lines(classes: "pd.DataFrame") -> list[str]:
+    """How many of the tested classes have figures that rest on few independent groups."""
+    tested = classes[classes["support"] > 0]
+    few = int((tested["n_groups"] <= FEW_GROUPS).sum())
+    if not few:
+        return []
+    of = f"{few} of {len(tested)} classes {'is' if few == 1 else 'are'}"
+    return [f"  {of} tested on {FEW_GROUPS} independent groups or fewer: such a figure means little"]
 
 
 def seen_line(evaluation: "Evaluation") -> str:

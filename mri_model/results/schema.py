@@ -135,6 +135,7 @@ dataset_class = Table(
     _count("n_train_grouped"),
     _count("n_val_grouped"),
     _count("n_test_grouped"),
+    _count("n_groups", null=True),  # null: recorded before it was counted
 )
 
 model = Table(
@@ -254,6 +255,7 @@ class_metric = Table(
     _ratio("recall"),
     _ratio("f1"),
     _count("support"),
+    _count("n_groups", null=True),  # null: recorded before it was counted
 )
 
 contrast_metric = Table(

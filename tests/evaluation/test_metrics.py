@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import classification_report
 
@@ -64,6 +65,12 @@ def test_a_class_without_images_is_a_row_of_zeros_and_no_part_of_the_average(
         assert getattr(done.overall, f"macro_{name}") == pytest.approx(done.classes[name].head(4).mean())
         assert getattr(done.overall, f"macro_{name}") > done.classes[name].mean() + 0.1
     assert done.contrasts["n"].sum() == 200
+
+
+def test_a_class_knows_of_how_many_groups_its_images_are() -> None:
+    groups = np.array([7, 7, 7, 8, pd.NA, pd.NA], dtype=object)
+    found = predictions(np.array([0, 0, 1, 0, 1, 1]), np.zeros(6, np.intp), 5, group=groups)
+    assert evaluate_predictions(found, LABELS).classes["n_groups"].tolist() == [2, 3, 0, 0, 0]
 
 
 def test_contrasts_are_those_of_the_true_class(answers: tuple[np.ndarray, np.ndarray]) -> None:

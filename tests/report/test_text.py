@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -11,12 +12,12 @@ from mri_model.report.text import describe_evaluation
 from tests.evaluation.samples import predictions
 
 
-def described(*names: str, n_seen: int = 0, kind: str = NEAR_DUPLICATE) -> list[str]:
+def described(*names: str, n_seen: int = 0, kind: str = NEAR_DUPLICATE, **columns: Any) -> list[str]:
     targets = np.tile(np.arange(len(names)), 10)
     predicted = np.where(np.arange(len(targets)) < len(names), 0, targets)
     labels = tuple(parse_label(name) for name in names)
     kinds = np.where(np.arange(len(targets)) < len(names), UNLIKE, kind)
-    found = predictions(targets, predicted, len(names), duplicate_free=kinds == UNLIKE, resemblance=kinds)
+    found = predictions(targets, predicted, len(names), duplicate_free=kinds == UNLIKE, resemblance=kinds, **columns)
     return describe_evaluation(replace(evaluate_predictions(found, labels), n_seen=n_seen)).splitlines()
 
 
@@ -38,6 +39,12 @@ def test_accuracy_is_told_by_resemblance_to_the_training_images() -> None:
     lines = described("glioma", "healthy", kind=SIMILAR)
     assert "  0.500 on 2 unlike any training image" in lines
     assert "  1.000 on 18 images in between" in lines
+
+
+def test_classes_tested_on_few_groups_are_counted() -> None:
+    told = "  1 of 2 classes is tested on 5 independent groups or fewer: such a figure means little"
+    assert told in described("A T1", "B T1", group=np.where(np.arange(20) % 2, np.arange(20), 0))
+    assert not any("few" in line for line in described("A T1", "B T1"))
 
 
 def test_images_that_were_left_out_are_told_only_where_there_are_some() -> None:

@@ -97,6 +97,7 @@ def dataset_class(position: int, name: str, n_ok: int) -> dict[str, Any]:
         "tumor": label.tumor,
         "contrast": label.contrast,
         "n_ok": n_ok,
+        "n_groups": 1 + n_ok // 8,
     }
     return row | splits | grouped
 
@@ -189,6 +190,7 @@ def class_metrics(rows: list[tuple[str, float, float, float, int]] = TABLE_5_ROW
         position=range(len(frame)),
         tumor=[label.tumor for label in labels],
         contrast=[label.contrast for label in labels],
+        n_groups=1 + frame["support"] // 4,
     )
 
 

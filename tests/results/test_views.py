@@ -12,6 +12,7 @@ from tests.results import result_samples as samples
 QUERIES = {
     "epochs",
     "sweeps",
+    "classes",
     "worst-classes",
     "confusions",
     "evaluations",
@@ -282,6 +283,14 @@ def test_worst_classes(store: Store) -> None:
     record_report(store)
     frame = store.query("worst-classes")
     assert list(frame["label"]) == [row[0] for row in samples.TABLE_5_ROWS[:10]]
+
+
+def test_classes_show_on_how_many_independent_groups_a_figure_rests_the_fewest_first(store: Store) -> None:
+    record_report(store)
+    shown = store.query("classes")
+    assert len(shown) == 44 and shown["tested groups"].is_monotonic_increasing
+    rows = shown.set_index("label")[["images", "groups", "tested", "tested groups"]]
+    assert rows.loc["Tuberculoma T1"].tolist() == [28, 4, 4, 2]
 
 
 def test_confusions(store: Store) -> None:
