@@ -304,8 +304,14 @@ def record_evaluation(
         else:
             column = {"sweep_id": owner.id}
         row = evaluation_row(column, manifest.digest, split, evaluation)
-        tables = evaluation.classes, evaluation.contrasts, evaluation.confusion, evaluation.similarities
-        store.record_evaluation(row, *tables)
+        store.record_evaluation(
+            row,
+            class_metric=evaluation.classes,
+            contrast_metric=evaluation.contrasts,
+            confusion=evaluation.confusion,
+            similarity_metric=evaluation.similarities,
+            evaluated_image=evaluation.images,
+        )
 
 
 def ensure_recorded(settings: Settings, store: "Store", folder: Path) -> ModelMetadata:

@@ -4,8 +4,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-import torch
-
 from mri_model.data.manifest import Manifest
 from mri_model.data.pixel_store import PixelStore
 from mri_model.evaluation.metrics import Evaluation, Predictions, evaluate_predictions
@@ -26,8 +24,7 @@ def evaluate_model(
     started = time.monotonic()
     metadata, positions = model.metadata, selection.rows.index.to_numpy()
     logits = predict(model.network, model.preprocessing, pixels, positions, model.device, metadata.tta_hflip, progress)
-    probabilities = torch.softmax(logits / metadata.temperature, dim=1).numpy()
-    predictions = Predictions(selection.targets, probabilities, selection.images)
+    predictions = Predictions.of_logits(logits.numpy(), metadata.temperature, selection.targets, selection.images)
     evaluation = evaluate_predictions(predictions, manifest.labels)
     seconds = round(time.monotonic() - started, 3)
     return replace(evaluation, model_id=model.id, n_seen=selection.n_seen, seconds=seconds)

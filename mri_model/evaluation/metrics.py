@@ -4,14 +4,17 @@ Undefined ratios (a class never predicted, or without images) count as 0, as in 
 """
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+from scipy.special import softmax
+from sklearn.metrics import average_precision_score, confusion_matrix, precision_recall_fscore_support
 
 from mri_model.data.labels import Label
+from mri_model.evaluation.bootstrap import Resamples, resample
 from mri_model.evaluation.by_group import GroupMetrics, per_group, unit_numbers
+from mri_model.evaluation.calibration import calibration_error, risk_coverage_area
 from mri_model.files import run_id
 
 NEAR_DUPLICATE, SIMILAR, UNLIKE = "near duplicate", "similar", "unlike"
@@ -46,8 +49,13 @@ class OverallMetrics(GroupMetrics, Averages):
             subset are None if it is empty.
         tumor_accuracy, tumor_macro_f1: If only the tumor of the class counts; ``contrast_*`` likewise, None if classes
             have no contrast.
-        accuracy_low, accuracy_high: Ends of the 95 % interval of the accuracy (see ``bootstrap``); ``macro_f1_*``
-            likewise.
+        accuracy_low, accuracy_high: Ends of the 95 % interval of the accuracy (see ``bootstrap.resample``);
+            ``macro_f1_*`` likewise.
+        top3_accuracy, top5_accuracy: Share of images whose class is among the three or five most probable ones.
+        mean_average_precision: Mean of the classes' average precision (see ``per_class``).
+        calibration_error: Of the answers' probabilities; ``uncalibrated_error``: of those before calibration (see
+            ``calibration.calibration_error``).
+        risk_coverage_area: See ``calibration.risk_coverage_area``; lower is better.
     """
 
     n: int
@@ -68,6 +76,12 @@ class OverallMetrics(GroupMetrics, Averages):
     accuracy_high: float
     macro_f1_low: float
     macro_f1_high: float
+    top3_accuracy: float
+    top5_accuracy: float
+    mean_average_precision: float
+    calibration_error: float
+    uncalibrated_error: float
+    risk_coverage_area: float
 
 
 @dataclass(frozen=True)
@@ -76,28 +90,49 @@ class Predictions:
 
     Attributes:
         targets: True class indices, int64 of shape (n,).
-        probabilities: Of each class, float32 of shape (n, classes).
-        images: One row per image: ``group`` (null where it has none), ``duplicate_free`` (whether it has neither a near
-            duplicate nor another image of its group in training), ``resemblance`` (``NEAR_DUPLICATE``, ``SIMILAR`` or
-            ``UNLIKE``), and for both similarities (``pixels``, ``edges``) that to the nearest training image
-            (``pixels``), the class index of that image (``pixels_label``) and the similarity to the nearest training
-            image of another class (``pixels_other``, NaN if there is none).
+        probabilities: Calibrated, of each class, float32 of shape (n, classes).
+        uncalibrated: Probability of each answer before calibration, float32 of shape (n,).
+        images: One row per image: ``path`` and ``sha256``, ``group`` (null where it has none), ``duplicate_free``
+            (whether it has neither a near duplicate nor another image of its group in training), ``resemblance``
+            (``NEAR_DUPLICATE``, ``SIMILAR`` or ``UNLIKE``), and for both similarities (``pixels``, ``edges``) that to
+            the nearest training image (``pixels``), the class index of that image (``pixels_label``) and the
+            similarity to the nearest training image of another class (``pixels_other``, NaN if there is none).
     """
 
     targets: np.ndarray
     probabilities: np.ndarray
+    uncalibrated: np.ndarray
     images: pd.DataFrame
+
+    @classmethod
+    def of_logits(cls, logits: np.ndarray, temperature: float, targets: np.ndarray, images: pd.DataFrame) -> Self:
+        """The predictions of logits, float of shape (n, classes), by a model of this temperature."""
+        calibrated = softmax(logits.astype(np.float64) / temperature, axis=1).astype(np.float32)
+        uncalibrated = softmax(logits.astype(np.float64), axis=1).max(axis=1).astype(np.float32)
+        return cls(targets, calibrated, uncalibrated, images)
 
     @property
     def predicted(self) -> np.ndarray:
         """Class indices with the highest probability, int64 of shape (n,)."""
         return self.probabilities.argmax(axis=1)
 
+    @property
+    def confidence(self) -> np.ndarray:
+        """Probability of the answer, float32 of shape (n,)."""
+        return self.probabilities.max(axis=1)
+
+    @property
+    def rank(self) -> np.ndarray:
+        """How many classes are at least as probable as the true one, it included: int64 of shape (n,), 1 if right."""
+        own = self.probabilities[np.arange(len(self.targets)), self.targets]
+        return np.where(self.predicted == self.targets, 1, (self.probabilities >= own[:, None]).sum(axis=1))
+
     @classmethod
-    def concatenate(cls, parts: "list[Predictions]") -> "Predictions":
+    def concatenate(cls, parts: "list[Self]") -> Self:
         return cls(
             np.concatenate([part.targets for part in parts]),
             np.concatenate([part.probabilities for part in parts]),
+            np.concatenate([part.uncalibrated for part in parts]),
             pd.concat([part.images for part in parts]),
         )
 
@@ -112,6 +147,7 @@ class Evaluation:
         contrasts: One row per contrast: contrast, n, accuracy, macro_f1.
         confusion: Non-zero cells: true_label, predicted_label, n.
         similarities: One row per bin of similarity (see ``per_similarity``).
+        images: One row per image (see ``per_image``).
         model_id: Id of the model; None if the predictions of several are pooled.
         n_seen: Images of the split that were left out, because the model was trained on or chosen by them.
         seconds: Time the evaluation took.
@@ -123,6 +159,7 @@ class Evaluation:
     contrasts: pd.DataFrame
     confusion: pd.DataFrame
     similarities: pd.DataFrame
+    images: pd.DataFrame
     predictions: Predictions = field(repr=False)
     model_id: str | None = None
     n_seen: int = 0
@@ -132,21 +169,26 @@ class Evaluation:
 def evaluate_predictions(predictions: Predictions, labels: tuple[Label, ...]) -> Evaluation:
     """All metrics of some predictions; ``labels`` are the classes in the order of their indices."""
     targets, predicted = predictions.targets, predictions.predicted
-    classes = per_class(targets, predicted, predictions.images["group"].to_numpy(object), labels)
+    resamples = resample(targets, predicted, len(labels), predictions.images["group"].to_numpy(object))
+    classes = per_class(predictions, resamples, labels)
     return Evaluation(
         run_id("evaluation"),
-        overall_metrics(predictions, labels),
+        overall_metrics(predictions, resamples, classes, labels),
         classes,
         per_contrast(targets, predicted, classes),
         confusions(targets, predicted, labels),
         per_similarity(predictions),
+        per_image(predictions, labels),
         predictions,
     )
 
 
-def overall_metrics(predictions: Predictions, labels: tuple[Label, ...]) -> OverallMetrics:
+def overall_metrics(
+    predictions: Predictions, resamples: Resamples, classes: pd.DataFrame, labels: tuple[Label, ...]
+) -> OverallMetrics:
     """The figures of a whole split."""
     targets, predicted, images = predictions.targets, predictions.predicted, predictions.images
+    right, rank = targets == predicted, predictions.rank
     free = images["duplicate_free"].to_numpy(bool)
     subset = summarize(targets[free], predicted[free]) if free.any() else None
     tumor = summarize_part([label.tumor for label in labels], targets, predicted)
@@ -155,7 +197,7 @@ def overall_metrics(predictions: Predictions, labels: tuple[Label, ...]) -> Over
     return OverallMetrics(
         **vars(summarize(targets, predicted)),
         **vars(per_group(targets, predictions.probabilities, groups, labels)),
-        **by_resemblance(images["resemblance"].to_numpy(str), targets == predicted),
+        **by_resemblance(images["resemblance"].to_numpy(str), right),
         n=len(targets),
         duplicate_free_n=int(free.sum()),
         duplicate_free_accuracy=subset.accuracy if subset else None,
@@ -164,7 +206,13 @@ def overall_metrics(predictions: Predictions, labels: tuple[Label, ...]) -> Over
         tumor_macro_f1=tumor.macro_f1 if tumor else None,
         contrast_accuracy=contrast.accuracy if contrast else None,
         contrast_macro_f1=contrast.macro_f1 if contrast else None,
-        **bootstrap(targets, predicted, groups),
+        **resamples.intervals(),
+        top3_accuracy=float((rank <= 3).mean()),
+        top5_accuracy=float((rank <= 5).mean()),
+        mean_average_precision=float(classes["average_precision"].mean()),
+        calibration_error=calibration_error(predictions.confidence, right),
+        uncalibrated_error=calibration_error(predictions.uncalibrated, right),
+        risk_coverage_area=risk_coverage_area(predictions.confidence, right),
     )
 
 
@@ -225,69 +273,55 @@ def summarize_part(names: list[str] | list[str | None], targets: np.ndarray, pre
     return summarize(number[targets], number[predicted])
 
 
-def bootstrap(
-    targets: np.ndarray, predicted: np.ndarray, groups: np.ndarray | None = None, resamples: int = 1000, seed: int = 0
-) -> dict[str, Any]:
-    """95 % percentile intervals of accuracy and macro-F1 (Efron and Tibshirani, 1993, chapter 13).
-
-    Whole groups are drawn, with replacement, if ``groups`` is given (the cluster bootstrap; Field and Welsh, 2007,
-    J. R. Stat. Soc. B 69, 369–390): images of one group are right or wrong together, and drawing single images would
-    make the interval too narrow. An image without a group is a group of its own.
-
-    Args:
-        targets, predicted: Class indices, int of shape (n,).
-        groups: Group of each image, of shape (n,), null where it has none.
-
-    Returns:
-        ``accuracy_low``, ``accuracy_high``, ``macro_f1_low``, ``macro_f1_high``.
-    """
-    classes, numbers = np.unique(np.concatenate([targets, predicted]), return_inverse=True)
-    true, answered = np.split(numbers, 2)
-    unit = np.arange(len(targets)) if groups is None else unit_numbers(groups)
-    draws = np.random.default_rng(seed).multinomial(
-        unit.max() + 1, np.full(unit.max() + 1, 1 / (unit.max() + 1)), resamples
-    )
-    weights = draws[:, unit].astype(np.float64)  # how often each image is in each resample
-    one_hot = np.eye(len(classes))
-    supports, answers = weights @ one_hot[true], weights @ one_hot[answered]
-    hits = weights @ (one_hot[true] * (true == answered)[:, None])
-    f1 = np.divide(2 * hits, supports + answers, out=np.zeros_like(hits), where=supports + answers > 0)
-    present = supports > 0
-    scores = {
-        "accuracy": hits.sum(1) / weights.sum(1),
-        "macro_f1": (f1 * present).sum(1) / present.sum(1),
-    }
-    ends = {"low": 2.5, "high": 97.5}
-    return {
-        f"{name}_{end}": float(np.percentile(values, percent))
-        for name, values in scores.items()
-        for end, percent in ends.items()
-    }
-
-
-def per_class(
-    targets: np.ndarray, predicted: np.ndarray, groups: np.ndarray, labels: tuple[Label, ...]
-) -> pd.DataFrame:
+def per_class(predictions: Predictions, resamples: Resamples, labels: tuple[Label, ...]) -> pd.DataFrame:
     """One row per class, also of those without images here.
-
-    Args:
-        targets, predicted: Class indices, int of shape (n,).
-        groups: Group of each image, of shape (n,), null where it has none: it is then a group of its own.
-        labels: The classes in the order of their indices.
 
     Returns:
         ``position``, ``label``, ``tumor``, ``contrast``, ``precision``, ``recall``, ``f1``, ``support`` (number of
-        images of the class) and ``n_groups`` (how many groups they are of).
+        images of the class), ``n_groups`` (how many groups they are of), ``f1_low`` and ``f1_high`` (95 % interval, see
+        ``bootstrap.resample``), ``average_precision`` (area under the precision-recall curve of its probability, as in
+        scikit-learn); the last three are NaN for a class without images.
     """
-    scores = precision_recall_fscore_support(targets, predicted, labels=range(len(labels)), zero_division=0)
+    targets, probabilities = predictions.targets, predictions.probabilities
+    classes = range(len(labels))
+    scores = precision_recall_fscore_support(targets, predictions.predicted, labels=classes, zero_division=0)
     table = pd.DataFrame(dict(zip(("precision", "recall", "f1", "support"), scores, strict=True)))
-    of_class = np.unique(np.column_stack([targets, unit_numbers(groups)]), axis=0)[:, 0]
+    unit = unit_numbers(predictions.images["group"].to_numpy(object))
+    of_class = np.unique(np.column_stack([targets, unit]), axis=0)[:, 0]
     table["n_groups"] = np.bincount(of_class, minlength=len(labels))
-    table.insert(0, "position", range(len(labels)))
+    table["f1_low"], table["f1_high"] = resamples.class_intervals()
+    table["average_precision"] = [
+        average_precision_score(targets == each, probabilities[:, each]) if (targets == each).any() else np.nan
+        for each in classes
+    ]
+    table.insert(0, "position", classes)
     table.insert(1, "label", [label.name for label in labels])
     table.insert(2, "tumor", [label.tumor for label in labels])
     table.insert(3, "contrast", [label.contrast for label in labels])
     return table
+
+
+def per_image(predictions: Predictions, labels: tuple[Label, ...]) -> pd.DataFrame:
+    """One row per image: truth, answer and how much the image resembles the training images.
+
+    Returns:
+        ``path``, ``sha256``, ``group_number``, ``true_label``, ``predicted_label``, ``probability`` (of the answer,
+        calibrated), ``uncalibrated`` (the same before calibration), ``true_rank`` (1 if the answer is right),
+        ``resemblance``, ``duplicate_free``, ``pixels`` and ``edges`` (similarity to the nearest training image).
+    """
+    names, images = np.array([label.name for label in labels], dtype=object), predictions.images
+    columns = {
+        "path": images["path"],
+        "sha256": images["sha256"],
+        "group_number": images["group"],
+        "true_label": names[predictions.targets],
+        "predicted_label": names[predictions.predicted],
+        "probability": predictions.confidence,
+        "uncalibrated": predictions.uncalibrated,
+        "true_rank": predictions.rank,
+    }
+    same = ("resemblance", "duplicate_free", "pixels", "edges")
+    return pd.DataFrame(columns | {name: images[name] for name in same}).reset_index(drop=True)
 
 
 def per_contrast(targets: np.ndarray, predicted: np.ndarray, classes: pd.DataFrame) -> pd.DataFrame:

@@ -192,7 +192,8 @@ def describe_images(manifest: Manifest, rows: pd.DataFrame, trained: Array, foun
     near_duplicate = np.zeros(len(manifest.frame), bool)
     near_duplicate[rows.index] = found.near_duplicate
     free = duplicate_free(manifest.frame["group"], trained, near_duplicate)
-    columns = {"group": rows["group"], "duplicate_free": free[rows.index], "resemblance": found.kind}
+    columns: dict[str, object] = {name: rows[name] for name in ("path", "sha256", "group")}
+    columns |= {"duplicate_free": free[rows.index], "resemblance": found.kind}
     for name, each in (("pixels", found.pixels), ("edges", found.edges)):
         columns |= {name: each.similarity, f"{name}_label": each.label, f"{name}_other": each.other}
     return pd.DataFrame(columns, index=rows.index)

@@ -49,7 +49,7 @@ class ModelMetadata:
     Attributes:
         id: Name of the model folder.
         classes: Class names in the order of the network's outputs.
-        temperature: Logits are divided by this before the softmax.
+        temperature: Logits are divided by this before the softmax; fitted on the validation split.
         tta_hflip: Whether the model answers with the mean over an image and its mirror image.
         protocol: ``random``, ``grouped`` or ``given``: the partition it was trained under.
         recipe: How it was trained.

@@ -39,6 +39,9 @@ def model_row(metadata: ModelMetadata, folder: Path, dataset_digest: str | None)
         "created_at": datetime.fromisoformat(metadata.created_at),
         "path": str(folder),
         "status": "trained",
+        "sha256": metadata.sha256,
+        "temperature": metadata.temperature,
+        "preprocessing": asdict(metadata.preprocessing),
         **recipe_columns(metadata.recipe),
         **best_columns(metadata.metrics),
     }

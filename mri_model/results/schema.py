@@ -6,6 +6,7 @@ from typing import Any, Literal, get_args
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -18,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    false,
 )
 
 ROUNDING_NOISE = 1e-6
@@ -160,6 +162,10 @@ model = Table(
     _text("path"),
     _one_of("status", *get_args(ModelStatus), default="trained"),
     Column("recipe", JSON(none_as_null=True), nullable=False),
+    # null while it trains, and for models recorded before these were
+    _text("sha256", null=True),
+    _number("temperature", null=True),
+    Column("preprocessing", JSON(none_as_null=True), nullable=True),
 )
 
 sweep = Table("sweep", metadata, _key("id"), _one_of("kind", *get_args(SweepKind)), _moment("recorded_at"))
@@ -188,7 +194,7 @@ epoch = Table(
     _number("seconds"),
 )
 
-promotion = Table(
+promotion = Table(  # append-only: the last row of a model says its stage; without one it is a candidate
     "promotion",
     metadata,
     Column("id", Integer, primary_key=True),
@@ -197,6 +203,7 @@ promotion = Table(
     _text("who"),
     _text("why"),
     _moment("at"),
+    Column("forced", Boolean, nullable=False, default=False, server_default=false()),
 )
 
 evaluation = Table(
@@ -239,6 +246,8 @@ evaluation = Table(
     _ratio("examination_accuracy", null=True),
     _count("group_n", null=True),
     _ratio("group_tumor_accuracy", null=True),
+    *(_ratio(name, null=True) for name in ("top3_accuracy", "top5_accuracy", "mean_average_precision")),
+    *(_ratio(name, null=True) for name in ("calibration_error", "uncalibrated_error", "risk_coverage_area")),
     _number("seconds"),
     _moment("created_at"),
 )
@@ -256,6 +265,7 @@ class_metric = Table(
     _ratio("f1"),
     _count("support"),
     _count("n_groups", null=True),  # null: recorded before it was counted
+    *(_ratio(name, null=True) for name in ("f1_low", "f1_high", "average_precision")),
 )
 
 contrast_metric = Table(
@@ -280,6 +290,24 @@ similarity_metric = Table(  # bins of the similarity to the nearest training ima
     _ratio("macro_f1"),
     _ratio("nearest_accuracy"),
     _number("nearest_other", null=True),
+)
+
+evaluated_image = Table(  # what a model answered about each image of an evaluation
+    "evaluated_image",
+    metadata,
+    _key("evaluation_id", ForeignKey("evaluation.id")),
+    _key("path"),
+    _text("sha256"),
+    Column("group_number", Integer, nullable=True),
+    _text("true_label"),
+    _text("predicted_label"),
+    _ratio("probability"),
+    _ratio("uncalibrated"),
+    Column("true_rank", Integer, CheckConstraint("true_rank > 0", name="true_rank"), nullable=False),
+    _one_of("resemblance", "near duplicate", "similar", "unlike"),
+    Column("duplicate_free", Boolean, nullable=False),
+    _number("pixels", null=True),  # null: there is no training image
+    _number("edges", null=True),
 )
 
 confusion = Table(

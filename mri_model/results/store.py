@@ -113,18 +113,26 @@ class Store:
                 self._upsert(connection, schema.sweep_model, {"sweep_id": row["id"], **place})
 
     def record_evaluation(
-        self, row: Row, class_metrics: Rows, contrast_metrics: Rows, confusion: Rows, similarity_metrics: Rows = ()
+        self,
+        row: Row,
+        class_metric: Rows = (),
+        contrast_metric: Rows = (),
+        confusion: Rows = (),
+        similarity_metric: Rows = (),
+        evaluated_image: Rows = (),
     ) -> None:
         """Record an evaluation whole or not at all, in place of what was recorded under the same id.
 
-        ``row`` has either a ``model_id`` or, for the pooled predictions of a cross-validation, a ``sweep_id``.
+        ``row`` has either a ``model_id`` or, for the pooled predictions of a cross-validation, a ``sweep_id``. The
+        others are the rows of the tables of these names.
         """
         with self._writing() as connection:
             self._upsert(connection, schema.evaluation, row)
-            _replace(connection, schema.class_metric, class_metrics, evaluation_id=row["id"])
-            _replace(connection, schema.contrast_metric, contrast_metrics, evaluation_id=row["id"])
+            _replace(connection, schema.class_metric, class_metric, evaluation_id=row["id"])
+            _replace(connection, schema.contrast_metric, contrast_metric, evaluation_id=row["id"])
             _replace(connection, schema.confusion, confusion, evaluation_id=row["id"])
-            _replace(connection, schema.similarity_metric, similarity_metrics, evaluation_id=row["id"])
+            _replace(connection, schema.similarity_metric, similarity_metric, evaluation_id=row["id"])
+            _replace(connection, schema.evaluated_image, evaluated_image, evaluation_id=row["id"])
 
     def latest_model(self) -> str | None:
         """Id of the most recently created model, of those that are trained."""

@@ -28,6 +28,7 @@ class TrainingState:
         threads: CPU threads it computes with; on a CPU, another number gives other last bits.
         history: The finished epochs.
         best: Weights of the epoch with the best validation macro-F1.
+        temperature: What calibrates these weights' probabilities on the validation split.
         steps: Steps taken in the current epoch.
         loss: Sum of the losses of the images seen in the current epoch.
         correct: Number of them that were classified correctly.
@@ -40,6 +41,7 @@ class TrainingState:
     threads: int
     history: list[EpochMetrics] = field(default_factory=list)
     best: dict[str, torch.Tensor] = field(default_factory=dict)
+    temperature: float = 1.0
     steps: int = 0
     loss: float = 0.0
     correct: int = 0

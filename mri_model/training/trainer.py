@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 from mri_model.data.manifest import Manifest, Partition
 from mri_model.data.pixel_store import PixelStore, ResidentPixels, nearest_pixels
 from mri_model.errors import MriError
+from mri_model.evaluation.calibration import fit_temperature
 from mri_model.evaluation.metrics import Averages, summarize
 from mri_model.files import exclusive_lock
 from mri_model.models.artifact import INTENDED_USE, git_commit, versions, write_weights
@@ -90,6 +91,21 @@ class TrainingJob:
     @property
     def partition(self) -> Partition:
         return self.manifest.partition(self.recipe.protocol, self.recipe.folds, self.recipe.fold)
+
+
+@dataclass(frozen=True)
+class Validation:
+    """A pass over the validation split.
+
+    Attributes:
+        loss: Mean cross-entropy, without calibration.
+        averages: Accuracy, precision, recall and F1.
+        temperature: The temperature that calibrates the probabilities on these images.
+    """
+
+    loss: float
+    averages: Averages
+    temperature: float
 
 
 @dataclass(frozen=True)
@@ -175,7 +191,7 @@ def write_model(job: TrainingJob, state: TrainingState) -> None:
         network="resnet18",
         classes=manifest.classes,
         preprocessing=recipe.preprocessing,
-        temperature=1.0,
+        temperature=state.temperature,
         tta_hflip=recipe.tta_hflip,
         protocol=recipe.protocol,
         recipe=job.recorded | {"batch_size": state.batch_size, "precision": state.precision},
@@ -229,12 +245,14 @@ class Trainer:
             started = time.monotonic()
             self.train_epoch(started - before)
             self.read_sums()
-            metrics = self.epoch_metrics(self.validate(), before + time.monotonic() - started)
+            validation = self.validate()
+            metrics = self.epoch_metrics(validation, before + time.monotonic() - started)
             self.state.finish_epoch(metrics)
             self.sums = self.device_sums()
             if self.state.best_epoch is metrics:
                 weights = self.network.state_dict().items()
                 self.state.best = {name: value.detach().cpu().clone() for name, value in weights}
+                self.state.temperature = validation.temperature
             if self.job.world.is_first:
                 self.save()
                 write_history(self.job.folder, self.state.history)
@@ -263,14 +281,14 @@ class Trainer:
             )
         self.state.loss, self.state.correct = loss, int(correct)
 
-    def epoch_metrics(self, validation: tuple[float, Averages], seconds: float) -> EpochMetrics:
-        state, (loss, averages) = self.state, validation
+    def epoch_metrics(self, validation: Validation, seconds: float) -> EpochMetrics:
+        state, averages = self.state, validation.averages
         return EpochMetrics(
             epoch=state.epoch,
             learning_rate=self.optimizer.param_groups[0]["lr"],
             train_loss=state.loss / state.images,
             train_accuracy=state.correct / state.images,
-            val_loss=loss,
+            val_loss=validation.loss,
             val_accuracy=averages.accuracy,
             val_precision=averages.macro_precision,
             val_recall=averages.macro_recall,
@@ -278,8 +296,8 @@ class Trainer:
             seconds=round(seconds, 3),
         )
 
-    def validate(self) -> tuple[float, Averages]:
-        """Loss and averages over the validation split, computed by the first process."""
+    def validate(self) -> Validation:
+        """The validation split's figures, computed by the first process."""
         job = self.job
         own = None
         if job.world.is_first:
@@ -346,12 +364,11 @@ def shuffled_batches(n: int, size: int, order: np.random.Generator, at_least: in
     return np.split(order.permutation(n), cuts)
 
 
-def validate(
-    network: nn.Module, pixels: PixelStore, split: SplitData, job: TrainingJob, precision: str
-) -> tuple[float, Averages]:
-    """Mean cross-entropy, and accuracy with macro averages, over one split; in the precision of the training."""
+def validate(network: nn.Module, pixels: PixelStore, split: SplitData, job: TrainingJob, precision: str) -> Validation:
+    """Figures of one split, in the precision of the training."""
     network.eval()
     preprocessing, tta_hflip = job.recipe.preprocessing, job.recipe.tta_hflip
     logits = predict(network, preprocessing, pixels, split.positions, job.device, tta_hflip, precision=precision)
     loss = nn.functional.cross_entropy(logits, torch.from_numpy(split.targets))
-    return float(loss), summarize(split.targets, logits.argmax(1).numpy())
+    averages = summarize(split.targets, logits.argmax(1).numpy())
+    return Validation(float(loss), averages, fit_temperature(logits.numpy(), split.targets))

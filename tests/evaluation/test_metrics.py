@@ -1,7 +1,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import classification_report
+from scipy.special import softmax
+from sklearn.metrics import average_precision_score, classification_report, top_k_accuracy_score
 
 from mri_model.data.labels import Label, parse_label
 from mri_model.evaluation.metrics import (
@@ -10,7 +11,6 @@ from mri_model.evaluation.metrics import (
     UNLIKE,
     Evaluation,
     Predictions,
-    bootstrap,
     evaluate_predictions,
     summarize,
 )
@@ -73,6 +73,34 @@ def test_a_class_knows_of_how_many_groups_its_images_are() -> None:
     assert evaluate_predictions(found, LABELS).classes["n_groups"].tolist() == [2, 3, 0, 0, 0]
 
 
+def test_classes_have_the_average_precision_of_scikit_learn_and_intervals_that_hold_their_f1() -> None:
+    rng = np.random.default_rng(1)
+    targets = rng.integers(0, 4, 300)
+    logits = rng.normal(size=(300, 5)) + 2 * np.eye(5)[targets]
+    found = Predictions.of_logits(logits, 0.7, targets, predictions(targets, targets, 5).images)
+    done = evaluate_predictions(found, LABELS)
+    classes = done.classes.set_index("label")
+    for each, name in enumerate(NAMES[:4]):
+        expected = average_precision_score(targets == each, softmax(logits / 0.7, axis=1)[:, each])
+        assert classes.loc[name, "average_precision"] == pytest.approx(expected, abs=1e-5)
+        assert classes.loc[name, "f1_low"] < classes.loc[name, "f1"] < classes.loc[name, "f1_high"]
+    assert classes.loc["never", ["average_precision", "f1_low", "f1_high"]].isna().all()
+    assert done.overall.mean_average_precision == pytest.approx(classes["average_precision"].head(4).mean())
+    assert done.overall.top3_accuracy == pytest.approx(top_k_accuracy_score(targets, logits, k=3, labels=range(5)))
+    assert done.overall.top5_accuracy == 1.0
+
+
+def test_every_image_has_a_row_from_which_the_figures_can_be_computed(answers: tuple[np.ndarray, np.ndarray]) -> None:
+    done = evaluate(*answers)
+    rows, overall = done.images, done.overall
+    right = rows["true_label"] == rows["predicted_label"]
+    assert len(rows) == overall.n and right.mean() == overall.accuracy
+    assert ((rows["true_rank"] == 1) == right).all() and (rows["true_rank"] <= 5).mean() == overall.top5_accuracy
+    assert rows["path"].is_unique
+    recall = right.groupby(rows["true_label"]).mean()
+    assert recall.to_dict() == pytest.approx(done.classes.set_index("label")["recall"].head(4).to_dict())
+
+
 def test_contrasts_are_those_of_the_true_class(answers: tuple[np.ndarray, np.ndarray]) -> None:
     targets, predicted = answers
     contrasts = evaluate(targets, predicted).contrasts.set_index("contrast")
@@ -119,32 +147,6 @@ def test_the_duplicate_free_subset_is_evaluated_on_its_own(answers: tuple[np.nda
     assert overall.duplicate_free_accuracy == pytest.approx((targets == predicted)[:50].mean())
     none = evaluate(targets, predicted, LABELS, np.zeros(200, bool)).overall
     assert (none.duplicate_free_n, none.duplicate_free_accuracy) == (0, None)
-
-
-def test_the_interval_is_that_of_explicit_resamples() -> None:
-    rng = np.random.default_rng(3)
-    targets = rng.integers(0, 5, 80)
-    predicted = np.where(rng.random(80) < 0.7, targets, rng.integers(0, 5, 80))
-    found = bootstrap(targets, predicted, resamples=200)
-    draws = np.random.default_rng(0).multinomial(80, np.full(80, 1 / 80), 200)
-    scores = [summarize(np.repeat(targets, draw), np.repeat(predicted, draw)) for draw in draws]
-    for name in ("accuracy", "macro_f1"):
-        low, high = np.percentile([getattr(score, name) for score in scores], [2.5, 97.5])
-        assert (found[f"{name}_low"], found[f"{name}_high"]) == pytest.approx((low, high))
-
-
-def test_images_right_or_wrong_together_make_the_interval_wider() -> None:
-    targets = np.tile([0, 1], 100)
-    groups = np.repeat(np.arange(20), 10)
-    predicted = np.where(groups % 3 == 0, 1 - targets, targets)
-    singly, together = bootstrap(targets, predicted), bootstrap(targets, predicted, groups)
-    assert together["accuracy_high"] - together["accuracy_low"] > 2 * (singly["accuracy_high"] - singly["accuracy_low"])
-
-
-def test_a_missing_group_is_an_image_of_its_own() -> None:
-    targets = np.array([0, 1, 0, 1])
-    nameless = np.array([None] * 4, dtype=object)
-    assert bootstrap(targets, targets[::-1], nameless) == bootstrap(targets, targets[::-1])
 
 
 def test_tumor_and_contrast_are_also_evaluated_alone() -> None:
@@ -211,7 +213,7 @@ def test_the_images_of_an_examination_and_of_a_group_are_answered_together() -> 
         np.float32,
     )
     images = predictions(np.zeros(4, int), np.zeros(4, int), 4, group=[7, 7, 7, np.nan]).images
-    found = Predictions(np.array([0, 0, 1, 3]), probabilities, images)
+    found = Predictions(np.array([0, 0, 1, 3]), probabilities, probabilities.max(axis=1), images)
     overall = evaluate_predictions(found, labels).overall
     assert overall.accuracy == 0.25
     assert (overall.examination_n, overall.examination_accuracy) == (3, pytest.approx(1 / 3))

@@ -129,6 +129,9 @@ def model(**changes: Any) -> dict[str, Any]:
         "status": "trained",
         "path": "models/m1",
         "recipe": {"lr": 0.01, "steps": [1, 2], "name": "report"},
+        "sha256": "w1",
+        "temperature": 0.8,
+        "preprocessing": {"size": 100, "mean": [0.5, 0.5, 0.5]},
     }
     return row | changes
 
@@ -178,6 +181,8 @@ NOT_SAID_BEFORE = (
     *("accuracy_low", "accuracy_high", "macro_f1_low", "macro_f1_high"),
     *("near_duplicate_n", "near_duplicate_accuracy", "similar_n", "similar_accuracy"),
     *("unlike_n", "unlike_accuracy", "examination_n", "examination_accuracy", "group_n", "group_tumor_accuracy"),
+    *("top3_accuracy", "top5_accuracy", "mean_average_precision"),
+    *("calibration_error", "uncalibrated_error", "risk_coverage_area"),
 )
 """Columns of ``evaluation`` that its first schema lacked."""
 
@@ -217,6 +222,15 @@ def similarity_metrics() -> list[dict[str, Any]]:
     return [{**dict(zip(names, each, strict=True)), **rest} for each in bins]
 
 
+def evaluated_images() -> list[dict[str, Any]]:
+    """Three images of Papiloma T1, the second one taken for Granuloma T1."""
+    row = {"sha256": "s", "true_label": "Papiloma T1", "predicted_label": "Papiloma T1", "uncalibrated": 0.9}
+    row |= {"true_rank": 1, "resemblance": "unlike", "duplicate_free": True, "pixels": 0.5, "edges": None}
+    rows = [row | {"path": f"{n}.png", "group_number": n // 2, "probability": 0.5 + n / 10} for n in range(3)]
+    rows[1] |= {"predicted_label": "Granuloma T1", "true_rank": 2}
+    return rows
+
+
 def scoring_run(**changes: Any) -> dict[str, Any]:
     return {"id": "r1", "model_id": "m1", "folder": "/in", "started_at": START} | changes
 
@@ -254,5 +268,10 @@ def record_model(store: Store, **changes: Any) -> None:
 
 def record_evaluation(store: Store, **changes: Any) -> None:
     store.record_evaluation(
-        evaluation(**changes), class_metrics(), contrast_metrics(), confusion(), similarity_metrics()
+        evaluation(**changes),
+        class_metrics(),
+        contrast_metrics(),
+        confusion(),
+        similarity_metrics(),
+        evaluated_images(),
     )

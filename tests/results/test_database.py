@@ -78,7 +78,7 @@ def test_views_follow_their_files(url: str, tmp_path: Path, monkeypatch: pytest.
 def test_a_newer_schema_is_refused(url: str) -> None:
     with Store.open(url) as store:
         execute(store, "UPDATE alembic_version SET version_num = '9999'")
-    with pytest.raises(MriError, match="schema 9999; this version knows none newer than 0008") as caught:
+    with pytest.raises(MriError, match="schema 9999; this version knows none newer than 0009") as caught:
         Store.open(url)
     assert "newer version" in caught.value.hint
 
@@ -149,7 +149,7 @@ FOREIGN = {
     "another revision": (VERSION, "INSERT INTO alembic_version VALUES ('b3f1')", "CREATE TABLE song (id INTEGER)"),
     "a revision called like ours": (
         VERSION,
-        "INSERT INTO alembic_version VALUES ('0008')",
+        "INSERT INTO alembic_version VALUES ('0009')",
         "CREATE TABLE song (a INT)",
     ),
     "tables called like ours": ("CREATE TABLE model (id INTEGER)", "CREATE TABLE song (id INTEGER)"),

@@ -18,7 +18,7 @@ from mri_model.results.database import parse, writing
 from mri_model.results.store import Store
 from tests.results import result_samples as samples
 
-REVISIONS = ["0001", "0002", "0003", "0004", "0006", "0007"]
+REVISIONS = ["0001", "0002", "0003", "0004", "0006", "0008"]
 RENAMED = {
     "twin_free_n": "duplicate_free_n",
     "twin_free_accuracy": "duplicate_free_accuracy",
@@ -32,6 +32,10 @@ SWEEP_ROWS = [
     {"id": "series-2", "kind": "seeds", "recorded_at": samples.later(-5)},
     {"id": "sweep-1", "kind": "sizes", "recorded_at": samples.later(-1)},
 ]
+NEW_OF_CLASSES = ("n_groups", "f1_low", "f1_high", "average_precision")
+NEW_OF_MODELS = ("sha256", "temperature", "preprocessing")
+"""Columns that are null for rows of an earlier schema."""
+
 MEMBERS = [
     {"sweep_id": sweep, "model_id": model, "position": place}
     for sweep, model, place in [
@@ -125,8 +129,12 @@ def expected(before: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str
     evaluations = [{RENAMED.get(name, name): value for name, value in row.items()} for row in before["evaluation"]]
     return before | {
         "dataset_class": [{"n_groups": None} | row for row in before["dataset_class"]],
-        "class_metric": [{"n_groups": None} | row for row in before["class_metric"]],
-        "model": [{name: value for name, value in row.items() if name != "sweep_id"} for row in models],
+        "class_metric": [dict.fromkeys(NEW_OF_CLASSES) | row for row in before["class_metric"]],
+        "model": [
+            dict.fromkeys(NEW_OF_MODELS) | {name: value for name, value in row.items() if name != "sweep_id"}
+            for row in models
+        ],
+        "promotion": [{"forced": False} | row for row in before["promotion"]],
         "evaluation": [
             dict.fromkeys(samples.NOT_SAID_BEFORE) | {"sweep_id": None, "n_seen": 0} | row for row in evaluations
         ],
@@ -145,7 +153,7 @@ def test_rows_of_an_earlier_schema_survive_the_upgrade(old_url: str) -> None:
         assert sorted(after[name], key=lambda row: str(sorted(row.items(), key=str))) == sorted(
             rows, key=lambda row: str(sorted(row.items(), key=str))
         ), name
-    assert after.keys() - before.keys() <= {"sweep", "sweep_model", "similarity_metric"}
+    assert after.keys() - before.keys() <= {"sweep", "sweep_model", "similarity_metric", "evaluated_image"}
 
 
 def test_models_with_a_common_sweep_id_become_a_sweep(old_url: str) -> None:
@@ -267,10 +275,12 @@ def test_the_schema_before_the_given_protocol_gets_its_constraint_and_keeps_its_
         tables = MetaData()
         tables.reflect(connection)
         for name in ("dataset", "model"):
-            connection.execute(tables.tables[name].insert(), rows[name])
+            known = tables.tables[name].columns.keys()
+            connection.execute(tables.tables[name].insert(), [{k: row[k] for k in known} for row in rows[name]])
         before = dump(connection)
     with Store.open(url) as store, store._engine.connect() as connection:
-        assert dump(connection) == before | {"similarity_metric": []}
+        models = [dict.fromkeys(NEW_OF_MODELS) | row for row in before["model"]]
+        assert dump(connection) == before | {"model": models, "similarity_metric": [], "evaluated_image": []}
         assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []
         samples.record_model(store, id="new", protocol="given")
         with pytest.raises(MriError, match="refused a row"):

@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+
+from mri_model.evaluation.bootstrap import resample
+from mri_model.evaluation.metrics import summarize
+
+
+def test_the_interval_is_that_of_explicit_resamples() -> None:
+    rng = np.random.default_rng(3)
+    targets = rng.integers(0, 5, 80)
+    predicted = np.where(rng.random(80) < 0.7, targets, rng.integers(0, 5, 80))
+    found = resample(targets, predicted, 5, resamples=200).intervals()
+    draws = np.random.default_rng(0).multinomial(80, np.full(80, 1 / 80), 200)
+    scores = [summarize(np.repeat(targets, draw), np.repeat(predicted, draw)) for draw in draws]
+    for name in ("accuracy", "macro_f1"):
+        low, high = np.percentile([getattr(score, name) for score in scores], [2.5, 97.5])
+        assert (found[f"{name}_low"], found[f"{name}_high"]) == pytest.approx((low, high))
+
+
+def test_images_right_or_wrong_together_make_the_interval_wider() -> None:
+    targets = np.tile([0, 1], 100)
+    groups = np.repeat(np.arange(20), 10)
+    predicted = np.where(groups % 3 == 0, 1 - targets, targets)
+    singly, together = resample(targets, predicted, 2), resample(targets, predicted, 2, groups)
+    narrow, wide = (np.ptp(np.percentile(each.accuracy, [2.5, 97.5])) for each in (singly, together))
+    assert wide > 2 * narrow
+    assert (np.ptp(together.class_intervals(), axis=0) > 2 * np.ptp(singly.class_intervals(), axis=0)).all()
+
+
+def test_a_missing_group_is_an_image_of_its_own() -> None:
+    targets = np.array([0, 1, 0, 1])
+    nameless = np.array([None] * 4, dtype=object)
+    first, second = resample(targets, targets[::-1], 2, nameless), resample(targets, targets[::-1], 2)
+    assert first.intervals() == second.intervals()
+
+
+def test_a_class_without_images_has_no_interval() -> None:
+    low, high = resample(np.array([0, 1, 1]), np.array([0, 1, 0]), 3).class_intervals()
+    assert np.isnan([low[2], high[2]]).all() and np.isfinite([low[:2], high[:2]]).all()
