@@ -62,7 +62,7 @@ class Store:
 
     def record_dataset(self, row: Row, classes: Rows) -> None:
         """Record a data set and its classes. One that is recorded already gets a new ``root`` and ``ingested_at``."""
-        with self._writing() as connection:
+        with self.writing() as connection:
             self._upsert(connection, schema.dataset, row, update=("root", "ingested_at"))
             statement = self._insert(schema.dataset_class).on_conflict_do_nothing()
             _execute_many(connection, statement, _values(schema.dataset_class, classes, dataset_digest=row["digest"]))
@@ -73,7 +73,7 @@ class Store:
         A trained model keeps its ``created_at``: running its training again does not make it newer.
         """
         created_at = schema.model.c.created_at
-        with self._writing() as connection:
+        with self.writing() as connection:
             statement = self._insert(schema.model)
             newest = case((schema.model.c.status == "trained", created_at), else_=statement.excluded.created_at)
             self._upsert(connection, schema.model, row, replaced={"created_at": newest})
@@ -83,14 +83,14 @@ class Store:
         """Record that a training was interrupted or cancelled. A model with another status than training keeps it."""
         table = schema.model
         is_training = and_(table.c.id == model_id, table.c.status == "training")
-        with self._writing() as connection:
+        with self.writing() as connection:
             connection.execute(table.update().where(is_training).values(status="stopped"))
 
     def training_models(self) -> list[tuple[str, str]]:
         """Id and path of each model whose status is ``training``, the oldest first."""
         table = schema.model
         query = select(table.c.id, table.c.path).where(table.c.status == "training")
-        with self._reading() as connection:
+        with self.reading() as connection:
             found = connection.execute(query.order_by(table.c.created_at, table.c.id))
             return [(row.id, row.path) for row in found]
 
@@ -107,7 +107,7 @@ class Store:
             MriError: A model is not recorded; then nothing changes.
         """
         places = [{"model_id": name, "position": place} for place, name in enumerate(dict.fromkeys(model_ids))]
-        with self._writing() as connection:
+        with self.writing() as connection:
             self._upsert(connection, schema.sweep, {"recorded_at": datetime.now(UTC), **row})
             for place in places:
                 self._upsert(connection, schema.sweep_model, {"sweep_id": row["id"], **place})
@@ -126,7 +126,7 @@ class Store:
         ``row`` has either a ``model_id`` or, for the pooled predictions of a cross-validation, a ``sweep_id``. The
         others are the rows of the tables of these names.
         """
-        with self._writing() as connection:
+        with self.writing() as connection:
             self._upsert(connection, schema.evaluation, row)
             _replace(connection, schema.class_metric, class_metric, evaluation_id=row["id"])
             _replace(connection, schema.contrast_metric, contrast_metric, evaluation_id=row["id"])
@@ -137,7 +137,7 @@ class Store:
     def latest_model(self) -> str | None:
         """Id of the most recently created model, of those that are trained."""
         newest_first = schema.model.c.created_at.desc(), schema.model.c.id.desc()
-        with self._reading() as connection:
+        with self.reading() as connection:
             trained = select(schema.model.c.id).where(schema.model.c.status == "trained")
             return connection.scalar(trained.order_by(*newest_first).limit(1))
 
@@ -146,13 +146,13 @@ class Store:
 
     def knows_model(self, model_id: str) -> bool:
         """Whether the model is recorded as trained."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             status = select(schema.model.c.status).where(schema.model.c.id == model_id)
             return connection.scalar(status) == "trained"
 
     def start_scoring_run(self, row: Row) -> None:
         """Record that a scoring run began; ``finish_scoring_run`` completes its row."""
-        with self._writing() as connection:
+        with self.writing() as connection:
             self._upsert(connection, schema.scoring_run, row)
 
     def add_predictions(self, rows: Rows) -> int:
@@ -171,7 +171,7 @@ class Store:
             set_={c.name: statement.excluded[c.name] for c in table.columns if not c.primary_key},
             where=and_(table.c.status == "rejected", table.c.sha256 == ""),
         )
-        with self._writing() as connection:
+        with self.writing() as connection:
             return _execute_many(connection, statement, _values(table, rows))
 
     def known_predictions(self, model_id: str, paths: Sequence[str]) -> pd.DataFrame:
@@ -180,7 +180,7 @@ class Store:
         query = select(table).where(table.c.model_id == model_id).order_by(table.c.path, table.c.sha256)
         wanted = sorted(set(paths))
         rows: list[Sequence[Any]] = []
-        with self._reading() as connection:
+        with self.reading() as connection:
             for start in range(0, len(wanted), PATHS_A_QUERY):
                 part = wanted[start : start + PATHS_A_QUERY]
                 rows += connection.execute(query.where(table.c.path.in_(part))).all()
@@ -190,7 +190,7 @@ class Store:
         """Complete the row of a scoring run with its counts and ``parquet``; ``finished_at`` is now unless given."""
         table = schema.scoring_run
         values = {"finished_at": datetime.now(UTC)} | {name: _plain(value) for name, value in counts.items()}
-        with self._writing() as connection:
+        with self.writing() as connection:
             done = connection.execute(table.update().where(table.c.id == run_id).values(values))
             if not done.rowcount:
                 raise MriError(f"there is no scoring run {run_id!r} in the results database")
@@ -204,7 +204,7 @@ class Store:
         Raises:
             MriError: There is no query of that name; the hint names similar ones.
         """
-        with self._reading() as connection:
+        with self.reading() as connection:
             # without parameters "%" is a plain character: some columns are called so
             result = connection.exec_driver_sql(_question(name), execution_options={"no_parameters": True})
             return _frame(list(result.keys()), result.all())
@@ -215,16 +215,16 @@ class Store:
         return questions()
 
     def _knows(self, key: Column[Any], value: str) -> bool:
-        with self._reading() as connection:
+        with self.reading() as connection:
             return connection.scalar(select(key).where(key == value)) is not None
 
     @contextmanager
-    def _writing(self) -> Iterator[Connection]:
+    def writing(self) -> Iterator[Connection]:
         with translated_errors(self._engine.url), writing(self._engine) as connection:
             yield connection
 
     @contextmanager
-    def _reading(self) -> Iterator[Connection]:
+    def reading(self) -> Iterator[Connection]:
         with translated_errors(self._engine.url), self._engine.connect() as connection:
             yield connection
 

@@ -159,7 +159,7 @@ def test_text_is_sent_as_unicode_whatever_the_environment_says(
     monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
     with Store.open(postgresql_url) as store:
         store.record_dataset(samples.dataset(root="/data/脑 MRT-Größe"), [])
-        with store._reading() as connection:
+        with store.reading() as connection:
             assert connection.exec_driver_sql("SELECT root FROM dataset").scalar() == "/data/脑 MRT-Größe"
 
 
@@ -216,7 +216,7 @@ def test_a_server_that_is_starting_is_temporary_and_one_that_says_no_is_not(
 
 def test_a_lost_connection_is_temporary_and_the_store_works_again(postgresql_url: str) -> None:
     with Store.open(postgresql_url) as store:
-        with pytest.raises(UnavailableError, match="terminating connection"), store._writing() as connection:
+        with pytest.raises(UnavailableError, match="terminating connection"), store.writing() as connection:
             connection.exec_driver_sql("SELECT pg_terminate_backend(pg_backend_pid())")
         assert store.query("models").empty
 

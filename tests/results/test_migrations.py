@@ -196,7 +196,7 @@ def test_an_upgraded_database_has_the_constraints_of_a_new_one(old_url: str) -> 
 
 def test_references_still_guard_an_upgraded_database(old_url: str) -> None:
     with Store.open(old_url) as store:
-        with pytest.raises(MriError, match="refused a row"), store._writing() as connection:
+        with pytest.raises(MriError, match="refused a row"), store.writing() as connection:
             connection.exec_driver_sql("DELETE FROM model WHERE id = 'm1'")
         with pytest.raises(MriError, match="refused a row"):
             store.record_sweep({"id": "s", "kind": "seeds"}, ["absent"])
