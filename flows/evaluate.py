@@ -3,6 +3,7 @@
 from prefect import flow
 
 from mri_model import api
+from mri_model.models.choice import DEFAULT_MODEL
 from mri_model.options import Device, Split
 from mri_model.settings import load_settings
 from tasks.parameters import with_parameters
@@ -13,6 +14,6 @@ from tasks.states import plain_failures
 @flow(name="evaluate-mri")
 @plain_failures
 @with_parameters(manifest="evaluated_manifest")
-def evaluate_mri(model: str = "best", split: Split = "test", manifest: str = "", device: Device = "auto") -> str:
+def evaluate_mri(model: str = DEFAULT_MODEL, split: Split = "test", manifest: str = "", device: Device = "auto") -> str:
     """Evaluate a model per class and per contrast; returns the evaluation's id."""
     return api.evaluate(load_settings(), model, split, manifest, device, TaskRunner()).id

@@ -5,6 +5,7 @@ from pathlib import Path
 from prefect import flow
 
 from mri_model import api
+from mri_model.models.choice import DEFAULT_MODEL
 from mri_model.options import Device
 from mri_model.settings import load_settings
 from tasks.parameters import with_parameters
@@ -15,6 +16,6 @@ from tasks.states import plain_failures
 @flow(name="score-mri")
 @plain_failures
 @with_parameters()
-def score_mri(folder: Path, model: str = "best", device: Device = "auto") -> str:
+def score_mri(folder: Path, model: str = DEFAULT_MODEL, device: Device = "auto") -> str:
     """Score every file below a folder, to Parquet and the results database; returns the run's id."""
     return api.score(load_settings(), folder, model, device, TaskRunner()).run_id

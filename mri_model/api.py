@@ -16,7 +16,7 @@ from mri_model.data.inventory import take_inventory
 from mri_model.data.manifest import Manifest
 from mri_model.data.profile import AUTO, Profile, as_found
 from mri_model.errors import UsageError
-from mri_model.models.choice import BEST
+from mri_model.models.choice import DEFAULT_MODEL
 from mri_model.models.metadata import read_metadata
 from mri_model.options import Device, OnInvalid, Split
 from mri_model.progress import Log, ProgressCallback, is_distributed, no_log, no_progress
@@ -25,6 +25,8 @@ from mri_model.settings import Settings
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mri_model.evaluation.comparison import Difference
+    from mri_model.evaluation.gate import Promotion
     from mri_model.evaluation.metrics import Evaluation
     from mri_model.scoring.run import ScoringRun
     from mri_model.training.recipe import Recipe
@@ -206,7 +208,7 @@ def pool_folds(
 
 def evaluate(
     settings: Settings,
-    model: str = BEST,
+    model: str = DEFAULT_MODEL,
     split: Split = "test",
     manifest_name: str = "",
     device: Device = "auto",
@@ -232,10 +234,53 @@ def evaluate_folder(
     return evaluation
 
 
+def promote(
+    settings: Settings,
+    model: str,
+    why: str = "",
+    force: bool = False,
+    device: Device = "auto",
+    run: StepRunner = DIRECT,
+) -> "Promotion":
+    """Make a model the champion, which evaluation and scoring use, if it passes the gate (``evaluation/gate.py``).
+
+    Candidate and champion are compared on the test images of the candidate's manifest; what is not evaluated yet is.
+
+    Args:
+        force: Without the gate; the history says so.
+
+    Raises:
+        RefusedError: If the gate refuses the model.
+    """
+    require_one_process("promotion")
+    run(steps.check_database, settings)
+    candidate = run(steps.choose_model, settings, model)
+    champion = None if force else run(steps.find_champion_folder, settings)
+    if champion is None or champion.name == candidate.name:
+        return run(steps.promote_model, settings, candidate, why or "no gate", force)
+    difference = difference_from(settings, candidate, champion, device, run)
+    run(steps.check_gate, candidate, champion, difference)
+    promotion = run(steps.promote_model, settings, candidate, why or "passed the gate", False)
+    return replace(promotion, difference=difference)
+
+
+def difference_from(
+    settings: Settings, candidate: Path, champion: Path, device: Device, run: StepRunner
+) -> "Difference | None":
+    """Candidate minus champion; None if their classes differ."""
+    if read_metadata(candidate).classes != read_metadata(champion).classes:
+        return None
+    manifest = run(steps.open_manifest, settings, read_metadata(candidate).manifest)
+    for folder in (candidate, champion):
+        if not run(steps.is_evaluated, settings, folder, manifest):
+            evaluate_folder(settings, folder, manifest, "test", device, run)
+    return run(steps.compare_with_champion, settings, candidate, champion, manifest)
+
+
 def score(
     settings: Settings,
     folder: Path,
-    model: str = BEST,
+    model: str = DEFAULT_MODEL,
     device: Device = "auto",
     run: StepRunner = DIRECT,
 ) -> "ScoringRun":

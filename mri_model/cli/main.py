@@ -36,8 +36,10 @@ from mri_model.cli.output import (
     stage_runner,
 )
 from mri_model.errors import MriError, UsageError
+from mri_model.models.choice import DEFAULT_MODEL
 
 if TYPE_CHECKING:
+    from mri_model.evaluation.gate import Promotion
     from mri_model.evaluation.metrics import Evaluation
     from mri_model.settings import Settings
     from mri_model.training.sweep import TrainingResult
@@ -179,7 +181,7 @@ def shown(value: choices.Value) -> str:
 
 @app.command()
 def evaluate(
-    model: ModelName = "best",
+    model: ModelName = DEFAULT_MODEL,
     split: Annotated[choices.Split, typer.Option(help=choices.HELP["split"])] = "test",
     manifest: Annotated[str, typer.Option(help=choices.HELP["evaluated_manifest"])] = "",
     device: Device = "auto",
@@ -208,9 +210,40 @@ def evaluation_facts(evaluation: "Evaluation") -> dict[str, Any]:
 
 
 @app.command()
+def models(as_json: Json = False) -> None:
+    """List the models with their stage: candidate, champion (evaluation and scoring use it) or retired."""
+    query("models", as_json)
+
+
+@app.command()
+def promote(
+    model: Annotated[str, typer.Argument(help=choices.HELP["promoted"])],
+    why: Annotated[str, typer.Option(help=choices.HELP["why"])] = "",
+    force: Annotated[bool, typer.Option("--force", help=choices.HELP["force"])] = False,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Make MODEL the champion, which evaluation and scoring use, if it is not worse than the champion now."""
+    from mri_model import api
+    from mri_model.report.text import describe_promotion
+
+    with stage_runner(as_json) as run:
+        promotion = api.promote(settings(), model, why, force, device, run)
+    print_result(as_json, promotion_facts(promotion), describe_promotion(promotion))
+
+
+def promotion_facts(promotion: "Promotion") -> dict[str, Any]:
+    """What ``mri promote --json`` prints."""
+    facts: dict[str, Any] = {"champion": promotion.model_id, "retired": promotion.retired}
+    if found := promotion.difference:
+        facts |= {**vars(found), "classes": records(found.classes)}
+    return facts
+
+
+@app.command()
 def score(
     folder: Annotated[Path, typer.Argument(help=choices.HELP["folder"])],
-    model: ModelName = "best",
+    model: ModelName = DEFAULT_MODEL,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:

@@ -9,6 +9,14 @@ import numpy as np
 from mri_model.evaluation.by_group import unit_numbers
 
 
+def interval(values: np.ndarray) -> tuple[Any, Any]:
+    """Ends of the 95 % percentile interval over the first axis, without NaN values; NaN if there are no others."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # NaN alone
+        low, high = np.nanpercentile(values, [2.5, 97.5], axis=0)
+    return low, high
+
+
 @dataclass(frozen=True)
 class Resamples:
     """Figures of bootstrap resamples of a split.
@@ -21,46 +29,50 @@ class Resamples:
     accuracy: np.ndarray
     f1: np.ndarray
 
+    @property
+    def macro_f1(self) -> np.ndarray:
+        """Mean F1 of the classes that a resample has images of, float of shape (resamples,)."""
+        return np.nanmean(self.f1, axis=1)
+
     def intervals(self) -> dict[str, Any]:
         """95 % percentile intervals of accuracy and macro-F1 under the names of ``OverallMetrics``."""
-        macro_f1 = np.nanmean(self.f1, axis=1)
-        ends = {"low": 2.5, "high": 97.5}
         return {
-            f"{name}_{end}": float(np.percentile(values, percent))
-            for name, values in (("accuracy", self.accuracy), ("macro_f1", macro_f1))
-            for end, percent in ends.items()
+            f"{name}_{end}": float(value)
+            for name, values in (("accuracy", self.accuracy), ("macro_f1", self.macro_f1))
+            for end, value in zip(("low", "high"), interval(values), strict=True)
         }
-
-    def class_intervals(self) -> tuple[np.ndarray, np.ndarray]:
-        """Ends of the 95 % percentile interval of each class's F1; NaN for a class without images."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # a column of NaN alone
-            low, high = np.nanpercentile(self.f1, [2.5, 97.5], axis=0)
-        return low, high
 
 
 def resample(
-    targets: np.ndarray,
-    predicted: np.ndarray,
-    n_classes: int,
-    groups: np.ndarray | None = None,
-    resamples: int = 1000,
-    seed: int = 0,
+    targets: np.ndarray, predicted: np.ndarray, n_classes: int, groups: np.ndarray | None = None, resamples: int = 1000
 ) -> Resamples:
-    """Draw images with replacement (the bootstrap; Efron and Tibshirani, 1993, chapter 13).
-
-    Whole groups are drawn if ``groups`` is given (the cluster bootstrap; Field and Welsh, 2007, J. R. Stat. Soc. B 69,
-    369–390): images of one group are right or wrong together, and drawing single images would make the interval too
-    narrow. An image without a group is a group of its own.
+    """The figures of images drawn with replacement (the bootstrap; Efron and Tibshirani, 1993, chapter 13).
 
     Args:
         targets, predicted: Class indices, int of shape (n,).
-        groups: Group of each image, of shape (n,), null where it has none.
+        groups: Group of each image, see ``draw``; None: single images are drawn.
     """
-    unit = np.arange(len(targets)) if groups is None else unit_numbers(groups)
+    units = np.arange(len(targets)) if groups is None else groups
+    return weighted(targets, predicted, n_classes, draw(units, resamples))
+
+
+def draw(groups: np.ndarray, resamples: int = 1000, seed: int = 0) -> np.ndarray:
+    """How often each image is in each resample, float of shape (resamples, n).
+
+    Whole groups are drawn (the cluster bootstrap; Field and Welsh, 2007, J. R. Stat. Soc. B 69, 369–390): images of one
+    group are right or wrong together, and drawing single images would make the interval too narrow.
+
+    Args:
+        groups: Group of each image, of shape (n,), null where it has none: it is then a group of its own.
+    """
+    unit = unit_numbers(groups)
     n_units = unit.max() + 1
-    draws = np.random.default_rng(seed).multinomial(n_units, np.full(n_units, 1 / n_units), resamples)
-    weights = draws[:, unit].astype(np.float64)  # how often each image is in each resample
+    drawn = np.random.default_rng(seed).multinomial(n_units, np.full(n_units, 1 / n_units), resamples)
+    return drawn[:, unit].astype(np.float64)
+
+
+def weighted(targets: np.ndarray, predicted: np.ndarray, n_classes: int, weights: np.ndarray) -> Resamples:
+    """Accuracy and F1 of images that count ``weights`` times, float of shape (resamples, n)."""
     one_hot = np.eye(n_classes)
     supports, answers = weights @ one_hot[targets], weights @ one_hot[predicted]
     hits = weights @ (one_hot[targets] * (targets == predicted)[:, None])

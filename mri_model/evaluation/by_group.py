@@ -54,5 +54,6 @@ def joint_answers(unit: np.ndarray, targets: np.ndarray, probabilities: np.ndarr
 
 def unit_numbers(groups: np.ndarray) -> np.ndarray:
     """The number of each image's group; an image without a group is one of its own. int of shape (n,)."""
-    names = [f"image {at}" if pd.isna(name) else f"group {name}" for at, name in enumerate(groups)]
-    return np.unique(names, return_inverse=True)[1]
+    codes, names = pd.factorize(groups)
+    alone = codes < 0
+    return np.where(alone, len(names) + np.cumsum(alone) - 1, codes)

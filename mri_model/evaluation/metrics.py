@@ -12,7 +12,7 @@ from scipy.special import softmax
 from sklearn.metrics import average_precision_score, confusion_matrix, precision_recall_fscore_support
 
 from mri_model.data.labels import Label
-from mri_model.evaluation.bootstrap import Resamples, resample
+from mri_model.evaluation.bootstrap import Resamples, interval, resample
 from mri_model.evaluation.by_group import GroupMetrics, per_group, unit_numbers
 from mri_model.evaluation.calibration import calibration_error, risk_coverage_area
 from mri_model.files import run_id
@@ -289,7 +289,7 @@ def per_class(predictions: Predictions, resamples: Resamples, labels: tuple[Labe
     unit = unit_numbers(predictions.images["group"].to_numpy(object))
     of_class = np.unique(np.column_stack([targets, unit]), axis=0)[:, 0]
     table["n_groups"] = np.bincount(of_class, minlength=len(labels))
-    table["f1_low"], table["f1_high"] = resamples.class_intervals()
+    table["f1_low"], table["f1_high"] = interval(resamples.f1)
     table["average_precision"] = [
         average_precision_score(targets == each, probabilities[:, each]) if (targets == each).any() else np.nan
         for each in classes

@@ -7,7 +7,10 @@ from mri_model.errors import MriError
 from mri_model.files import read_json
 from mri_model.models.metadata import ModelMetadata, read_metadata
 
-BEST, LATEST = "best", "latest"
+CHAMPION, BEST, LATEST = "champion", "best", "latest"
+
+DEFAULT_MODEL = CHAMPION
+"""Which model evaluation and scoring use."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from mri_model.report.tables import format_table
 
 if TYPE_CHECKING:
     from mri_model.data.manifest import Manifest
+    from mri_model.evaluation.gate import Promotion
     from mri_model.evaluation.metrics import Evaluation, OverallMetrics
     from mri_model.models.metadata import EpochMetrics, ModelMetadata
     from mri_model.quality.report import QualityReport
@@ -219,6 +220,20 @@ def duplicate_free_line(overall: "OverallMetrics") -> str:
         f"  neither a near duplicate nor its source in training: accuracy {accuracy:.3f}, "
         f"macro-F1 {macro_f1:.3f} on {overall.duplicate_free_n}"
     )
+
+
+def describe_promotion(promotion: "Promotion") -> str:
+    """The champion now and, if the gate compared it, by how much it differs from the one before."""
+    before = f", in place of {promotion.retired}" if promotion.retired else ""
+    lines = [f"champion  {promotion.model_id}{before}    (evaluation and scoring use it; history: mri query history)"]
+    if found := promotion.difference:
+        lines.insert(
+            0,
+            f"accuracy {found.accuracy:+.3f} ({found.accuracy_low:+.3f} to {found.accuracy_high:+.3f}), "
+            f"macro-F1 {found.macro_f1:+.3f} ({found.macro_f1_low:+.3f} to {found.macro_f1_high:+.3f}) "
+            f"on {found.n} images, {found.changed} answers differ",
+        )
+    return "\n".join(lines)
 
 
 def describe_scoring(scored: "ScoringRun") -> str:

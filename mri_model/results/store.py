@@ -134,6 +134,23 @@ class Store:
             _replace(connection, schema.similarity_metric, similarity_metric, evaluation_id=row["id"])
             _replace(connection, schema.evaluated_image, evaluated_image, evaluation_id=row["id"])
 
+    def latest_evaluation(self, model_id: str, dataset_digest: str, split: str = "test") -> str | None:
+        """Id of the newest evaluation of a model on a split that has a row for each image; None if there is none."""
+        table, images = schema.evaluation, schema.evaluated_image
+        query = select(table.c.id).where(
+            table.c.model_id == model_id, table.c.dataset_digest == dataset_digest, table.c.split == split
+        )
+        complete = query.where(select(images.c.path).where(images.c.evaluation_id == table.c.id).exists())
+        with self.reading() as connection:
+            return connection.scalar(complete.order_by(table.c.created_at.desc(), table.c.id.desc()).limit(1))
+
+    def evaluated_images(self, evaluation_id: str) -> pd.DataFrame:
+        """The rows of ``evaluated_image`` of an evaluation, by path."""
+        table = schema.evaluated_image
+        query = select(table).where(table.c.evaluation_id == evaluation_id).order_by(table.c.path)
+        with self.reading() as connection:
+            return _frame([column.name for column in table.columns], connection.execute(query).all())
+
     def latest_model(self) -> str | None:
         """Id of the most recently created model, of those that are trained."""
         newest_first = schema.model.c.created_at.desc(), schema.model.c.id.desc()

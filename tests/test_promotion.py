@@ -1,0 +1,104 @@
+"""The champion: what evaluation and scoring use, and how it changes."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mri_model import api, steps
+from mri_model.errors import MriError, RefusedError
+from mri_model.models.metadata import read_metadata
+from mri_model.settings import Settings
+from tests.conftest import QUICK
+
+
+def train(settings: Settings, seed: int) -> str:
+    return api.train(settings, replace(QUICK, epochs=1, seed=seed)).models[0].id
+
+
+@pytest.fixture
+def trained(settings: Settings, phantom: Path) -> tuple[Settings, str, str]:
+    """Two models of one manifest."""
+    api.ingest(settings, phantom)
+    return settings, train(settings, 0), train(settings, 1)
+
+
+def used(settings: Settings) -> str:
+    return steps.choose_model(settings, "champion").name
+
+
+def answer_all_right(settings: Settings, model_id: str) -> None:
+    """Evaluate a model, and make its recorded answers perfect."""
+    evaluation = api.evaluate(settings, model_id)
+    with steps.open_store(settings) as store, store.writing() as connection:
+        statement = "UPDATE evaluated_image SET predicted_label = true_label WHERE evaluation_id = '{}'"
+        connection.exec_driver_sql(statement.format(evaluation.id))
+
+
+def test_the_first_model_is_used_until_another_one_is_promoted(
+    trained: tuple[Settings, str, str], phantom: Path
+) -> None:
+    settings, first, second = trained
+    assert used(settings) == first
+    assert api.evaluate(settings).model_id == first
+    answer_all_right(settings, second)
+    promotion = api.promote(settings, second, "perfect")
+    assert (promotion.model_id, promotion.retired) == (second, first)
+    assert promotion.difference and promotion.difference.n == 44 and promotion.difference.accuracy > 0.5
+    assert used(settings) == second
+    assert api.score(settings, phantom / "Papiloma T1").model_id == second
+
+
+def test_a_worse_model_is_refused_with_numbers_and_nothing_changes(trained: tuple[Settings, str, str]) -> None:
+    settings, first, second = trained
+    answer_all_right(settings, first)
+    with pytest.raises(RefusedError, match=r"accuracy is lower by 0\.\d+ .* on 44 images"):
+        api.promote(settings, second)
+    assert used(settings) == first
+    assert len(api.query(settings, "history")) == 1
+    api.promote(settings, second, "we need it", force=True)
+    assert used(settings) == second
+    assert api.query(settings, "history")["forced"].astype(bool).tolist() == [True, True, False]
+
+
+def test_a_model_of_another_manifest_is_compared_on_images_that_the_champion_has_not_seen(
+    trained: tuple[Settings, str, str], phantom: Path
+) -> None:
+    settings, first, _ = trained
+    api.ingest(settings, phantom, seed=1)
+    other = train(settings, 0)
+    with pytest.raises(RefusedError, match=r"both have \d+ test images in common; 30 are needed"):
+        api.promote(settings, other)
+    assert used(settings) == first
+
+
+def test_folds_do_not_become_the_champion(settings: Settings, phantom: Path) -> None:
+    api.ingest(settings, phantom)
+    recipe = replace(QUICK, epochs=1, protocol="grouped", folds=3, fold=1)
+    fold = api.train(settings, recipe).models[0].id
+    with pytest.raises(MriError, match="no model is the champion yet") as caught:
+        api.evaluate(settings)
+    assert "mri promote" in caught.value.hint
+    assert api.promote(settings, fold).model_id == fold
+    assert used(settings) == fold
+
+
+def test_without_a_model_or_its_folder_it_is_said_what_to_do(trained: tuple[Settings, str, str]) -> None:
+    settings, first, second = trained
+    for file in (settings.models / first).iterdir():
+        file.unlink()
+    with pytest.raises(MriError, match="the folder of the champion is gone"):
+        api.evaluate(settings)
+    api.promote(settings, second, "the other one is lost", force=True)
+    assert used(settings) == second
+    assert read_metadata(settings.models / second).id == second
+
+
+def test_training_again_says_whether_the_model_is_in_use(settings: Settings, phantom: Path) -> None:
+    lines: list[str] = []
+    api.ingest(settings, phantom)
+    run = api.StepRunner(log=lines.append)
+    for seed in (0, 1, 0):
+        api.train(settings, replace(QUICK, epochs=1, seed=seed), run=run)
+    told = [line for line in lines if line.startswith("model ")]
+    assert ["champion now" in told[0], "is a candidate" in told[1], "is the champion" in told[2]] == [True] * 3
