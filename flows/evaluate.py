@@ -3,8 +3,7 @@
 from prefect import flow
 
 from mri_model import api
-from mri_model.models.choice import DEFAULT_MODEL
-from mri_model.options import Device, Split
+from mri_model.options import DEFAULT_MODEL, Device, Split
 from mri_model.settings import load_settings
 from tasks.parameters import with_parameters
 from tasks.runner import TaskRunner

@@ -16,9 +16,8 @@ from mri_model.data.inventory import take_inventory
 from mri_model.data.manifest import Manifest
 from mri_model.data.profile import AUTO, Profile, as_found
 from mri_model.errors import UsageError
-from mri_model.models.choice import DEFAULT_MODEL
 from mri_model.models.metadata import read_metadata
-from mri_model.options import Device, OnInvalid, Split
+from mri_model.options import DEFAULT_MODEL, Device, OnInvalid, Split
 from mri_model.progress import Log, ProgressCallback, is_distributed, no_log, no_progress
 from mri_model.settings import Settings
 

@@ -16,6 +16,10 @@ Device = Literal["auto", "cpu", "cuda"]
 Resize = Literal["linear", "area"]
 OnInvalid = Literal["fail", "quarantine"]
 
+CHAMPION = "champion"
+DEFAULT_MODEL = CHAMPION
+"""Which model evaluation and scoring use."""
+
 MAX_SEED = 2**32 - 1
 """Largest seed that every random generator in use accepts (scikit-learn's has 32 bits)."""
 

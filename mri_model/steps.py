@@ -20,10 +20,10 @@ from mri_model.data.manifest import Manifest, class_table, find_manifest, mark_i
 from mri_model.data.validation import enforce, validate
 from mri_model.errors import MriError, RefusedError
 from mri_model.files import is_locked, is_older, write_json, write_text
-from mri_model.models.choice import CHAMPION, ChosenModel, readable_models
+from mri_model.models.choice import ChosenModel, readable_models
 from mri_model.models.choice import choose_model as choose
 from mri_model.models.metadata import EpochMetrics, ModelMetadata, read_history, read_metadata
-from mri_model.options import OnInvalid
+from mri_model.options import CHAMPION, OnInvalid
 from mri_model.progress import Log, ProgressCallback, is_first_process, no_log, no_progress
 from mri_model.quality.report import QUALITY_FILE, QualityReport, read_dataset, write_quality_report
 from mri_model.settings import Settings

@@ -36,7 +36,6 @@ from mri_model.cli.output import (
     stage_runner,
 )
 from mri_model.errors import MriError, UsageError
-from mri_model.models.choice import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from mri_model.evaluation.gate import Promotion
@@ -181,7 +180,7 @@ def shown(value: choices.Value) -> str:
 
 @app.command()
 def evaluate(
-    model: ModelName = DEFAULT_MODEL,
+    model: ModelName = choices.DEFAULT_MODEL,
     split: Annotated[choices.Split, typer.Option(help=choices.HELP["split"])] = "test",
     manifest: Annotated[str, typer.Option(help=choices.HELP["evaluated_manifest"])] = "",
     device: Device = "auto",
@@ -243,7 +242,7 @@ def promotion_facts(promotion: "Promotion") -> dict[str, Any]:
 @app.command()
 def score(
     folder: Annotated[Path, typer.Argument(help=choices.HELP["folder"])],
-    model: ModelName = DEFAULT_MODEL,
+    model: ModelName = choices.DEFAULT_MODEL,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:

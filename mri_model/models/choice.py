@@ -7,10 +7,7 @@ from mri_model.errors import MriError
 from mri_model.files import read_json
 from mri_model.models.metadata import ModelMetadata, read_metadata
 
-CHAMPION, BEST, LATEST = "champion", "best", "latest"
-
-DEFAULT_MODEL = CHAMPION
-"""Which model evaluation and scoring use."""
+BEST, LATEST = "best", "latest"
 
 
 @dataclass(frozen=True)
