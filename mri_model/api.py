@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mri_model.evaluation.comparison import Difference
     from mri_model.evaluation.gate import Promotion
     from mri_model.evaluation.metrics import Evaluation
+    from mri_model.evaluation.reevaluation import Reevaluation
     from mri_model.scoring.run import ScoringRun
     from mri_model.training.recipe import Recipe
     from mri_model.training.sweep import Sweep, SweepKind, TrainingResult
@@ -274,6 +275,36 @@ def difference_from(
         if not run(steps.is_evaluated, settings, folder, manifest):
             evaluate_folder(settings, folder, manifest, "test", device, run)
     return run(steps.compare_with_champion, settings, candidate, champion, manifest)
+
+
+def reevaluate(
+    settings: Settings,
+    model: str = DEFAULT_MODEL,
+    arrived: Path | None = None,
+    device: Device = "auto",
+    run: StepRunner = DIRECT,
+) -> "Reevaluation":
+    """Evaluate a model again on its frozen test split, and on labelled images that arrived since.
+
+    Both evaluations are recorded, the second one with the split ``arrived``. ``problems`` of the result says what is
+    not as it was.
+
+    Args:
+        arrived: Folder of class folders, of the model's classes; it may be empty.
+    """
+    require_one_process("evaluation")
+    run(steps.check_database, settings)
+    folder = run(steps.choose_model, settings, model)
+    manifest = run(steps.open_manifest, settings, read_metadata(folder).manifest)
+    last = run(steps.find_last_answers, settings, folder, manifest)
+    changed_files = run(steps.check_test_files, folder, manifest)
+    evaluation = evaluate_folder(settings, folder, manifest, "test", device, run)
+    found = run(steps.repeat_evaluation, evaluation, last, changed_files)
+    if arrived and (new := run(steps.ingest_arrived, settings, folder, arrived)):
+        of_arrived = run(steps.evaluate_model, settings, folder, new, "all", device)
+        run(steps.record_evaluation, settings, folder, new, "arrived", of_arrived)
+        return run(steps.measure_drop, found, of_arrived)
+    return found
 
 
 def score(

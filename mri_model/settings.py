@@ -118,6 +118,11 @@ class Settings(BaseSettings):
         return self.root / "manifests"
 
     @property
+    def arrived(self) -> Path:
+        """Manifests of labelled images that arrived after a training; they are never the latest one."""
+        return self.root / "arrived"
+
+    @property
     def cache(self) -> Path:
         return self.root / "cache"
 

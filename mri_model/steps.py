@@ -17,6 +17,7 @@ from mri_model.data import manifest as manifests
 from mri_model.data.class_folders import ClassNaming
 from mri_model.data.inventory import Inventory
 from mri_model.data.manifest import Manifest, class_table, find_manifest, mark_ingested
+from mri_model.data.profile import arrived_profile, profile_toml
 from mri_model.data.validation import enforce, validate
 from mri_model.errors import MriError, RefusedError
 from mri_model.files import is_locked, is_older, write_json, write_text
@@ -34,6 +35,7 @@ if TYPE_CHECKING:  # PyTorch, scikit-learn and SQLAlchemy take seconds to import
     from mri_model.evaluation.comparison import Difference
     from mri_model.evaluation.gate import Promotion
     from mri_model.evaluation.metrics import Evaluation
+    from mri_model.evaluation.reevaluation import Reevaluation
     from mri_model.results.store import Store
     from mri_model.scoring.run import ScoringRun
     from mri_model.training.recipe import Recipe
@@ -380,6 +382,57 @@ def evaluate_model(
     pixels = pack_pixels(manifest, model.preprocessing, settings.pixels, progress)
     log(use_free_cores())
     return evaluate.evaluate_model(model, manifest, selection, pixels, progress)
+
+
+def find_last_answers(settings: Settings, folder: Path, manifest: Manifest) -> "tuple[str, pd.DataFrame] | None":
+    """Id and images of the last evaluation of a model on its test split; None if there is none."""
+    with open_store(settings) as store:
+        last = store.latest_evaluation(read_metadata(folder).id, manifest.digest)
+        return (last, store.evaluated_images(last)) if last else None
+
+
+def check_test_files(folder: Path, manifest: Manifest) -> list[str]:
+    """Paths of the test images whose file is gone or changed."""
+    rows = read_metadata(folder).partition(manifest).rows("test")
+    return manifests.changed_files(manifest, rows["path"])
+
+
+def repeat_evaluation(
+    evaluation: "Evaluation", last: "tuple[str, pd.DataFrame] | None", changed_files: list[str], log: Log = no_log
+) -> "Reevaluation":
+    """Compare an evaluation with the last one of the same model on the same images."""
+    from mri_model.evaluation.reevaluation import Reevaluation, repeat
+
+    repetition = repeat(last[0], last[1], evaluation.images) if last else None
+    if repetition is None:
+        log("there is no earlier evaluation to compare with")
+    return Reevaluation(evaluation, repetition, tuple(changed_files))
+
+
+def ingest_arrived(
+    settings: Settings, model_folder: Path, data: Path, progress: ProgressCallback = no_progress, log: Log = no_log
+) -> Manifest | None:
+    """The manifest of labelled images that arrived, with the classes of a model; None if there are none yet.
+
+    It is not among the manifests that can be trained on. Images outside the model's classes are rejected.
+    """
+    if not data.is_dir() or not any(file.is_file() for file in data.rglob("*")):
+        log(f"no labelled images have arrived in {data}")
+        return None
+    listing.check_outside(settings.root, data)
+    profile = settings.arrived / f"{model_folder.name}.toml"
+    write_text(profile, profile_toml(arrived_profile(read_metadata(model_folder).classes)))
+    inventory = inventories.take_inventory(data, str(profile), progress=progress, cache=settings.cache)
+    checked = enforce(replace(inventory, validation=validate(inventory)), "quarantine")
+    return manifests.write_manifest(checked, settings.arrived, 0, progress)
+
+
+def measure_drop(reevaluation: "Reevaluation", arrived: "Evaluation") -> "Reevaluation":
+    """Compare the accuracy on arrived images with that on the test split."""
+    from mri_model.evaluation import reevaluation as again
+
+    drop = again.measure_drop(reevaluation.evaluation.images, arrived.images)
+    return replace(reevaluation, arrived=arrived, drop=drop)
 
 
 def record_evaluation(

@@ -1,6 +1,8 @@
 """The manifest: a Parquet table with one row per file, with its facts, group and splits."""
 
 import json
+import os
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +16,7 @@ import pyarrow.parquet as pq
 
 from mri_model.data.agreement import read_agreements, write_agreements
 from mri_model.data.comparison import compare_images
+from mri_model.data.decode import load_content
 from mri_model.data.fingerprints import read_fingerprints, write_fingerprints
 from mri_model.data.inventory import Inventory, RuleResult, Validation
 from mri_model.data.labels import Label, parse_label
@@ -119,6 +122,17 @@ class Manifest:
         if folds:
             return Partition(self, protocol, fold_splits(self.frame, folds, fold, self.seed))
         return Partition(self, protocol, self.frame[f"split_{protocol}"])
+
+
+def changed_files(manifest: Manifest, paths: Iterable[str]) -> list[str]:
+    """Those of some files of a manifest that are gone from its folder, or have other bytes than when it was ingested.
+
+    None if the whole folder is gone: then nothing can be said.
+    """
+    if not manifest.root.is_dir():
+        return []
+    known = manifest.frame.set_index("path")["sha256"]
+    return [path for path in paths if load_content(os.fsencode(manifest.root / path)).sha256 != known[path]]
 
 
 @dataclass(frozen=True)

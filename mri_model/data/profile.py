@@ -22,6 +22,9 @@ MAX_SIDE = 1 << 16
 AUTO = "auto"
 """The name of a profile learnt from the data set that is checked with it. A profile in a file has another name."""
 
+ARRIVED = "arrived"
+"""The name of the profile of labelled images that arrived after a training."""
+
 HEADER = """\
 # What a data set must look like, for `mri ingest DATA --profile THIS_FILE`.
 # Learnt from a data set as it was found. You may edit every value.
@@ -125,13 +128,33 @@ def learn_profile(
         classes=dict.fromkeys(classes, 1),
         extensions=IMAGE_EXTENSIONS,
         channels=3,
-        contrasts=tuple(sorted({label.contrast for label in map(parse_label, classes) if label.contrast})),
+        contrasts=contrasts_of(classes),
         height=(1, MAX_SIDE),
         width=(1, MAX_SIDE),
         source="learnt from the folder itself",
         naming=naming,
     )
     return with_figures(profile, visible)
+
+
+def arrived_profile(classes: Iterable[str]) -> Profile:
+    """The profile of labelled images for a trained model: any number of images of each of its classes."""
+    names = list(classes)
+    return Profile(
+        name=ARRIVED,
+        counts="minimum",
+        classes=dict.fromkeys(names, 0),
+        extensions=IMAGE_EXTENSIONS,
+        channels=3,
+        contrasts=contrasts_of(names),
+        height=(1, MAX_SIDE),
+        width=(1, MAX_SIDE),
+        source="the classes of a trained model",
+    )
+
+
+def contrasts_of(classes: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted({label.contrast for label in map(parse_label, classes) if label.contrast}))
 
 
 def class_places(folders: Iterable[str], naming: ClassNaming) -> dict[str, ClassFolder]:

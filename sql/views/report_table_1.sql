@@ -2,7 +2,7 @@
 
 -- 1e-9 lets halves round up on every database: 0.845 is slightly less in binary.
 WITH latest AS (
-    SELECT digest FROM dataset ORDER BY ingested_at DESC, digest DESC LIMIT 1
+    SELECT digest FROM dataset WHERE profile <> 'arrived' ORDER BY ingested_at DESC, digest DESC LIMIT 1
 ),
 counted AS (
     SELECT contrast, CAST(SUM(n_ok) AS INTEGER) AS n
