@@ -52,7 +52,7 @@ HELP = {
     "manifest": "latest, a digest, or a manifest folder.",
     "recipe": "Start from: " + "; ".join(f"{name} ({text})" for name, text in RECIPE_HELP.items()) + ".",
     "seeds": "Train and test with this many seeds, from the seed on.",
-    "folds": f"Grouped cross-validation: train and test this many times ({MIN_FOLDS} or more). 0 for none.",
+    "folds": f"Cross-validation, always over groups: train and test this many times ({MIN_FOLDS} or more). 0 for none.",
     "model": "best (by validation, on the newest manifest), latest, a model id, or a model folder.",
     "split": "Which images to evaluate on; all is for a manifest of other images than the training's.",
     "evaluated_manifest": "Default: that of the training. Images of another that the model has seen are left out.",

@@ -191,7 +191,8 @@ def evaluate(
 
     with stage_runner(as_json) as run:
         evaluation = api.evaluate(settings(), model, split, manifest, device, run)
-    print_result(as_json, evaluation_facts(evaluation), describe_evaluation(evaluation))
+    hint = split in ("test", "all")
+    print_result(as_json, evaluation_facts(evaluation), describe_evaluation(evaluation, hint=hint))
 
 
 def evaluation_facts(evaluation: "Evaluation") -> dict[str, Any]:

@@ -28,7 +28,7 @@ def evaluate_model(
     logits = predict(model.network, model.preprocessing, pixels, positions, model.device, metadata.tta_hflip, progress)
     probabilities = torch.softmax(logits / metadata.temperature, dim=1).numpy()
     predictions = Predictions(selection.targets, probabilities, selection.images)
-    evaluation = evaluate_predictions(predictions, manifest.labels)
+    evaluation = evaluate_predictions(predictions, model.labels)
     seconds = round(time.monotonic() - started, 3)
     return replace(evaluation, model_id=model.id, n_seen=selection.n_seen, seconds=seconds)
 

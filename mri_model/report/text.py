@@ -130,8 +130,13 @@ def describe_model(metadata: "ModelMetadata") -> str:
     )
 
 
-def describe_evaluation(evaluation: "Evaluation", what: str = "", name: str = "") -> str:
-    """``what`` and ``name`` are a further line, for example the sweep whose folds were pooled."""
+def describe_evaluation(evaluation: "Evaluation", what: str = "", name: str = "", hint: bool = True) -> str:
+    """All about an evaluation for the terminal.
+
+    Args:
+        what, name: A further line, for example the sweep whose folds were pooled.
+        hint: Whether to name the queries that show more; they show the latest evaluation of test images.
+    """
     overall = evaluation.overall
     lines = [
         f"accuracy {overall.accuracy:.3f} ({overall.accuracy_low:.3f} to {overall.accuracy_high:.3f}), "
@@ -148,7 +153,7 @@ def describe_evaluation(evaluation: "Evaluation", what: str = "", name: str = ""
             for row in evaluation.contrasts.itertuples()
         ),
         *([f"{what:<10}  {name}"] if what else []),
-        f"evaluation  {evaluation.id}    (more: mri query classes, similarity, confusions)",
+        f"evaluation  {evaluation.id}" + ("    (more: mri query classes, similarity, confusions)" if hint else ""),
     ]
     return "\n".join(lines)
 
@@ -198,13 +203,12 @@ def resemblance_lines(overall: "OverallMetrics") -> list[str]:
 
 
 def few_groups_lines(classes: "pd.DataFrame") -> list[str]:
-    """How many of the tested classes have figures that rest on few independent groups."""
-    tested = classes[classes["support"] > 0]
-    few = int((tested["n_groups"] <= FEW_GROUPS).sum())
-    if not few:
-        return []
-    of = f"{few} of {len(tested)} classes {'is' if few == 1 else 'are'}"
-    return [f"  {of} tested on {FEW_GROUPS} independent groups or fewer: such a figure means little"]
+    """How many classes have figures that rest on few independent groups, or none at all."""
+    tested = classes["support"] > 0
+    few, none = int((tested & (classes["n_groups"] <= FEW_GROUPS)).sum()), int((~tested).sum())
+    of = f"{few} of {len(classes)} classes {'is' if few == 1 else 'are'}"
+    lines = [f"  {of} tested on {FEW_GROUPS} independent groups or fewer: such a figure means little"] if few else []
+    return [*lines, f"  {none} of {len(classes)} classes have no image here"] if none else lines
 
 
 def seen_line(evaluation: "Evaluation") -> str:
