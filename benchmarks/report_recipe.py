@@ -102,7 +102,7 @@ def table_3_row(metadata: ModelMetadata) -> dict:
 def evaluate(folder: Path, manifest: Manifest, out: Path, device: torch.device) -> OverallMetrics:
     model = load_model(folder, device)
     pixels = pack_pixels(manifest, model.preprocessing, out / "pixels")
-    return evaluate_model(model, manifest, select_images(model, manifest), pixels).overall
+    return evaluate_model(model, select_images(model, manifest), pixels).overall
 
 
 if __name__ == "__main__":

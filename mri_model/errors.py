@@ -25,3 +25,10 @@ class RefusedError(MriError):
     """A validation or promotion rule is not met."""
 
     exit_code = 3
+
+
+class ChangedError(RefusedError):
+    """A re-evaluation found something that is not as it was."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems), "compare both in the table evaluated_image; mri query evaluations")

@@ -56,7 +56,7 @@ HELP = {
     "manifest": "latest, a digest, or a manifest folder.",
     "recipe": "Start from: " + "; ".join(f"{name} ({text})" for name, text in RECIPE_HELP.items()) + ".",
     "seeds": "Train and test with this many seeds, from the seed on.",
-    "folds": f"Grouped cross-validation: train and test this many times ({MIN_FOLDS} or more). 0 for none.",
+    "folds": f"Cross-validation, always over groups: train and test this many times ({MIN_FOLDS} or more). 0 for none.",
     "model": "champion (the model in use, see mri models), best (by validation, on the newest manifest), latest, a "
     "model id, or a model folder.",
     "promoted": "best (by validation, on the newest manifest), latest, a model id, or a model folder.",
@@ -64,6 +64,7 @@ HELP = {
     "force": "Promote the model although the gate refuses it; the history says so.",
     "split": "Which images to evaluate on; all is for a manifest of other images than the training's.",
     "evaluated_manifest": "Default: that of the training. Images of another that the model has seen are left out.",
+    "arrived": "Folder of labelled images that arrived since the training, one folder for each class; may be empty.",
     "folder": "Folder of images, of any structure.",
     "sizes": "Image sizes to compare, in pixels.",
     "device": "Where to compute; auto takes a GPU if there is one.",

@@ -381,7 +381,7 @@ def evaluate_model(
     selection = select_images(model, manifest, split, progress)
     pixels = pack_pixels(manifest, model.preprocessing, settings.pixels, progress)
     log(use_free_cores())
-    return evaluate.evaluate_model(model, manifest, selection, pixels, progress)
+    return evaluate.evaluate_model(model, selection, pixels, progress)
 
 
 def find_last_answers(settings: Settings, folder: Path, manifest: Manifest) -> "tuple[str, pd.DataFrame] | None":

@@ -9,7 +9,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.exceptions import FailedRun
 from prefect.states import Failed
 
-from mri_model.errors import MriError, RefusedError, UnavailableError
+from mri_model.errors import ChangedError, MriError, RefusedError, UnavailableError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -17,15 +17,19 @@ T = TypeVar("T")
 LOGGERS = ("prefect.flow_runs", "prefect.task_runs", "prefect.engine", "prefect.flow_engine", "prefect.task_engine")
 
 
+NAMES: dict[type[MriError], str] = {ChangedError: "Changed", RefusedError: "Refused"}
+"""Kind of error → name of the state; the first that fits."""
+
+
 def plain_failures(function: Callable[P, T]) -> Callable[P, T]:
-    """Decorator of a flow's function: an MriError becomes its final state, ``Refused`` for a RefusedError."""
+    """Decorator of a flow's function: an MriError becomes its final state, called by ``NAMES`` or ``Failed``."""
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return function(*args, **kwargs)
         except MriError as error:
-            name = "Refused" if isinstance(error, RefusedError) else "Failed"
+            name = next((name for kind, name in NAMES.items() if isinstance(error, kind)), "Failed")
             return failed(name, f"{error}. {error.hint}" if error.hint else str(error))
         except FailedRun as error:  # of a flow that this one called
             return failed("Failed", str(error))

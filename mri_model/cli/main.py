@@ -35,11 +35,12 @@ from mri_model.cli.output import (
     records,
     stage_runner,
 )
-from mri_model.errors import MriError, UsageError
+from mri_model.errors import ChangedError, MriError, UsageError
 
 if TYPE_CHECKING:
     from mri_model.evaluation.gate import Promotion
     from mri_model.evaluation.metrics import Evaluation
+    from mri_model.evaluation.reevaluation import Reevaluation
     from mri_model.settings import Settings
     from mri_model.training.sweep import TrainingResult
 
@@ -192,7 +193,38 @@ def evaluate(
 
     with stage_runner(as_json) as run:
         evaluation = api.evaluate(settings(), model, split, manifest, device, run)
-    print_result(as_json, evaluation_facts(evaluation), describe_evaluation(evaluation))
+    hint = split in ("test", "all")
+    print_result(as_json, evaluation_facts(evaluation), describe_evaluation(evaluation, hint=hint))
+
+
+@app.command()
+def reevaluate(
+    model: ModelName = choices.DEFAULT_MODEL,
+    arrived: Annotated[Path | None, typer.Option(help=choices.HELP["arrived"])] = None,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Evaluate a model again, on its test split and on images that arrived; an error says what is not as it was."""
+    from mri_model import api
+    from mri_model.report.text import describe_reevaluation
+
+    with stage_runner(as_json) as run:
+        found = api.reevaluate(settings(), model, arrived, device, run)
+    print_result(as_json, reevaluation_facts(found), describe_reevaluation(found))
+    if found.problems:
+        raise ChangedError(found.problems)
+
+
+def reevaluation_facts(found: "Reevaluation") -> dict[str, Any]:
+    """What ``mri reevaluate --json`` prints."""
+    return {
+        "evaluation": evaluation_facts(found.evaluation),
+        "repetition": asdict(found.repetition) if found.repetition else None,
+        "changed_files": found.changed_files,
+        "arrived": evaluation_facts(found.arrived) if found.arrived else None,
+        "drop": asdict(found.drop) if found.drop else None,
+        "problems": found.problems,
+    }
 
 
 def evaluation_facts(evaluation: "Evaluation") -> dict[str, Any]:

@@ -274,11 +274,13 @@ def fold_splits(frame: pd.DataFrame, folds: int, fold: int, seed: int) -> pd.Ser
         ``train``, ``val`` or ``test`` for each row; null for rejected files and conflicting labels.
 
     Raises:
-        MriError: If there are fewer groups than folds.
+        MriError: If there are fewer groups than folds, or fewer images in every class.
     """
     rows = frame[(frame["status"] == "ok") & ~frame["conflict"].fillna(False).astype(bool)]
     if rows["group"].nunique() < folds:
         raise MriError(f"{rows['group'].nunique()} groups of images cannot make {folds} folds", "use fewer folds")
+    if (largest := int(rows["label"].value_counts().max())) < folds:
+        raise MriError(f"no class has more than {largest} images: too few for {folds} folds", "use fewer folds")
     splits = pd.Series("train", rows.index, dtype=object)
     splits[held_out(rows, folds, fold - 1, seed)] = "test"
     rest = rows[splits == "train"]

@@ -12,7 +12,7 @@ import pandas as pd
 from mri_model.data.fingerprints import Fingerprints, read_fingerprints
 from mri_model.data.hog import MIRRORED
 from mri_model.data.manifest import Manifest
-from mri_model.data.near_duplicates import NEAR_DUPLICATE_CORRELATION, SAME_PICTURE, duplicate_free
+from mri_model.data.near_duplicates import NEAR_DUPLICATE_CORRELATION, duplicate_free
 from mri_model.data.nearest import Nearest, nearest
 from mri_model.data.pictures import Array
 from mri_model.data.same_source import PIXEL_TURNS, TURNED_EDGES
@@ -26,6 +26,13 @@ from mri_model.progress import ProgressCallback, no_progress
 ALL = "all"
 """The split of all accepted images: for a manifest of other images than those of the training."""
 
+KNOWN_TO = {"train": ("train",), "val": ("train",)}
+"""Splits that count as seen when one of these is evaluated; the model was also chosen by the validation split."""
+
+SEEN_PICTURE = 0.98
+"""Images of another manifest that correlate so much with a seen one count as the same picture. Copies of the report's
+images do after shrinking to 100 pixels and more (97 % of them; at 64 pixels a quarter)."""
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -33,7 +40,7 @@ class Selection:
 
     Attributes:
         rows: Their rows of the manifest.
-        targets: Their class indices, int64 of shape (n,).
+        targets: Their class indices in the model's class order, int64 of shape (n,).
         images: What is known of each image, see ``metrics.Predictions``.
         n_seen: Images of the split that were left out, because the model has seen them in training or validation.
     """
@@ -50,14 +57,19 @@ class Resemblance:
 
     Attributes:
         pixels, edges: The nearest training images by the two similarities.
-        seen: Whether an image shows the same picture as one seen in training or validation, bool of shape (n,).
+        validated: The nearest validation images by pixels.
         thresholds: See ``TrainingImages``.
     """
 
     pixels: Nearest
     edges: Nearest
-    seen: Array
+    validated: Nearest
     thresholds: Array
+
+    @property
+    def seen(self) -> Array:
+        """Whether an image shows the same picture as one seen in training or validation, bool of shape (n,)."""
+        return np.fmax(self.pixels.similarity, self.validated.similarity) >= SEEN_PICTURE
 
     @property
     def near_duplicate(self) -> Array:
@@ -65,10 +77,9 @@ class Resemblance:
         return self.pixels.similarity >= NEAR_DUPLICATE_CORRELATION
 
     @property
-    def same_source(self) -> Array:
-        """Whether an image is linked to a training image of its tumor type, as the images of a group are."""
-        pixels, edges = self.thresholds
-        return (self.pixels.same_tumor >= pixels) | (self.edges.same_tumor >= edges)
+    def near_validated(self) -> Array:
+        """Whether an image has a near duplicate, of any class, in validation."""
+        return self.validated.similarity >= NEAR_DUPLICATE_CORRELATION
 
     @property
     def kind(self) -> Array:
@@ -84,11 +95,12 @@ def select_images(
     """Choose the images of a split and compare them with the model's training images.
 
     On the manifest of the training, the split is evaluated as the protocol has it. On any other manifest, images that
-    the model has seen (the same bytes, or the same picture) are left out. Images related to the training images are
-    evaluated, but are not duplicate-free.
+    the model has seen (the same bytes, or the same picture) are left out. Images related to those that the model has
+    seen are evaluated, but are not duplicate-free.
 
     Raises:
-        RefusedError: If the class lists differ, if it is not known what the model has seen, or if it has seen all.
+        RefusedError: If the model does not know a class of the manifest, if it is not known what the model has seen, or
+            if it has seen all.
         UsageError: If all images of the manifest of the training are asked for.
         MriError: If the split has no images.
     """
@@ -96,20 +108,21 @@ def select_images(
     known = read_training_images(model.folder, model.id)
     own = manifest.digest == model.metadata.manifest
     rows = rows_of(model, manifest, split)
-    targets = manifest.class_indices(rows["label"])
-    tumor = pd.factorize(np.array([label.tumor for label in manifest.labels], dtype=object))[0]
+    targets = model.class_indices(rows["label"])
+    tumor = pd.factorize(np.array([label.tumor for label in model.labels], dtype=object))[0]
     fingerprints = read_fingerprints(manifest.folder, len(manifest.frame))[rows.index.to_numpy()]
     found = compare(fingerprints, targets, known, tumor, progress)
     if own:
-        trained = (model.metadata.partition(manifest).split_of == "train").to_numpy(bool)
+        related = model.metadata.partition(manifest).split_of.isin(KNOWN_TO.get(split, ("train", "val"))).to_numpy(bool)
         fresh = np.ones(len(rows), bool)
     else:
-        linked = found.same_source | turned_copies(fingerprints, targets, known, tumor)
-        trained = related_rows(manifest, rows, known, linked)
+        linked = related_images(fingerprints, targets, known, tumor)
+        related = related_rows(manifest, rows, known, linked)
         fresh = ~(found.seen | rows["sha256"].isin(known.sha256).to_numpy(bool))
     if not fresh.any():
         raise all_seen(model, manifest, split, len(rows))
-    images = describe_images(manifest, rows, trained, found)
+    near_duplicate = found.near_duplicate | (found.near_validated & (split not in KNOWN_TO))
+    images = describe_images(manifest, rows, related, near_duplicate, found)
     return Selection(rows[fresh], targets[fresh], images[fresh], int((~fresh).sum()))
 
 
@@ -148,52 +161,62 @@ def compare(
     progress("compare", 2, 3)
     validated = nearest(pixels, targets, pixel_vectors(val), validated_on, tumor)
     progress("compare", 3, 3)
-    seen = np.fmax(by_pixels.similarity, validated.similarity) >= SAME_PICTURE
-    return Resemblance(by_pixels, by_edges, seen, known.thresholds)
+    return Resemblance(by_pixels, by_edges, validated, known.thresholds)
 
 
 def pixel_vectors(images: Fingerprints) -> PixelVectors:
     return PixelVectors.of(images.thumbnails.reshape(len(images), -1))
 
 
-def turned_copies(images: Fingerprints, targets: Array, known: TrainingImages, tumor: Array) -> Array:
-    """Which images are mirrored or turned copies of a training image of their tumor type, as in groups: bool (n,)."""
-    train, labels = known.fingerprints[known.is_train], known.labels[known.is_train]
-    edges, trained_edges = (HogVectors.of(each.descriptors, known.mean) for each in (images, train))
-    kinds: list[tuple[Vectors, Vectors, Sequence[Turn], float]] = [
-        (pixel_vectors(images), pixel_vectors(train), PIXEL_TURNS, NEAR_DUPLICATE_CORRELATION),
-        (edges, trained_edges, (MIRRORED,), TURNED_EDGES),
+def related_images(images: Fingerprints, targets: Array, known: TrainingImages, tumor: Array) -> Array:
+    """Which images are related to one that the model has seen, in training or validation: bool of shape (n,).
+
+    They are near duplicates, or linked as the images of a group are: alike, mirrored or turned, and of one tumor type.
+    """
+    pixels, seen_pixels = pixel_vectors(images), pixel_vectors(known.fingerprints)
+    edges, seen_edges = (HogVectors.of(each.descriptors, known.mean) for each in (images, known.fingerprints))
+    by_pixels = nearest(pixels, targets, seen_pixels, known.labels, tumor)
+    by_edges = nearest(edges, targets, seen_edges, known.labels, tumor)
+    like_pixels, like_edges = known.thresholds
+    found = by_pixels.similarity >= NEAR_DUPLICATE_CORRELATION
+    found |= (by_pixels.same_tumor >= like_pixels) | (by_edges.same_tumor >= like_edges)
+    turned: list[tuple[Vectors, Vectors, Sequence[Turn], float]] = [
+        (pixels, seen_pixels, PIXEL_TURNS, max(like_pixels, NEAR_DUPLICATE_CORRELATION)),
+        (edges, seen_edges, (MIRRORED,), max(like_edges, TURNED_EDGES)),
     ]
-    found = np.zeros(len(images), bool)
-    for (tested, trained_on, turns, least), threshold in zip(kinds, known.thresholds, strict=True):
+    for tested, seen, turns, threshold in turned:
         for turn in turns:
-            nearby = nearest(tested, targets, trained_on.turned(turn), labels, tumor)
-            found |= nearby.same_tumor >= np.maximum(threshold, least)
+            found |= nearest(tested, targets, seen.turned(turn), known.labels, tumor).same_tumor >= threshold
     return found
 
 
 def related_rows(manifest: Manifest, rows: pd.DataFrame, known: TrainingImages, linked: Array) -> Array:
-    """Which rows of another manifest are training images, or tested images linked to one: bool of shape (rows,).
+    """Which rows of another manifest the model has seen, or are related to what it has seen: bool of shape (rows,).
 
     Args:
-        linked: Which of the tested images, ``rows``, are linked to a training image.
+        linked: Which of the tested images, ``rows``, are related (``related_images``).
     """
-    trained = manifest.frame["sha256"].isin(known.sha256[known.is_train]).to_numpy(bool, copy=True)
-    trained[rows.index] |= linked
-    return trained
+    found = manifest.frame["sha256"].isin(known.sha256).to_numpy(bool, copy=True)
+    found[rows.index] |= linked
+    return found
 
 
-def describe_images(manifest: Manifest, rows: pd.DataFrame, trained: Array, found: Resemblance) -> pd.DataFrame:
+def describe_images(
+    manifest: Manifest, rows: pd.DataFrame, related: Array, near_duplicate: Array, found: Resemblance
+) -> pd.DataFrame:
     """The columns of ``metrics.Predictions.images`` for each of ``rows``.
 
     Args:
-        trained: Which rows of the manifest count as training images, bool of shape (rows of the manifest,).
+        related: Which rows of the manifest the model has seen, or are related to what it has seen.
+        near_duplicate: Which of ``rows`` are near duplicates of what it has seen.
     """
-    near_duplicate = np.zeros(len(manifest.frame), bool)
-    near_duplicate[rows.index] = found.near_duplicate
-    free = duplicate_free(manifest.frame["group"], trained, near_duplicate)
+    of_rows = np.zeros(len(manifest.frame), bool)
+    of_rows[rows.index] = near_duplicate
+    free = duplicate_free(manifest.frame["group"], related, of_rows)
+    is_free = free[rows.index]
+    kind = np.where(~is_free & (found.kind == UNLIKE), SIMILAR, found.kind)  # turned copies, and further group members
     columns: dict[str, object] = {name: rows[name] for name in ("path", "sha256", "group")}
-    columns |= {"duplicate_free": free[rows.index], "resemblance": found.kind}
+    columns |= {"duplicate_free": is_free, "resemblance": kind}
     for name, each in (("pixels", found.pixels), ("edges", found.edges)):
         columns |= {name: each.similarity, f"{name}_label": each.label, f"{name}_other": each.other}
     return pd.DataFrame(columns, index=rows.index)
@@ -208,15 +231,16 @@ def all_seen(model: Model, manifest: Manifest, split: str, n: int) -> RefusedErr
 
 
 def check_classes(model: Model, manifest: Manifest) -> None:
-    """Raises RefusedError if model and manifest differ in their classes or in their order."""
-    if model.classes == manifest.classes:
+    """Raises RefusedError if the model does not know a class of the manifest, or has them in another order.
+
+    A manifest may lack classes of the model: few hospitals see all of them.
+    """
+    present = set(manifest.classes)
+    if tuple(name for name in model.classes if name in present) == manifest.classes:
         return
-    unknown = sorted(set(manifest.classes) - set(model.classes))
-    missing = sorted(set(model.classes) - set(manifest.classes))
-    parts = [f"the model does not know {', '.join(unknown[:5])}"] if unknown else []
-    parts += [f"the data lacks {', '.join(missing[:5])}"] if missing else []
-    why = "; ".join(parts) or "their order differs"
+    unknown = sorted(present - set(model.classes))
+    why = f"the model does not know {', '.join(unknown[:5])}" if unknown else "their order differs"
     raise RefusedError(
         f"model {model.id} and manifest {manifest.digest} have different classes: {why}",
-        "give the classes the same names (mri ingest --map OLD=NEW), or train a model on this data set",
+        "give the classes the names that the model knows (mri ingest --map OLD=NEW)",
     )

@@ -6,10 +6,13 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from mri_model.data.labels import Label, parse_label
 from mri_model.data.preprocessing import Preprocessing
 from mri_model.errors import MriError
 from mri_model.files import atomic
@@ -37,6 +40,15 @@ class Model:
     def classes(self) -> tuple[str, ...]:
         """Class names in the order of the network's outputs."""
         return self.metadata.classes
+
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """The classes in order, split into tumor and contrast."""
+        return tuple(parse_label(name) for name in self.classes)
+
+    def class_indices(self, labels: pd.Series) -> np.ndarray:
+        """Position of each label in the class order: int64 of shape (n,), -1 for unknown labels."""
+        return pd.Index(self.classes).get_indexer(pd.Index(labels)).astype(np.int64)
 
     @property
     def preprocessing(self) -> Preprocessing:

@@ -10,7 +10,7 @@ import pandas as pd
 from mri_model.data.splits import PROTOCOLS
 from mri_model.quality.check import Check, Issue
 from mri_model.quality.dataset import DataSet, TrainTest
-from mri_model.quality.measures import exceeds
+from mri_model.quality.measures import MIN_SERIOUS, exceeds
 from mri_model.quality.wording import percent
 
 EXCESS = 0.10
@@ -81,9 +81,9 @@ def predict_from_file_facts(frame: pd.DataFrame, split: TrainTest) -> np.ndarray
 
 def shortcut_issue(protocol: str, found: ProtocolShortcut) -> Issue:
     return Issue(
-        "serious" if found.accuracy - found.largest_class >= SERIOUS_EXCESS else "notice",
+        "serious" if found.n >= MIN_SERIOUS and found.accuracy - found.largest_class >= SERIOUS_EXCESS else "notice",
         "Size and format of the file alone, without looking at the image, give the right class for "
-        f"{percent(found.accuracy)} of the test images of the {protocol} split.",
+        f"{percent(found.accuracy)} of {found.n} test images of the {protocol} split.",
         f"Always choosing the largest class would give {percent(found.largest_class)}. "
         "A network may learn where an image comes from instead of what it shows.",
         "Collect the images of every class from the same sources, and test on images from another source.",

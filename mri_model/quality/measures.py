@@ -34,6 +34,14 @@ def n_pairs(numbers: np.ndarray) -> int:
     return int((counts * (counts - 1) // 2).sum())
 
 
+MIN_TESTED = 100
+"""With fewer test images an accuracy is too uncertain (±10 percentage points) to call anything good."""
+
+
+MIN_SERIOUS = 30
+"""With fewer test images no accuracy is a serious issue."""
+
+
 def exceeds(accuracy: float, baseline: float, n: int, excess: float) -> bool:
     """Whether an accuracy on ``n`` images is ``excess`` and two standard errors (at most 1/√n) above a baseline."""
     return accuracy - baseline >= max(excess, n**-0.5)

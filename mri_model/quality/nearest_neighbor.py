@@ -13,7 +13,7 @@ from mri_model.data.splits import PROTOCOLS
 from mri_model.quality import leakage
 from mri_model.quality.check import Check, Issue, Level
 from mri_model.quality.dataset import DataSet, TrainTest
-from mri_model.quality.measures import exceeds
+from mri_model.quality.measures import MIN_SERIOUS, MIN_TESTED, exceeds
 from mri_model.quality.wording import percent
 
 MAX_TESTED = 2000
@@ -27,8 +27,6 @@ NEAR_CHANCE, FAR_FROM_CHANCE = 0.10, 0.30
 
 Some excess needs no leak: contrast and the plane of the slice also show in pixels and edges."""
 
-MIN_TESTED = 100
-"""With fewer test images the accuracy is too uncertain (±10 percentage points) to call anything good."""
 
 BLOCK = 1024
 """Training images compared at a time."""
@@ -112,15 +110,16 @@ class NearestNeighbor(Check):
 
 
 def resemblance(random: ProtocolNeighbors, grouped: ProtocolNeighbors | None) -> Issue:
+    score = random.pixels.score
     comparisons = [
         ("on the test images with neither a near duplicate nor their source in training", random.pixels.free),
         ("on the grouped split", grouped.pixels.score if grouped else None),
     ]
-    told = "".join(f"{where} {percent(score.accuracy)}; " for where, score in comparisons if score)
+    told = "".join(f"{where} {percent(part.accuracy)} of {part.n}; " for where, part in comparisons if part)
     return Issue(
-        "serious" if random.leaks else "notice",
+        "serious" if random.leaks and score.n >= MIN_SERIOUS else "notice",
         "A program that only compares raw pixels, without learning anything, already classifies "
-        f"{percent(random.pixels.score.accuracy)} of the test images of the random split correctly.",
+        f"{percent(score.accuracy)} of {score.n} test images of the random split correctly.",
         f"For comparison: {told}always choosing the largest class {percent(random.largest_class)}.",
         "Compare the score of every network with these figures. A score that is not higher shows that the images "
         "resemble each other, not that the network has learned anything.",

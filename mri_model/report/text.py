@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mri_model.data.manifest import Manifest
     from mri_model.evaluation.gate import Promotion
     from mri_model.evaluation.metrics import Evaluation, OverallMetrics
+    from mri_model.evaluation.reevaluation import Reevaluation
     from mri_model.models.metadata import EpochMetrics, ModelMetadata
     from mri_model.quality.report import QualityReport
     from mri_model.scoring.run import ScoringRun
@@ -131,8 +132,13 @@ def describe_model(metadata: "ModelMetadata") -> str:
     )
 
 
-def describe_evaluation(evaluation: "Evaluation", what: str = "", name: str = "") -> str:
-    """``what`` and ``name`` are a further line, for example the sweep whose folds were pooled."""
+def describe_evaluation(evaluation: "Evaluation", what: str = "", name: str = "", hint: bool = True) -> str:
+    """All about an evaluation for the terminal.
+
+    Args:
+        what, name: A further line, for example the sweep whose folds were pooled.
+        hint: Whether to name the queries that show more; they show the latest evaluation of test images.
+    """
     overall = evaluation.overall
     lines = [
         f"accuracy {overall.accuracy:.3f} ({overall.accuracy_low:.3f} to {overall.accuracy_high:.3f}), "
@@ -149,7 +155,7 @@ def describe_evaluation(evaluation: "Evaluation", what: str = "", name: str = ""
             for row in evaluation.contrasts.itertuples()
         ),
         *([f"{what:<10}  {name}"] if what else []),
-        f"evaluation  {evaluation.id}    (more: mri query classes, similarity, confusions)",
+        f"evaluation  {evaluation.id}" + ("    (more: mri query classes, similarity, confusions)" if hint else ""),
     ]
     return "\n".join(lines)
 
@@ -199,13 +205,12 @@ def resemblance_lines(overall: "OverallMetrics") -> list[str]:
 
 
 def few_groups_lines(classes: "pd.DataFrame") -> list[str]:
-    """How many of the tested classes have figures that rest on few independent groups."""
-    tested = classes[classes["support"] > 0]
-    few = int((tested["n_groups"] <= FEW_GROUPS).sum())
-    if not few:
-        return []
-    of = f"{few} of {len(tested)} classes {'is' if few == 1 else 'are'}"
-    return [f"  {of} tested on {FEW_GROUPS} independent groups or fewer: such a figure means little"]
+    """How many classes have figures that rest on few independent groups, or none at all."""
+    tested = classes["support"] > 0
+    few, none = int((tested & (classes["n_groups"] <= FEW_GROUPS)).sum()), int((~tested).sum())
+    of = f"{few} of {len(classes)} classes {'is' if few == 1 else 'are'}"
+    lines = [f"  {of} tested on {FEW_GROUPS} independent groups or fewer: such a figure means little"] if few else []
+    return [*lines, f"  {none} of {len(classes)} classes have no image here"] if none else lines
 
 
 def seen_line(evaluation: "Evaluation") -> str:
@@ -220,6 +225,21 @@ def duplicate_free_line(overall: "OverallMetrics") -> str:
         f"  neither a near duplicate nor its source in training: accuracy {accuracy:.3f}, "
         f"macro-F1 {macro_f1:.3f} on {overall.duplicate_free_n}"
     )
+
+
+def describe_reevaluation(found: "Reevaluation") -> str:
+    """What is as it was, and what is not is said by an error."""
+    lines = [describe_evaluation(found.evaluation)]
+    if found.repetition:
+        same = found.repetition.n - found.repetition.n_changed
+        lines.append(f"again  {same} of {found.repetition.n} answers as in {found.repetition.last_id}")
+    if found.drop and found.arrived:
+        judged = "too few to judge" if found.drop.p_value is None else f"p = {found.drop.p_value:.4f}"
+        lines.append(
+            f"arrived  accuracy {found.drop.accuracy:.3f} on {found.drop.n} images of {found.drop.n_groups} groups, "
+            f"{found.drop.expected:.3f} in the test split ({judged})    {found.arrived.id}"
+        )
+    return "\n".join(lines)
 
 
 def describe_promotion(promotion: "Promotion") -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from mri_model.data.splits import GIVEN
 from mri_model.errors import UsageError
 from mri_model.evaluation.metrics import Evaluation
 from mri_model.files import digest_of
@@ -58,6 +59,8 @@ def seed_recipes(recipe: Recipe, seeds: int) -> tuple[Recipe, ...]:
 def fold_recipes(recipe: Recipe, folds: int) -> tuple[Recipe, ...]:
     """The recipe for each fold of a grouped cross-validation."""
     check_folds(folds)
+    if recipe.protocol == GIVEN:
+        raise UsageError(f"the protocol {GIVEN} has no folds", "leave out --protocol: folds are always grouped")
     return tuple(replace(recipe, protocol="grouped", folds=folds, fold=fold) for fold in range(1, folds + 1))
 
 

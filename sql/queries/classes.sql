@@ -14,9 +14,9 @@ SELECT
     d.n_groups AS "groups",
     m.support AS tested,
     m.n_groups AS "tested groups",
-    m.precision,
-    m.recall,
-    m.f1
+    CASE WHEN m.support > 0 THEN m.precision END AS "precision",
+    CASE WHEN m.support > 0 THEN m.recall END AS recall,
+    CASE WHEN m.support > 0 THEN m.f1 END AS f1
 FROM latest AS e
 INNER JOIN class_metric AS m ON m.evaluation_id = e.id
 LEFT JOIN dataset_class AS d ON d.dataset_digest = e.dataset_digest AND d.label = m.label

@@ -5,6 +5,7 @@ SELECT
     id,
     model_id,
     sweep_id,
+    dataset_digest AS manifest,
     split,
     n,
     n_seen,

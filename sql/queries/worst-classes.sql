@@ -6,5 +6,6 @@ FROM class_metric
 WHERE evaluation_id = (
     SELECT id FROM evaluation WHERE split IN ('test', 'all') ORDER BY created_at DESC, id DESC LIMIT 1
 )
+AND support > 0
 ORDER BY f1, label
 LIMIT 10

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mri_model.data.splits import SHARES, add_splits, given_split, grouped_split, random_split
+from mri_model.data.splits import SHARES, add_splits, fold_splits, given_split, grouped_split, random_split
+from mri_model.errors import MriError
 
 SPLITS = tuple(SHARES)
 
@@ -196,3 +197,10 @@ def test_validation_images_are_whole_groups_of_the_training_folder() -> None:
 def test_a_class_that_conflicts_with_another_gives_no_validation_image() -> None:
     frame = rows([9]).assign(split_given=["train"] * 6 + ["test"] * 3, conflict=True)
     assert given_split(frame, seed=0).tolist() == frame["split_given"].tolist()
+
+
+def test_more_folds_than_images_in_any_class_are_refused() -> None:
+    frame = pd.DataFrame({"status": "ok", "conflict": False, "label": ["A", "B"] * 3, "group": range(6)})
+    with pytest.raises(MriError, match="no class has more than 3 images: too few for 5 folds"):
+        fold_splits(frame, 5, 1, 0)
+    assert fold_splits(frame, 3, 1, 0).value_counts()["test"] == 2

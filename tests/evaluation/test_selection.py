@@ -14,7 +14,7 @@ from mri_model import api, steps
 from mri_model.data.inventory import take_inventory
 from mri_model.data.manifest import Manifest, write_manifest
 from mri_model.errors import RefusedError, UsageError
-from mri_model.evaluation.metrics import NEAR_DUPLICATE, UNLIKE
+from mri_model.evaluation.metrics import NEAR_DUPLICATE, SIMILAR, UNLIKE
 from mri_model.evaluation.selection import Selection, select_images
 from mri_model.models.artifact import Model
 from mri_model.models.training_images import TRAINING_IMAGES_FILE, TrainingImages, write_training_images
@@ -32,9 +32,9 @@ def blobs(seed: int) -> np.ndarray:
     return cv2.normalize(large, np.empty_like(large), 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
 
 
-def brighter(picture: np.ndarray) -> np.ndarray:
+def brighter(picture: np.ndarray, noise_level: float = 14) -> np.ndarray:
     """A near duplicate that is not the same picture."""
-    noise = np.random.default_rng(0).normal(0, 14, (24, 24))
+    noise = np.random.default_rng(0).normal(0, noise_level, (24, 24))
     return np.clip(picture * 0.8 + 30 + cv2.resize(noise, (96, 96)), 0, 255).astype(np.uint8)
 
 
@@ -165,11 +165,53 @@ def test_relatives_of_training_images_in_another_manifest_are_not_duplicate_free
         "healthy T1/near duplicate of another class.png",
     ]
     assert chosen(selection, duplicate_free=True) == ["glioma T2/unrelated.png"]
-    assert chosen(selection, resemblance=UNLIKE) == [
-        "glioma T2/2026-01-01 10_00_00.png",
-        "glioma T2/mirrored.png",
-        "glioma T2/unrelated.png",
-    ]
+    assert chosen(selection, resemblance=UNLIKE) == ["glioma T2/unrelated.png"]
+    assert chosen(selection, resemblance=SIMILAR) == ["glioma T2/2026-01-01 10_00_00.png", "glioma T2/mirrored.png"]
+
+
+def test_relatives_of_validation_images_are_not_independent_either(data: Path, tmp_path: Path) -> None:
+    manifest = ingest(data, tmp_path)
+    model = model_of(manifest, tmp_path)
+    validated = manifest.partition("random").rows("val")
+    new = tmp_path / "new"
+    for kind, change in (
+        ("like", lambda picture: brighter(picture, 11)),
+        ("mirrored", lambda picture: cv2.flip(picture, 1)),
+    ):
+        for place, (path, label) in enumerate(validated[["path", "label"]].itertuples(index=False)):
+            save(new, label, f"{kind} {place}", change(cv2.imread(str(data / path), cv2.IMREAD_GRAYSCALE)))
+    selection = select_images(model, ingest(new, tmp_path), "all")
+    assert len(selection.rows) > len(validated) and not selection.images["duplicate_free"].any()
+    assert not chosen(selection, resemblance=UNLIKE)
+
+
+@pytest.mark.parametrize("side", [250, 150, 100])
+def test_smaller_copies_of_seen_images_are_left_out(tmp_path: Path, side: int) -> None:
+    data, new = tmp_path / "data", tmp_path / "new"
+    for place, label in enumerate(CLASSES):
+        for number in range(12):
+            picture = cv2.resize(blobs(100 * place + number), (500, 430))
+            save(data, label, f"{number}", picture)
+            save(new, label, f"small {number}", cv2.resize(picture, (side, side)))
+    model = model_of(manifest := ingest(data, tmp_path), tmp_path)
+    selection = select_images(model, ingest(new, tmp_path), "all")
+    assert selection.n_seen == manifest.frame["split_random"].isin(["train", "val"]).sum()
+
+
+def test_a_manifest_may_lack_classes_of_the_model(data: Path, tmp_path: Path) -> None:
+    model = model_of(ingest(data, tmp_path), tmp_path)
+    new = tmp_path / "new"
+    for number in range(4):
+        save(new, CLASSES[2], f"{number}", blobs(7000 + number))
+    selection = select_images(model, ingest(new, tmp_path), "all")
+    assert selection.targets.tolist() == [2, 2, 2, 2]
+
+
+def test_a_manifest_with_other_classes_or_another_order_is_refused(data: Path, tmp_path: Path) -> None:
+    manifest = ingest(data, tmp_path)
+    other = replace(manifest, digest="other", classes=manifest.classes[::-1])
+    with pytest.raises(RefusedError, match="different classes: their order differs"):
+        select_images(model_of(manifest, tmp_path), other, "all")
 
 
 def test_a_near_duplicate_of_another_class_is_not_duplicate_free_under_groups_either(

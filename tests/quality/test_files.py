@@ -42,7 +42,7 @@ def test_size_and_format_that_give_the_class_away_are_an_issue() -> None:
     report = quality_report(frame, thumbnails, pairs())
     assert report.file_shortcut.protocols["grouped"] == ProtocolShortcut(40, 1.0, 0.5)
     assert (
-        "without looking at the image, give the right class for 100 % of the test images of the grouped split. "
+        "without looking at the image, give the right class for 100 % of 40 test images of the grouped split. "
         "Always choosing the largest class would give 50 %." in texts(report, "serious")
     )
     assert "without looking" not in texts(quality_report(*sound(), pairs()))

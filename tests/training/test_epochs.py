@@ -252,6 +252,11 @@ def test_seeds_give_a_model_each_and_say_how_far_they_differ(phantom: Path, sett
     assert sweeps["accuracy_lowest"] <= sweeps["accuracy"] <= sweeps["accuracy_highest"]
 
 
+def test_folds_of_the_given_split_are_refused(settings: Settings) -> None:
+    with pytest.raises(UsageError, match="the protocol given has no folds"):
+        api.train(settings, replace(QUICK, protocol="given"), folds=3)
+
+
 def test_seeds_and_folds_together_are_refused(settings: Settings) -> None:
     with pytest.raises(UsageError, match="cannot be combined"):
         api.train(settings, QUICK, seeds=2, folds=3)
