@@ -27,6 +27,7 @@ class Settings(BaseSettings):
         weights: ``MRI_WEIGHTS``. Initial weights of a training: ``imagenet``, ``none``, or the path of a
             torchvision ResNet-18 state dict.
         checkpoint_seconds: ``MRI_CHECKPOINT_SECONDS``. A killed training loses at most this much work.
+        database_seconds: ``MRI_DATABASE_SECONDS``. How long to wait for a results database that is away.
     """
 
     model_config = SettingsConfigDict(
@@ -38,6 +39,10 @@ class Settings(BaseSettings):
     weights: str = Field(default="imagenet", description="imagenet, none, or the path of a state dict")
     checkpoint_seconds: float = Field(
         default=60.0, ge=0, allow_inf_nan=False, description="a number of seconds, 0 or more"
+    )
+
+    database_seconds: float = Field(
+        default=90.0, ge=0, allow_inf_nan=False, description="a number of seconds, 0 or more"
     )
 
     @field_validator("home")
@@ -111,6 +116,7 @@ class Settings(BaseSettings):
             "MRI_DATABASE_URL": url,
             "MRI_WEIGHTS": str(weights.resolve()) if weights.is_file() else self.weights,
             "MRI_CHECKPOINT_SECONDS": str(self.checkpoint_seconds),
+            "MRI_DATABASE_SECONDS": str(self.database_seconds),
         }
 
     @property
@@ -121,6 +127,11 @@ class Settings(BaseSettings):
     def arrived(self) -> Path:
         """Manifests of labelled images that arrived after a training; they are never the latest one."""
         return self.root / "arrived"
+
+    @property
+    def unrecorded(self) -> Path:
+        """Evaluations that wait for the database."""
+        return self.root / "unrecorded"
 
     @property
     def cache(self) -> Path:

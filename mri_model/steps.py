@@ -5,11 +5,12 @@ Every step can be repeated: it finds what an earlier attempt left, or writes the
 
 import logging
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from mri_model.data import inventory as inventories
 from mri_model.data import listing
@@ -19,7 +20,7 @@ from mri_model.data.inventory import Inventory
 from mri_model.data.manifest import Manifest, class_table, find_manifest, mark_ingested
 from mri_model.data.profile import arrived_profile, profile_toml
 from mri_model.data.validation import enforce, validate
-from mri_model.errors import MriError, RefusedError
+from mri_model.errors import MriError, RefusedError, UnavailableError
 from mri_model.files import is_locked, is_older, write_json, write_text
 from mri_model.models.choice import ChosenModel, readable_models
 from mri_model.models.choice import choose_model as choose
@@ -42,6 +43,11 @@ if TYPE_CHECKING:  # PyTorch, scikit-learn and SQLAlchemy take seconds to import
     from mri_model.training.sweep import Sweep
     from mri_model.training.trainer import TrainingJob
 
+RETRY_SECONDS = 5.0
+"""How long to wait before the results database is tried again."""
+
+T = TypeVar("T")
+
 REPORT_TABLES = tuple(f"report-table-{number}" for number in range(1, 7))
 
 
@@ -52,9 +58,34 @@ def open_store(settings: Settings) -> "Store":
     return Store.open(settings.results_url)
 
 
-def check_database(settings: Settings) -> None:
-    """Open the results database before any work, so that no work is lost if it is unusable."""
-    open_store(settings).close()
+def check_database(settings: Settings, log: Log = no_log) -> None:
+    """Open the results database before any work, so that no work is lost if it is unusable.
+
+    Evaluations that could not be recorded earlier are recorded now.
+    """
+    from mri_model.results.unrecorded import find_unrecorded
+
+    with open_store(settings) as store:
+        for kept in find_unrecorded(settings.unrecorded):
+            if kept.owner:
+                ensure_recorded(settings, store, kept.owner)
+            kept.record(store)
+            log(f"recorded {kept.row['id']}, which had waited for the database")
+
+
+def write_rows(settings: Settings, write: "Callable[[Store], T]", log: Log) -> T:
+    """Open the results database and write to it; waits for one that is away. ``write`` may be repeated."""
+    give_up = time.monotonic() + settings.database_seconds
+    while True:
+        try:
+            with open_store(settings) as store:
+                return write(store)
+        except UnavailableError as error:
+            left = give_up - time.monotonic()
+            if left <= 0:
+                raise
+            log(f"{error}; trying again for {left:.0f} s")
+            time.sleep(min(RETRY_SECONDS, left))
 
 
 # --- ingestion
@@ -112,12 +143,15 @@ def quality_page(settings: Settings, manifest: Manifest) -> Path:
     return settings.reports / f"data-{manifest.digest}.html"
 
 
-def record_dataset(settings: Settings, manifest: Manifest) -> None:
+def record_dataset(settings: Settings, manifest: Manifest, log: Log = no_log) -> None:
     """Write the data set's row and those of its classes."""
+    write_rows(settings, lambda store: write_dataset_rows(store, manifest), log)
+
+
+def write_dataset_rows(store: "Store", manifest: Manifest) -> None:
     from mri_model.results.records import dataset_row
 
-    with open_store(settings) as store:
-        store.record_dataset(dataset_row(manifest), class_table(manifest))
+    store.record_dataset(dataset_row(manifest), class_table(manifest))
 
 
 # --- training
@@ -241,9 +275,8 @@ def record_model(settings: Settings, folder: Path, log: Log = no_log) -> ModelMe
     """
     metadata = read_metadata(folder)
     if is_first_process():
-        with open_store(settings) as store:
-            write_model_rows(store, folder, metadata)
-            log(crown_first(store, metadata))
+        write_rows(settings, lambda store: write_model_rows(store, folder, metadata), log)
+        log(write_rows(settings, lambda store: crown_first(store, metadata), log))
     return metadata
 
 
@@ -275,10 +308,10 @@ def known_dataset(store: "Store", digest: str) -> str | None:
     return digest if store.knows_dataset(digest) else None
 
 
-def record_sweep(settings: Settings, sweep: "Sweep", models: Sequence[ModelMetadata]) -> None:
+def record_sweep(settings: Settings, sweep: "Sweep", models: Sequence[ModelMetadata], log: Log = no_log) -> None:
     """Record which models belong to a sweep, as far as it has got."""
-    with open_store(settings) as store:
-        store.record_sweep({"id": sweep.id, "kind": sweep.kind}, [model.id for model in models])
+    row, members = {"id": sweep.id, "kind": sweep.kind}, [model.id for model in models]
+    write_rows(settings, lambda store: store.record_sweep(row, members), log)
 
 
 # --- evaluation
@@ -436,34 +469,46 @@ def measure_drop(reevaluation: "Reevaluation", arrived: "Evaluation") -> "Reeval
 
 
 def record_evaluation(
-    settings: Settings, owner: "Path | Sweep", manifest: Manifest, split: str, evaluation: "Evaluation"
+    settings: Settings,
+    owner: "Path | Sweep",
+    manifest: Manifest,
+    split: str,
+    evaluation: "Evaluation",
+    log: Log = no_log,
 ) -> None:
-    """Write an evaluation's rows; it belongs to a model (its folder) or, pooled over folds, to a sweep."""
-    from mri_model.results.records import dataset_row, evaluation_row
+    """Write an evaluation's rows; it belongs to a model (its folder) or, pooled over folds, to a sweep.
 
-    with open_store(settings) as store:
+    If the database stays away the rows are kept on disk, and recorded by a later command.
+    """
+    from mri_model.results.records import dataset_row, evaluation_row
+    from mri_model.results.unrecorded import keep
+
+    folder = owner if isinstance(owner, Path) else None
+    column = {"model_id": read_metadata(owner).id} if isinstance(owner, Path) else {"sweep_id": owner.id}
+    row = evaluation_row(column, manifest.digest, split, evaluation)
+
+    def write(store: "Store") -> None:
         if not store.knows_dataset(manifest.digest):
-            store.record_dataset(dataset_row(manifest), class_table(manifest))
-        if isinstance(owner, Path):
-            column = {"model_id": ensure_recorded(settings, store, owner).id}
-        else:
-            column = {"sweep_id": owner.id}
-        row = evaluation_row(column, manifest.digest, split, evaluation)
-        store.record_evaluation(
-            row,
-            class_metric=evaluation.classes,
-            contrast_metric=evaluation.contrasts,
-            confusion=evaluation.confusion,
-            similarity_metric=evaluation.similarities,
-            evaluated_image=evaluation.images,
-        )
+            write_dataset_rows(store, manifest)
+        if folder:
+            ensure_recorded(settings, store, folder)
+        store.record_evaluation(row, **evaluation.tables)
+
+    try:
+        write_rows(settings, write, log)
+    except UnavailableError as error:
+        dataset = dataset_row(manifest), class_table(manifest)
+        place = keep(settings.unrecorded, row, evaluation.tables, dataset, folder)
+        raise UnavailableError(
+            f"{error}; the evaluation is kept in {place}", "the next command records it once the database answers"
+        ) from None
 
 
 def ensure_recorded(settings: Settings, store: "Store", folder: Path) -> ModelMetadata:
     """Write the rows of a model that came from elsewhere (another machine, another database), if they are missing."""
     metadata = read_metadata(folder)
     if (settings.manifests / metadata.manifest).is_dir() and not store.knows_dataset(metadata.manifest):
-        record_dataset(settings, find_manifest(settings.manifests, metadata.manifest))
+        write_dataset_rows(store, find_manifest(settings.manifests, metadata.manifest))
     if not store.knows_model(metadata.id):
         write_model_rows(store, folder, metadata)
     return metadata

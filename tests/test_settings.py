@@ -16,7 +16,7 @@ from sqlalchemy import create_engine
 from mri_model.errors import MriError
 from mri_model.settings import Settings, load_settings
 
-VARIABLES = ("MRI_HOME", "MRI_DATABASE_URL", "MRI_WEIGHTS", "MRI_CHECKPOINT_SECONDS")
+VARIABLES = ("MRI_HOME", "MRI_DATABASE_URL", "MRI_WEIGHTS", "MRI_CHECKPOINT_SECONDS", "MRI_DATABASE_SECONDS")
 
 
 @pytest.fixture(autouse=True)
@@ -129,7 +129,12 @@ def test_a_value_that_is_not_utf8_is_refused(name: str) -> None:
 
 
 def test_all_unusable_variables_are_named_at_once_and_no_password_is_shown() -> None:
-    error = refusal(MRI_CHECKPOINT_SECONDS="soon", MRI_HOME=b"\xff", MRI_DATABASE_URL=b"postgresql://u:secret\xff@h/d")
+    error = refusal(
+        MRI_CHECKPOINT_SECONDS="soon",
+        MRI_DATABASE_SECONDS="-1",
+        MRI_HOME=b"\xff",
+        MRI_DATABASE_URL=b"postgresql://u:secret\xff@h/d",
+    )
     assert all(name in str(error) and name in error.hint for name in VARIABLES if name != "MRI_WEIGHTS")
     assert "secret" not in str(error)
 

@@ -165,6 +165,17 @@ class Evaluation:
     n_seen: int = 0
     seconds: float = 0.0
 
+    @property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Its rows by the name of the table of the results database that holds them."""
+        return {
+            "class_metric": self.classes,
+            "contrast_metric": self.contrasts,
+            "confusion": self.confusion,
+            "similarity_metric": self.similarities,
+            "evaluated_image": self.images,
+        }
+
 
 def evaluate_predictions(predictions: Predictions, labels: tuple[Label, ...]) -> Evaluation:
     """All metrics of some predictions; ``labels`` are the classes in the order of their indices."""
