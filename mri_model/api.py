@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mri_model.evaluation.gate import Promotion
     from mri_model.evaluation.metrics import Evaluation
     from mri_model.evaluation.reevaluation import Reevaluation
+    from mri_model.results.deletion import Deletion
     from mri_model.scoring.run import ScoringRun
     from mri_model.training.recipe import Recipe
     from mri_model.training.sweep import Sweep, SweepKind, TrainingResult
@@ -345,6 +346,21 @@ def best_folder(trained: "TrainingResult") -> Path:
     """The model with the highest validation macro-F1, the first of ties."""
     scores = [model.metrics.val_f1 for model in trained.models]
     return trained.folders[scores.index(max(scores))]
+
+
+def plan_deletion(settings: Settings, name: str) -> "Deletion":
+    """What ``delete`` removes: the rows and files of a model or of a scoring run, by its id or the start of one.
+
+    Raises:
+        RefusedError: If it is the champion.
+    """
+    return steps.plan_deletion(settings, name)
+
+
+def delete(settings: Settings, deletion: "Deletion") -> None:
+    """Delete the rows, in one transaction, then the files."""
+    steps.delete_rows(settings, deletion)
+    steps.delete_files(deletion)
 
 
 def query(settings: Settings, name: str) -> "pd.DataFrame":

@@ -5,6 +5,7 @@ Every step can be repeated: it finds what an earlier attempt left, or writes the
 
 import logging
 import os
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -37,6 +38,7 @@ if TYPE_CHECKING:  # PyTorch, scikit-learn and SQLAlchemy take seconds to import
     from mri_model.evaluation.gate import Promotion
     from mri_model.evaluation.metrics import Evaluation
     from mri_model.evaluation.reevaluation import Reevaluation
+    from mri_model.results.deletion import Deletion
     from mri_model.results.store import Store
     from mri_model.scoring.run import ScoringRun
     from mri_model.training.recipe import Recipe
@@ -542,3 +544,35 @@ def score_folder(
     with open_store(settings) as store:
         ensure_recorded(settings, store, model.folder)
         return run.score_folder(store, model, folder, settings.scores, progress)
+
+
+# --- deletion
+
+
+def plan_deletion(settings: Settings, name: str) -> "Deletion":
+    """The rows and files of a model, with the page about it, or of a scoring run."""
+    from mri_model.results.deletion import plan
+
+    with open_store(settings) as store:
+        found = plan(store, name)
+    if found.kind == "model" and is_locked(settings.models / found.id):
+        raise MriError(f"model {found.id} is being trained", "stop its training first")
+    pages = settings.reports.glob(f"*{found.id}*.html") if found.kind == "model" else ()
+    return replace(found, files=tuple(each for each in (*found.files, *sorted(pages)) if each.exists()))
+
+
+def delete_rows(settings: Settings, deletion: "Deletion") -> None:
+    """Delete the rows, all or none."""
+    from mri_model.results.deletion import delete
+
+    with open_store(settings) as store:
+        delete(store, deletion)
+
+
+def delete_files(deletion: "Deletion") -> None:
+    """Delete the files. Raises MriError if one stays; its rows are gone then."""
+    for path in deletion.files:
+        try:
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        except OSError as error:
+            raise MriError(f"cannot delete {path}: {error.strerror}", "delete it by hand; its rows are gone") from None

@@ -4,8 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from mri_model import api, steps
+from mri_model.cli.main import app
 from mri_model.errors import MriError, RefusedError
 from mri_model.models.metadata import read_metadata
 from mri_model.settings import Settings
@@ -102,3 +104,19 @@ def test_training_again_says_whether_the_model_is_in_use(settings: Settings, pha
         api.train(settings, replace(QUICK, epochs=1, seed=seed), run=run)
     told = [line for line in lines if line.startswith("model ")]
     assert ["champion now" in told[0], "is a candidate" in told[1], "is the champion" in told[2]] == [True] * 3
+
+
+def test_a_deleted_model_is_gone_with_its_files(trained: tuple[Settings, str, str], phantom: Path) -> None:
+    settings, first, second = trained
+    scored = api.score(settings, phantom / "Papiloma T1", second)
+    page = settings.reports / f"model-{second}.html"
+    page.parent.mkdir(exist_ok=True)
+    page.write_text("a page")
+    shown = CliRunner().invoke(app, ["delete", second], env={"MRI_HOME": str(settings.root)})
+    assert "nothing is deleted yet" in shown.stdout and str(page) in shown.stdout and page.exists()
+    done = CliRunner().invoke(app, ["delete", second, "--yes", "--json"], env={"MRI_HOME": str(settings.root)})
+    assert done.exit_code == 0 and '"deleted": true' in done.stdout
+    assert not any(path.exists() for path in (settings.models / second, page, scored.parquet))
+    assert api.query(settings, "models")["id"].tolist() == [first]
+    with pytest.raises(RefusedError, match="is the champion"):
+        api.plan_deletion(settings, first)

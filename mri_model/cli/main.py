@@ -336,6 +336,23 @@ def query(
 
 
 @app.command()
+def delete(
+    name: Annotated[str, typer.Argument(help="A model or scoring run: its id, or the start of one.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Delete. Without it, only say what would go.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Delete a model or a scoring run for good: its rows in the database and its files."""
+    from mri_model import api
+    from mri_model.report.text import describe_deletion
+
+    deletion = api.plan_deletion(settings(), name)
+    if yes:
+        api.delete(settings(), deletion)
+    facts = {**asdict(deletion), "files": [str(path) for path in deletion.files], "deleted": yes}
+    print_result(as_json, facts, describe_deletion(facts))
+
+
+@app.command()
 def up(as_json: Json = False) -> None:
     """Start a local Prefect server and worker in the background and deploy the flows.
 

@@ -256,6 +256,19 @@ def describe_promotion(promotion: "Promotion") -> str:
     return "\n".join(lines)
 
 
+def describe_deletion(facts: Mapping[str, Any]) -> str:
+    """What goes, or has gone; ``facts`` is what ``mri delete --json`` prints."""
+    rows = facts["rows"].items()
+    return "\n".join(
+        [
+            f"{facts['kind']} {facts['id']}",
+            *(f"  {n:>7} {'row' if n == 1 else 'rows'} of {table}" for table, n in rows),
+            *(f"  {path}" for path in facts["files"]),
+            "deleted" if facts["deleted"] else "nothing is deleted yet: run it again with --yes",
+        ]
+    )
+
+
 def describe_scoring(scored: "ScoringRun") -> str:
     counts = scored.counts
     rejected = scored.rows[scored.rows["status"] == "rejected"]

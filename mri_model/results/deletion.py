@@ -1,0 +1,123 @@
+"""Really deleting a model or a scoring run: its rows, and the paths of its files."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import ColumnElement, Connection, Table, func, or_, select
+
+from mri_model.errors import MriError, RefusedError
+from mri_model.results.registry import champion_of
+from mri_model.results.schema import (
+    class_metric,
+    confusion,
+    contrast_metric,
+    epoch,
+    evaluated_image,
+    evaluation,
+    model,
+    prediction,
+    promotion,
+    scoring_run,
+    similarity_metric,
+    sweep,
+    sweep_model,
+)
+from mri_model.results.store import Store
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """What belongs to a model or a scoring run.
+
+    Attributes:
+        kind: ``model`` or ``run``.
+        id: Its id.
+        sweeps: Sweeps that have no other model; they go too.
+        rows: Number of rows by table, without tables that have none.
+        files: Folders and files; some may not exist.
+    """
+
+    kind: str
+    id: str
+    sweeps: tuple[str, ...]
+    rows: dict[str, int]
+    files: tuple[Path, ...]
+
+
+def plan(store: Store, name: str) -> Deletion:
+    """What deleting a model or a scoring run removes.
+
+    Args:
+        name: Its id or the start of one.
+
+    Raises:
+        MriError: If none or several begin so.
+        RefusedError: If it is the champion.
+    """
+    with store.reading() as connection:
+        kind, found = find(connection, name)
+        if kind == "model" and (champion := champion_of(connection)) and champion.model_id == found:
+            raise RefusedError(f"model {found} is the champion", "promote another one first")
+        sweeps = tuple(lonely_sweeps(connection, found))
+        rows = {table.name: count(connection, table, where) for table, where in parts(kind, found, sweeps)}
+        return Deletion(kind, found, sweeps, {name: n for name, n in rows.items() if n}, files(connection, kind, found))
+
+
+def delete(store: Store, deletion: Deletion) -> None:
+    """Delete the rows, all or none. The files are the caller's."""
+    with store.writing() as connection:
+        for table, where in parts(deletion.kind, deletion.id, deletion.sweeps):
+            connection.execute(table.delete().where(where))
+
+
+def find(connection: Connection, name: str) -> tuple[str, str]:
+    """Kind and id of the only model or scoring run whose id begins with ``name``."""
+    found = [
+        (kind, each)
+        for kind, table in (("model", model), ("run", scoring_run))
+        for each in connection.scalars(select(table.c.id).where(table.c.id.startswith(name, autoescape=True)))
+    ]
+    chosen = [(kind, each) for kind, each in found if each == name] or found
+    if len(chosen) != 1:
+        many = f"{len(chosen)} models and scoring runs begin with {name!r}"
+        raise MriError(many, "give the whole id: mri models, mri query scored-runs")
+    return chosen[0]
+
+
+def lonely_sweeps(connection: Connection, model_id: str) -> Iterator[str]:
+    """The sweeps whose only recorded model this is."""
+    others = select(sweep_model.c.sweep_id).where(sweep_model.c.model_id != model_id)
+    own = select(sweep_model.c.sweep_id).where(sweep_model.c.model_id == model_id)
+    yield from connection.scalars(own.where(sweep_model.c.sweep_id.not_in(others)).order_by(sweep_model.c.sweep_id))
+
+
+def parts(kind: str, name: str, sweeps: tuple[str, ...]) -> Iterator[tuple[Table, ColumnElement[bool]]]:
+    """The tables with rows of a model or run, and which rows these are; those that refer to others come first."""
+    if kind == "run":
+        yield prediction, prediction.c.run_id == name
+        yield scoring_run, scoring_run.c.id == name
+        return
+    own = or_(evaluation.c.model_id == name, evaluation.c.sweep_id.in_(sweeps))
+    for table in (class_metric, contrast_metric, confusion, similarity_metric, evaluated_image):
+        yield table, table.c.evaluation_id.in_(select(evaluation.c.id).where(own))
+    yield evaluation, own
+    yield prediction, prediction.c.model_id == name
+    yield scoring_run, scoring_run.c.model_id == name
+    yield epoch, epoch.c.model_id == name
+    yield promotion, promotion.c.model_id == name
+    yield sweep_model, sweep_model.c.model_id == name
+    yield sweep, sweep.c.id.in_(sweeps)
+    yield model, model.c.id == name
+
+
+def count(connection: Connection, table: Table, where: ColumnElement[bool]) -> int:
+    return int(connection.scalar(select(func.count()).select_from(table).where(where)) or 0)
+
+
+def files(connection: Connection, kind: str, name: str) -> tuple[Path, ...]:
+    """The model's folder, and the Parquet files of the runs."""
+    runs = scoring_run.c.id if kind == "run" else scoring_run.c.model_id
+    parquet = select(scoring_run.c.parquet).where(runs == name, scoring_run.c.parquet.is_not(None))
+    folder = select(model.c.path).where(model.c.id == name)
+    return tuple(Path(each) for query in (folder, parquet) for each in connection.scalars(query))
