@@ -1,6 +1,7 @@
 """The flows called from Python, against a real server: what they return, show and say."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -162,3 +163,35 @@ def test_a_server_that_takes_no_artifacts_neither_repeats_nor_stops_the_work(
 
     assert stage() == 7
     assert len(calls) == 1
+
+
+@pytest.mark.server
+def test_a_reevaluation_that_finds_other_answers_ends_as_changed_and_emits_an_event(
+    inside: Settings, running: server.Running, phantom: Path
+) -> None:
+    from flows.evaluate import evaluate_mri
+    from flows.ingest import ingest_mri
+    from flows.train import train_mri
+
+    ingest_mri(phantom)
+    train_mri(image_size=32, epochs=1, weights="none", batch_size=32)
+    for _ in range(2):
+        assert evaluate_mri(return_state=True).is_completed()
+    with steps.open_store(inside) as store, store.writing() as connection:
+        connection.exec_driver_sql("UPDATE evaluated_image SET probability = 1 - probability")
+    state = evaluate_mri(return_state=True)
+    assert (state.is_failed(), state.name) == (True, "Changed")
+    assert "on frozen images 0 of 44 answers differ" in str(state.message)
+    (event,) = events(running, "mri.evaluation.changed")
+    assert event["resource"]["prefect.resource.id"].startswith("mri.model.resnet18-32px")
+    assert event["payload"]["problems"][0] in str(state.message)
+
+
+def events(running: server.Running, name: str) -> list[dict[str, Any]]:
+    """The events of a name, which the server takes a moment to store."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        if found := ask(running, "events", filter={"event": {"name": [name]}})["events"]:
+            return list(found)
+        time.sleep(0.5)
+    return []
