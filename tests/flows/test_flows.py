@@ -1,11 +1,15 @@
 """The flows called from Python, against a real server: what they return, show and say."""
 
 import json
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
+from uuid import uuid4
 
 import pandas as pd
 import pytest
@@ -15,6 +19,7 @@ from mri_model.errors import MriError, UnavailableError
 from mri_model.local_prefect import server
 from mri_model.settings import Settings
 
+ROOT = Path(__file__).parents[2]
 SMALL = {"sizes": [32, 40], "epochs": 1, "batch_size": 32, "learning_rate": 0.05, "weights": "none", "device": "cpu"}
 
 
@@ -195,3 +200,42 @@ def events(running: server.Running, name: str) -> list[dict[str, Any]]:
             return list(found)
         time.sleep(0.5)
     return []
+
+
+@pytest.mark.server
+@pytest.mark.usefixtures("inside")
+def test_the_example_automation_turns_the_event_into_a_webhook() -> None:
+    import yaml
+    from prefect.automations import Automation
+    from prefect.blocks.webhook import Webhook
+    from prefect.events import emit_event
+
+    with listening() as (url, received):
+        block = Webhook(url=url, allow_private_urls=True).save(f"mri-changed-{uuid4().hex[:8]}")
+        example = (ROOT / "docs" / "automation.yaml").read_text(encoding="utf-8")
+        automation = Automation(**yaml.safe_load(example.replace("00000000-0000-0000-0000-000000000000", str(block))))
+        automation.create()  # type: ignore[unused-coroutine]
+        deadline = time.monotonic() + 60
+        while not received and time.monotonic() < deadline:
+            emit_event(
+                "mri.evaluation.changed", {"prefect.resource.id": "mri.model.m"}, payload={"problems": ['a "b"']}
+            )
+            time.sleep(2)
+    assert json.loads(received[0]) == {"model": "mri.model.m", "problems": ['a "b"']}
+
+
+@contextmanager
+def listening() -> Iterator[tuple[str, list[bytes]]]:
+    """A web server on this machine: its address and the bodies it has been sent."""
+    received: list[bytes] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            received.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(200)
+            self.end_headers()
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as web:
+        threading.Thread(target=web.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{web.server_port}/", received
+        web.shutdown()
