@@ -54,6 +54,8 @@ HELP = {
     "seeds": "Train and test with this many seeds, from the seed on.",
     "folds": f"Grouped cross-validation: train and test this many times ({MIN_FOLDS} or more). 0 for none.",
     "model": "best (by validation, on the newest manifest), latest, a model id, or a model folder.",
+    "compare": "Another model; the page puts the two side by side.",
+    "with_images": "Put pictures of the data into the page: samples, and the surest mistakes with Grad-CAM overlays.",
     "split": "Which images to evaluate on; all is for a manifest of other images than the training's.",
     "evaluated_manifest": "Default: that of the training. Images of another that the model has seen are left out.",
     "folder": "Folder of images, of any structure.",

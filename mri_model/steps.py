@@ -19,18 +19,26 @@ from mri_model.data.inventory import Inventory
 from mri_model.data.manifest import Manifest, class_table, find_manifest, mark_ingested
 from mri_model.data.validation import enforce, validate
 from mri_model.errors import MriError
-from mri_model.files import is_locked, is_older, write_json, write_text
+from mri_model.files import is_locked, is_older, safe_name, write_json, write_text
 from mri_model.models.choice import choose_model as choose
 from mri_model.models.metadata import EpochMetrics, ModelMetadata, read_history, read_metadata
 from mri_model.options import OnInvalid
 from mri_model.progress import Log, ProgressCallback, is_first_process, no_log, no_progress
-from mri_model.quality.report import QUALITY_FILE, QualityReport, read_dataset, write_quality_report
+from mri_model.quality.report import (
+    QUALITY_FILE,
+    QualityReport,
+    read_dataset,
+    read_quality_report,
+    write_quality_report,
+)
 from mri_model.settings import Settings
 
 if TYPE_CHECKING:  # PyTorch, scikit-learn and SQLAlchemy take seconds to import: only the steps that use them do
     import pandas as pd
 
     from mri_model.evaluation.metrics import Evaluation
+    from mri_model.quality.page import Section
+    from mri_model.report.page.contents import Exhibits, ModelReport
     from mri_model.results.store import Store
     from mri_model.scoring.run import ScoringRun
     from mri_model.training.recipe import Recipe
@@ -328,6 +336,98 @@ def query_report_tables(settings: Settings) -> "dict[str, pd.DataFrame]":
     """The report's six tables by name, for the latest results."""
     with open_store(settings) as store:
         return {name: store.query(name) for name in REPORT_TABLES}
+
+
+# --- report page
+
+
+def write_report_page(settings: Settings, folder: Path, with_images: bool = False) -> Path:
+    """Write the page of a model's newest test evaluation; with pictures of the data only if asked for."""
+    from mri_model.report.page.render import write_model_page
+
+    report = gather_report(settings, folder, with_images)
+    return write_model_page(report, report_page(settings, report.model.id))
+
+
+def write_comparison_page(settings: Settings, first: Path, second: Path) -> Path:
+    """Write the page that puts two models side by side; also the page of each, if it is missing."""
+    from mri_model.report.page.render import write_comparison, write_model_page
+
+    reports = gather_report(settings, first), gather_report(settings, second)
+    pages = [report_page(settings, report.model.id) for report in reports]
+    for report, page in zip(reports, pages, strict=True):
+        if not page.is_file():
+            write_model_page(report, page)
+    one, two = (safe_name(report.model.id) for report in reports)
+    return write_comparison(*reports, settings.reports / f"compare-{one}-{two}.html", (pages[0].name, pages[1].name))
+
+
+def report_page(settings: Settings, model_id: str) -> Path:
+    return settings.reports / f"model-{safe_name(model_id)}.html"
+
+
+def gather_report(settings: Settings, folder: Path, with_images: bool = False) -> "ModelReport":
+    """What the page of a model shows.
+
+    Raises:
+        MriError: If the model has no evaluation on a test split.
+    """
+    from mri_model.report.page.contents import ModelReport
+    from mri_model.results import evaluated
+
+    model = read_metadata(folder)
+    with open_store(settings) as store:
+        evaluation = evaluated.latest_evaluation(store, model.id)
+        if evaluation is None:
+            raise MriError(f"model {model.id} has no test evaluation", f"run: mri evaluate --model {model.id}")
+        tables = evaluated.evaluation_tables(store, evaluation["id"])
+        dataset, classes = evaluated.recorded_dataset(store, evaluation["dataset_digest"])
+        sizes = evaluated.compared_sizes(store, model.id)
+    history: list[EpochMetrics] = []
+    with suppress(MriError):
+        history = read_history(folder)
+    manifest = None
+    with suppress(MriError):  # it may be gone: then the page has no quality report and no pictures
+        manifest = find_manifest(settings.manifests, evaluation["dataset_digest"])
+    quality = data_quality(manifest, with_images) if manifest else None
+    exhibits = exhibits_of(folder, manifest, tables["images"]) if with_images else None
+    return ModelReport(
+        model,
+        history,
+        evaluation,
+        **tables,
+        dataset=dataset,
+        dataset_classes=classes,
+        sizes=sizes,
+        quality=quality,
+        exhibits=exhibits,
+    )
+
+
+def data_quality(manifest: Manifest, with_images: bool) -> "Section | None":
+    """The quality report of a data set as the page shows it; None if it is missing."""
+    from mri_model.data.fingerprints import read_fingerprints
+    from mri_model.quality.page import quality_section
+
+    try:
+        report = read_quality_report(manifest.folder)
+        data = read_dataset(manifest, read_fingerprints(manifest.folder, len(manifest.frame)))
+    except MriError:
+        return None
+    return quality_section(report, data, with_images)
+
+
+def exhibits_of(folder: Path, manifest: Manifest | None, images: "pd.DataFrame") -> "Exhibits":
+    """Pictures of the data; none if the manifest is gone."""
+    import torch
+
+    from mri_model.models.artifact import load_model
+    from mri_model.report.page.contents import Exhibits
+    from mri_model.report.page.exhibits import collect_exhibits
+
+    if manifest is None:
+        return Exhibits()
+    return collect_exhibits(load_model(folder, torch.device("cpu")), manifest, images)
 
 
 # --- scoring
