@@ -24,21 +24,14 @@ from mri_model.models.choice import choose_model as choose
 from mri_model.models.metadata import EpochMetrics, ModelMetadata, read_history, read_metadata
 from mri_model.options import OnInvalid
 from mri_model.progress import Log, ProgressCallback, is_first_process, no_log, no_progress
-from mri_model.quality.report import (
-    QUALITY_FILE,
-    QualityReport,
-    read_dataset,
-    read_quality_report,
-    write_quality_report,
-)
+from mri_model.quality.report import QUALITY_FILE, QualityReport, read_dataset, write_quality_report
 from mri_model.settings import Settings
 
 if TYPE_CHECKING:  # PyTorch, scikit-learn and SQLAlchemy take seconds to import: only the steps that use them do
     import pandas as pd
 
     from mri_model.evaluation.metrics import Evaluation
-    from mri_model.quality.page import Section
-    from mri_model.report.page.contents import Exhibits, ModelReport
+    from mri_model.report.page.contents import ModelReport
     from mri_model.results.store import Store
     from mri_model.scoring.run import ScoringRun
     from mri_model.training.recipe import Recipe
@@ -373,6 +366,7 @@ def gather_report(settings: Settings, folder: Path, with_images: bool = False) -
         MriError: If the model has no evaluation on a test split.
     """
     from mri_model.report.page.contents import ModelReport
+    from mri_model.report.page.sources import data_quality, exhibits_of
     from mri_model.results import evaluated
 
     model = read_metadata(folder)
@@ -402,32 +396,6 @@ def gather_report(settings: Settings, folder: Path, with_images: bool = False) -
         quality=quality,
         exhibits=exhibits,
     )
-
-
-def data_quality(manifest: Manifest, with_images: bool) -> "Section | None":
-    """The quality report of a data set as the page shows it; None if it is missing."""
-    from mri_model.data.fingerprints import read_fingerprints
-    from mri_model.quality.page import quality_section
-
-    try:
-        report = read_quality_report(manifest.folder)
-        data = read_dataset(manifest, read_fingerprints(manifest.folder, len(manifest.frame)))
-    except MriError:
-        return None
-    return quality_section(report, data, with_images)
-
-
-def exhibits_of(folder: Path, manifest: Manifest | None, images: "pd.DataFrame") -> "Exhibits":
-    """Pictures of the data; none if the manifest is gone."""
-    import torch
-
-    from mri_model.models.artifact import load_model
-    from mri_model.report.page.contents import Exhibits
-    from mri_model.report.page.exhibits import collect_exhibits
-
-    if manifest is None:
-        return Exhibits()
-    return collect_exhibits(load_model(folder, torch.device("cpu")), manifest, images)
 
 
 # --- scoring
