@@ -103,8 +103,14 @@ def whereabouts(settings: Settings, data: Path, seconds: float) -> str:
             f"  results    {settings.results_url.render_as_string().removeprefix('sqlite:///')}",
             "Next:  .venv/bin/mri query             the questions the results database answers",
             '       eval "$(.venv/bin/mri up)"      Prefect with its UI, the runs of this demo among them',
+            f"Open in a browser:  {newest_page(settings)}",
         ]
     )
+
+
+def newest_page(settings: Settings) -> Path:
+    """The report page that the demo has written."""
+    return max(settings.reports.glob("model-*.html"), key=lambda page: page.stat().st_mtime_ns)
 
 
 def say(line: str) -> None:

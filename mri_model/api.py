@@ -217,6 +217,8 @@ def evaluate(
 ) -> "Evaluation":
     """Model → recorded evaluation, by default on the manifest the model was trained on.
 
+    An evaluation of the test split also writes the model's report page.
+
     Raises:
         RefusedError: If the manifest's classes are not the model's.
     """
@@ -224,7 +226,40 @@ def evaluate(
     run(steps.check_database, settings)
     folder = run(steps.choose_model, settings, model)
     manifest = run(steps.open_manifest, settings, manifest_name or read_metadata(folder).manifest)
-    return evaluate_folder(settings, folder, manifest, split, device, run)
+    evaluation = evaluate_folder(settings, folder, manifest, split, device, run)
+    if split == "test":
+        run(steps.write_report_page, settings, folder)
+    return evaluation
+
+
+def report(
+    settings: Settings,
+    model: str = DEFAULT_MODEL,
+    compare: str = "",
+    with_images: bool = False,
+    run: StepRunner = DIRECT,
+) -> Path:
+    """Model with a test evaluation → the path of its report page.
+
+    Args:
+        compare: Another model: the page then puts the two side by side.
+        with_images: Whether the page holds pictures of the data.
+
+    Raises:
+        MriError: If a model has no test evaluation.
+        UsageError: If pictures are asked for on a page that compares.
+    """
+    if compare and with_images:
+        raise UsageError("a comparison shows no pictures", "give either --compare or --with-images")
+    require_one_process("a report page")
+    run(steps.check_database, settings)
+    folder = run(steps.choose_model, settings, model)
+    if not compare:
+        return run(steps.write_report_page, settings, folder, with_images)
+    other = run(steps.choose_model, settings, compare)
+    if folder == other:
+        raise UsageError("both are the same model", "name two models, see: mri query models")
+    return run(steps.write_comparison_page, settings, folder, other)
 
 
 def evaluate_folder(
@@ -300,6 +335,7 @@ def reevaluate(
     last = run(steps.find_last_answers, settings, folder, manifest)
     changed_files = run(steps.check_test_files, folder, manifest)
     evaluation = evaluate_folder(settings, folder, manifest, "test", device, run)
+    run(steps.write_report_page, settings, folder)
     found = run(steps.repeat_evaluation, evaluation, last, changed_files)
     if arrived and (new := run(steps.ingest_arrived, settings, folder, arrived)):
         of_arrived = run(steps.evaluate_model, settings, folder, new, "all", device)
@@ -334,11 +370,15 @@ def reproduce(
 ) -> "dict[str, pd.DataFrame]":
     """The report's experiment: train each recipe, evaluate the best by validation macro-F1 on the test split.
 
+    Also writes the report page of that model.
+
     Returns the report's six tables by name, ``report-table-1`` to ``report-table-6``.
     """
     manifest = ingest(settings, data, profile, seed, on_invalid, run=run)
     trained = run_sweep(settings, "sizes", recipes, manifest, device, run)
-    evaluate_folder(settings, best_folder(trained), manifest, "test", device, run)
+    best = best_folder(trained)
+    evaluate_folder(settings, best, manifest, "test", device, run)
+    run(steps.write_report_page, settings, best)
     return run(steps.query_report_tables, settings)
 
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
@@ -96,6 +97,11 @@ def remove_hidden_files(folder: Path) -> None:
 def is_older(path: Path, source: Path) -> bool:
     """Whether ``path`` is missing or was written before ``source``."""
     return not path.is_file() or path.stat().st_mtime_ns < source.stat().st_mtime_ns
+
+
+def safe_name(name: str) -> str:
+    """``name`` as a part of a file name: letters, digits, dots, dashes and underscores, at most 100 characters."""
+    return re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".")[:100] or "_"
 
 
 def write_text(path: Path, text: str) -> None:

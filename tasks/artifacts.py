@@ -135,6 +135,12 @@ def show_evaluation(evaluation: Evaluation) -> None:
     show_table("evaluation-confusion", evaluation.confusion, "Confusion matrix; cells without images left out")
 
 
+def show_page(page: Path) -> None:
+    """Where the report page is: a browser does not open a file from Prefect's UI, so its path is shown to be copied."""
+    show_markdown("report-page", f"    {page}", "The report page; open it in a browser")
+    get_run_logger().info("page  %s", page)
+
+
 def show_scores(scored: ScoringRun) -> None:
     get_run_logger().info(describe_scoring(scored))
     counts = as_table(vars(scored.counts), "count")
@@ -155,6 +161,8 @@ SHOWN: dict[Callable[..., Any], Callable[[Any], None]] = {
     steps.train_network: show_learning_curve,
     steps.record_model: show_model,
     steps.evaluate_model: show_evaluation,
+    steps.write_report_page: show_page,
+    steps.write_comparison_page: show_page,
     steps.score_folder: show_scores,
     steps.query_report_tables: show_report_tables,
 }

@@ -190,11 +190,13 @@ def evaluate(
     """Evaluate a model per class and per contrast, and record it in the results database."""
     from mri_model import api
     from mri_model.report.text import describe_evaluation
+    from mri_model.steps import report_page
 
     with stage_runner(as_json) as run:
         evaluation = api.evaluate(settings(), model, split, manifest, device, run)
-    hint = split in ("test", "all")
-    print_result(as_json, evaluation_facts(evaluation), describe_evaluation(evaluation, hint=hint))
+    page = report_page(settings(), str(evaluation.model_id)) if split == "test" else None
+    text = describe_evaluation(evaluation, hint=split in ("test", "all")) + (f"\npage  {page}" if page else "")
+    print_result(as_json, evaluation_facts(evaluation, page), text)
 
 
 @app.command()
@@ -227,11 +229,12 @@ def reevaluation_facts(found: "Reevaluation") -> dict[str, Any]:
     }
 
 
-def evaluation_facts(evaluation: "Evaluation") -> dict[str, Any]:
+def evaluation_facts(evaluation: "Evaluation", page: Path | None = None) -> dict[str, Any]:
     """What ``mri evaluate --json`` prints."""
     return {
         "evaluation": evaluation.id,
         "model": evaluation.model_id,
+        "page": page,
         **asdict(evaluation.overall),
         "n_seen": evaluation.n_seen,
         "classes": records(evaluation.classes),
@@ -269,6 +272,21 @@ def promotion_facts(promotion: "Promotion") -> dict[str, Any]:
     if found := promotion.difference:
         facts |= {**vars(found), "classes": records(found.classes)}
     return facts
+
+
+@app.command()
+def report(
+    model: Annotated[str, typer.Argument(help=choices.HELP["model"])] = choices.DEFAULT_MODEL,
+    compare: Annotated[str, typer.Option(metavar="OTHER", help=choices.HELP["compare"])] = "",
+    with_images: Annotated[bool, typer.Option("--with-images", help=choices.HELP["with_images"])] = False,
+    as_json: Json = False,
+) -> None:
+    """Write the report page of an evaluated model: one HTML file that needs no network."""
+    from mri_model import api
+
+    with stage_runner(as_json) as run:
+        page = api.report(settings(), model, compare, with_images, run)
+    print_result(as_json, {"page": page}, f"page  {page}")
 
 
 @app.command()

@@ -136,15 +136,15 @@ def environment() -> Environment:
     return jinja
 
 
-def quality_section(report: QualityReport, data: DataSet) -> Section:
-    """What ``section.html`` needs, under the name ``section``."""
+def quality_section(report: QualityReport, data: DataSet, with_images: bool = True) -> Section:
+    """What ``section.html`` needs, under the name ``section``; its headings are ``h2`` unless ``heading`` is given."""
     rejected = data.frame.loc[~data.accepted, ["path", "reason"]].fillna("no reason given")
     return Section(
         quality=report,
         questions=list_questions(report),
-        conflicts=conflict_figures(report, data),
+        conflicts=conflict_figures(report, data) if with_images else [],
         more_conflicts=max(0, len(report.conflicts.sets) - MOST_CONFLICTS),
-        pairs=pairs_across_splits(data, "random"),
+        pairs=pairs_across_splits(data, "random") if with_images else [],
         curves=[agreement_curve(each) for each in report.same_source.agreements],
         classes=class_rows(report, data),
         rejected=[RejectedFile(path, reason) for path, reason in rejected.head(MOST_REJECTED).itertuples(index=False)],

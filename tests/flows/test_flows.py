@@ -56,7 +56,11 @@ def test_reproduce_gives_the_six_tables_as_result_and_as_artifacts(
         "learning-curve",
         "train-network-progress",
         "evaluation-classes",
+        "report-page",
     } <= keys
+    (page,) = inside.reports.glob("model-*.html")
+    shown = [each["data"] for each in ask(running, "artifacts") if each["key"] == "report-page"]
+    assert any(str(page) in text for text in shown)
     names = {run["name"].rsplit("-", 1)[0] for run in ask(running, "task_runs")}
     assert {"take inventory", "validate inventory", "train network", "evaluate model", "record evaluation"} <= names
 

@@ -1,0 +1,91 @@
+"""What a report page is made from: plain data that ``steps.py`` gathers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from mri_model.models.metadata import EpochMetrics, ModelMetadata
+from mri_model.quality.page import Section
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image to show.
+
+    Attributes:
+        uri: A data URI.
+        alt: What it shows, for screen readers.
+        width, height: In CSS pixels.
+    """
+
+    uri: str
+    alt: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """One image of the data set, in one or two pictures, with the lines of its caption."""
+
+    title: str
+    lines: tuple[str, ...]
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True)
+class Exhibits:
+    """Pictures of the data, for a page that may show them.
+
+    Attributes:
+        samples: One image of each kind.
+        mistakes: The most probable wrong answers, with a Grad-CAM overlay each.
+        missing: Images that cannot be shown, because their files are gone or have changed.
+    """
+
+    samples: tuple[Exhibit, ...] = ()
+    mistakes: tuple[Exhibit, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ModelReport:
+    """A model and its newest test evaluation. Columns are those of the results database.
+
+    Attributes:
+        model: What the model folder says.
+        history: One row per epoch; empty if ``history.csv`` is missing.
+        evaluation: Row of the table ``evaluation``.
+        classes, contrasts, similarities, confusion, images: Rows of ``class_metric``, ``contrast_metric``,
+            ``similarity_metric``, ``confusion`` and ``evaluated_image``. No rows in ``images``: the evaluation was
+            recorded before there were any.
+        dataset: Row of ``dataset``: the data it was tested on.
+        dataset_classes: Rows of ``dataset_class``.
+        sizes: Rows of ``model``: those that differ in image size, or the model alone.
+        quality: Quality report of the data; None if it is not here.
+        exhibits: Pictures; None if the page shows none.
+    """
+
+    model: ModelMetadata
+    history: list[EpochMetrics]
+    evaluation: Mapping[str, Any]
+    classes: pd.DataFrame
+    contrasts: pd.DataFrame
+    similarities: pd.DataFrame
+    confusion: pd.DataFrame
+    images: pd.DataFrame
+    dataset: Mapping[str, Any]
+    dataset_classes: pd.DataFrame
+    sizes: pd.DataFrame
+    quality: Section | None = None
+    exhibits: Exhibits | None = field(default=None, repr=False)
+
+    @property
+    def is_generated(self) -> bool:
+        """Whether the data was drawn by ``mri sample``, as far as its profile and file names say."""
+        names = self.images["path"].str.rpartition("/")[2] if len(self.images) else pd.Series(dtype=str)
+        return self.dataset.get("profile") == "phantom" or (
+            len(names) > 0 and bool(names.str.contains("phantom").all())
+        )

@@ -1,0 +1,108 @@
+"""The verdict at the top of the page: how accurate the model is, and what that is worth."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from mri_model.quality.classes import FEW_GROUPS
+from mri_model.report.page.contents import ModelReport
+from mri_model.report.page.tables import Column, TableView, interval, make_table, shown
+from mri_model.report.published import PublishedResults
+
+PROTOCOL_MEANING = {
+    "random": "Random split: images of one examination are in training and in test. The accuracy says how well the "
+    "model recognizes sources that it knows, not how well it reads new patients.",
+    "grouped": "Grouped split: images that probably come from one examination are in one split only. It is the "
+    "closest to new patients that data without patient identifiers allows.",
+    "given": "The split is the one that the data came with. The quality report below says what it leaks.",
+}
+"""What an accuracy under each protocol means."""
+
+PARTS = (
+    ("near_duplicate", "Near duplicate in training", "pictures that it has practically seen"),
+    ("similar", "In between", "as similar to a training image as images of one source are"),
+    ("unlike", "Unlike any training image", "the nearest to new patients"),
+    ("duplicate_free", "Nothing of its source in training", "neither a near duplicate nor an image of its group"),
+)
+"""Prefix of the columns of ``evaluation``, name and meaning of each part of the test images."""
+
+TOGETHER = (
+    ("examination_n", "examination_accuracy", "By examination", "images of one group and class answered together"),
+    ("group_n", "group_tumor_accuracy", "By group, tumor alone", "all images of a group answered together"),
+    ("n", "tumor_accuracy", "Tumor alone", "the contrast does not count"),
+    ("n", "contrast_accuracy", "Contrast alone", "the tumor does not count"),
+    ("n", "top3_accuracy", "Among the three most probable", "the true class is one of three"),
+    ("n", "top5_accuracy", "Among the five most probable", "the true class is one of five"),
+)
+"""Columns for the number and the accuracy, name and meaning."""
+
+
+@dataclass(frozen=True)
+class Headline:
+    """One large number with its interval."""
+
+    name: str
+    value: str
+    interval: str
+
+
+def headlines(row: Any) -> list[Headline]:
+    """Accuracy and macro-F1; ``row`` is one of the table ``evaluation``."""
+    return [
+        Headline("Accuracy", shown(row["accuracy"]), interval(row["accuracy_low"], row["accuracy_high"])),
+        Headline("Macro-F1", shown(row["macro_f1"]), interval(row["macro_f1_low"], row["macro_f1_high"])),
+    ]
+
+
+def sentences(report: ModelReport, printed: PublishedResults | None) -> list[str]:
+    """The verdict in words, the most important first."""
+    row = report.evaluation
+    said = [PROTOCOL_MEANING.get(report.model.protocol, f"Protocol: {report.model.protocol}.")]
+    if row["split"] == "all":
+        said = ["All images of a data set that the model was not trained on."]
+    said.append(unlike_sentence(row))
+    said += [f"{row['n_seen']} more images were left out: the model has seen them."] if row["n_seen"] else []
+    said += few_groups(report.classes)
+    if report.model.fold:
+        said.append("This model is one fold of a cross-validation; mri query sweeps has the pooled result.")
+    if printed:
+        theirs = f"The published report has accuracy {printed.accuracy:.3f} and macro-F1 {printed.macro[2]:.2f}"
+        said.append(f"{theirs}, on a random split of its own.")
+    if report.is_generated:
+        said.insert(0, "The images are generated. These figures show that the software works, and nothing else.")
+    return said
+
+
+def unlike_sentence(row: Any) -> str:
+    if not row["unlike_n"] or row["unlike_accuracy"] is None:
+        return "No test image is unlike the training images, so nothing here says how it answers on a new source."
+    images = "image" if row["unlike_n"] == 1 else "images"
+    return (
+        f"On the {row['unlike_n']} {images} unlike any training image, the accuracy is {row['unlike_accuracy']:.3f}. "
+        "Take it as an upper bound for new patients and scanners."
+    )
+
+
+def few_groups(classes: pd.DataFrame) -> list[str]:
+    """How many classes rest on few independent groups; nothing if none does or it was not counted."""
+    tested = classes[classes["support"] > 0]
+    few = int((tested["n_groups"].astype(float) <= FEW_GROUPS).sum())
+    if not few:
+        return []
+    verb = "is" if few == 1 else "are"
+    return [f"{few} of {len(tested)} classes {verb} tested on {FEW_GROUPS} independent groups or fewer."]
+
+
+def worth_table(row: Any) -> TableView:
+    """Accuracy on the parts of the test images, and with images answered together."""
+    columns = [Column("Part or question"), Column("Accuracy", ".3f"), Column("Number", "d"), Column("Meaning")]
+    rows = [
+        (name, row[f"{prefix}_accuracy"], row[f"{prefix}_n"], meaning)
+        for prefix, name, meaning in PARTS
+        if row[f"{prefix}_n"]
+    ]
+    rows += [
+        (name, row[accuracy], row[n], meaning) for n, accuracy, name, meaning in TOGETHER if row[accuracy] is not None
+    ]
+    return make_table("What the accuracy is worth", columns, rows)

@@ -1,0 +1,238 @@
+"""The pages as text: what they say, that they need nothing else, and that names do nothing."""
+
+import base64
+import hashlib
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from mri_model.report.page.contents import Exhibit, Exhibits, ModelReport, Picture
+from mri_model.report.page.render import write_comparison, write_model_page
+from tests.report.page.samples import CLASSES, PLAIN_CLASSES, metadata, model_report
+
+HOSTILE = "x\n<script>alert(1)</script>\" onerror='alert(1) {{ 7 * 7 }} \x1b[31m\u202e&lt;"
+VOID = {"meta", "img", "link", "br"}
+
+
+class Seen(HTMLParser):
+    """Tags, attributes and texts of a page; the tags must be closed in order."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.texts: list[str] = []
+        self.open: list[str] = []
+        self.feed(page)
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+        self.open += [] if tag in VOID else [tag]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts += [] if self.open[-1:] in (["style"], ["script"]) else [data]
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", " ".join(self.texts))
+
+    def values(self, name: str) -> list[str | None]:
+        return [value for key, value in self.attributes if key == name]
+
+
+def written(report: ModelReport, folder: Path) -> str:
+    return write_model_page(report, folder / "model.html").read_text(encoding="utf-8")
+
+
+def compared(first: ModelReport, second: ModelReport, folder: Path) -> str:
+    out = write_comparison(first, second, folder / "compare.html", ("a.html", "b.html"))
+    return out.read_text(encoding="utf-8")
+
+
+def test_the_page_says_what_the_model_is_worth(tmp_path: Path) -> None:
+    report = model_report()
+    seen = Seen(written(report, tmp_path))
+    row = report.evaluation
+    for words in (
+        f"{row['accuracy']:.3f}",
+        f"95 % interval {row['macro_f1_low']:.3f} to {row['macro_f1_high']:.3f}",
+        "Random split: images of one examination are in training and in test",
+        f"On the {row['unlike_n']} images unlike any training image, the accuracy is {row['unlike_accuracy']:.3f}",
+        "44 of 44 classes are tested on 5 independent groups or fewer",
+        "The published report has accuracy 0.836 and macro-F1 0.76",
+        "Near duplicate in training",
+        "By examination",
+        "By group, tumor alone",
+    ):
+        assert words in seen.text
+
+
+def test_the_model_card_is_complete(tmp_path: Path) -> None:
+    text = Seen(written(model_report(), tmp_path)).text
+    for words in ("Intended use", "Limits", "Licence of the data unknown", "Preprocessing", "Temperature 0.800"):
+        assert words in text
+    for words in ("w" * 64, "python 3.11.7, torch 2.15.0", "c" * 40, "image_size"):
+        assert words in text
+
+
+def test_the_six_tables_stand_beside_the_reports_own_numbers(tmp_path: Path) -> None:
+    seen = Seen(written(model_report(), tmp_path))
+    for number in range(1, 7):
+        assert f"Table {number}. " in seen.text
+    assert "1693" in seen.text and "37.8" in seen.text and "86.4" in seen.text and "0.836" in seen.text
+    assert len([value for value in seen.values("class") if value and "published" in value]) > 44 * 4
+
+
+def test_other_classes_are_not_compared_with_the_report(tmp_path: Path) -> None:
+    text = Seen(written(model_report(CLASSES[:5]), tmp_path)).text
+    assert "other classes than the published report" in text and "0.836" not in text
+
+
+def test_classes_without_a_contrast_have_no_tables_by_contrast(tmp_path: Path) -> None:
+    report = model_report(PLAIN_CLASSES)
+    assert report.evaluation["contrast_accuracy"] is None
+    text = Seen(written(report, tmp_path)).text
+    assert "The classes have no contrast" in text
+    assert "Table 1." not in text and "Table 6." not in text and "Table 2." in text
+
+
+@pytest.mark.parametrize("make", ["model", "compare"])
+def test_a_page_needs_nothing_but_itself(make: str, tmp_path: Path) -> None:
+    other = model_report(seed=1)
+    page = written(other, tmp_path) if make == "model" else compared(model_report(), other, tmp_path)
+    seen = Seen(page)
+    assert not re.search(r"https?:|//[a-z]|@import|url\(", re.sub(r"base64,[^\"]*", "", page))
+    assert not {"link", "iframe", "object", "embed", "form", "base"} & set(seen.tags)
+    assert not seen.values("src")
+    assert not [name for name, _ in seen.attributes if name.startswith("on")]
+    (source,) = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
+    assert f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'" in page
+
+
+@pytest.mark.parametrize("make", ["model", "compare"])
+def test_a_page_has_landmarks_ordered_headings_and_alternatives(make: str, tmp_path: Path) -> None:
+    other = model_report(seed=1)
+    page = written(other, tmp_path) if make == "model" else compared(model_report(), other, tmp_path)
+    seen = Seen(page)
+    assert [tag for tag in seen.tags if tag in ("header", "nav", "main", "footer")] == [
+        "header",
+        "nav",
+        "main",
+        "footer",
+    ]
+    levels = [int(tag[1]) for tag in seen.tags if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(later - earlier <= 1 for earlier, later in pairwise(levels))
+    anchors = {value.removeprefix("#") for value in seen.values("href") if value and value.startswith("#")}
+    assert anchors <= set(seen.values("id"))
+    assert seen.tags.count("svg") == seen.values("role").count("img")
+    assert seen.tags.count("caption") == seen.tags.count("table")
+
+
+def test_the_page_is_the_same_to_the_byte(tmp_path: Path) -> None:
+    report = model_report()
+    assert written(report, tmp_path / "a") == written(report, tmp_path / "b")
+
+
+def hostile_report() -> ModelReport:
+    """Class names, file names, digests and the recipe all try to break out."""
+    classes = tuple(f"{HOSTILE} {number} T{1 + number % 2}" for number in range(4))
+    report = model_report(classes)
+    images = report.images.assign(path=[f"{HOSTILE}/{row}.jpg" for row in range(len(report.images))])
+    model = metadata(classes, id=HOSTILE, profile=HOSTILE, sha256=HOSTILE, recipe={"fold": 0, "weights": HOSTILE})
+    shown = Exhibit(HOSTILE, (HOSTILE,), (Picture("data:image/jpeg;base64,AAAA", HOSTILE, 8, 8),))
+    row = {**report.evaluation, "dataset_digest": HOSTILE, "id": HOSTILE}
+    exhibits = Exhibits((shown,), (shown,), (HOSTILE,))
+    return replace(report, images=images, model=model, evaluation=row, exhibits=exhibits)
+
+
+@pytest.mark.parametrize("make", ["model", "compare"])
+def test_hostile_names_are_shown_and_do_nothing(make: str, tmp_path: Path) -> None:
+    report = hostile_report()
+    page = written(report, tmp_path) if make == "model" else compared(report, model_report(), tmp_path)
+    seen = Seen(page)
+    assert seen.tags.count("script") == 1
+    assert not [name for name, _ in seen.attributes if name.startswith("on")]
+    assert "<script>alert(1)</script>" in "".join(seen.texts) and "{{ 7 * 7 }}" in page
+    assert "\x1b" not in page and "\u202e" not in page
+
+
+def test_an_evaluation_without_images_says_that_a_newer_one_is_needed(tmp_path: Path) -> None:
+    report = model_report()
+    old = {**report.evaluation, **dict.fromkeys(("calibration_error", "uncalibrated_error", "risk_coverage_area"))}
+    old |= dict.fromkeys(("top3_accuracy", "top5_accuracy", "mean_average_precision", "accuracy_low", "accuracy_high"))
+    old |= dict.fromkeys(("near_duplicate_n", "similar_n", "unlike_n", "unlike_accuracy", "examination_accuracy"))
+    nothing = dict.fromkeys(("f1_low", "f1_high", "average_precision", "n_groups"))
+    report = replace(
+        report,
+        evaluation=old,
+        images=report.images.head(0),
+        similarities=report.similarities.head(0),
+        classes=report.classes.assign(**nothing),
+        history=[],
+    )
+    text = Seen(written(report, tmp_path)).text
+    assert text.count(f"run: mri evaluate --model {report.model.id}") == 4
+    assert "no history.csv" in text and "nan" not in text.lower().split()
+    assert "No image was recorded for both models" in Seen(compared(report, model_report(), tmp_path)).text
+
+
+def test_pictures_are_shown_only_where_there_are_any(tmp_path: Path) -> None:
+    picture = Picture("data:image/jpeg;base64,AAAA", "Image of class A", 8, 8)
+    exhibits = Exhibits(
+        (Exhibit("A", ("a.jpg",), (picture,)),), (Exhibit("B", ("b.jpg",), (picture, picture)),), ("c.jpg",)
+    )
+    seen = Seen(written(replace(model_report(), exhibits=exhibits), tmp_path))
+    assert seen.tags.count("img") == 3 and all(seen.values("alt"))
+    assert "holds pictures of the data" in seen.text and "c.jpg" in seen.text
+    seen = Seen(written(model_report(), tmp_path))
+    assert "img" not in seen.tags and "--with-images" in seen.text
+
+
+def test_a_perfect_model_has_no_mistakes(tmp_path: Path) -> None:
+    assert Seen(written(model_report(PLAIN_CLASSES, skill=9), tmp_path)).text.count("No answer was wrong.") == 2
+
+
+def test_too_many_classes_are_listed_and_not_drawn(tmp_path: Path) -> None:
+    report = model_report(tuple(f"tumor {number:03d}" for number in range(101)), per_class=1)
+    assert "too many classes for a picture" in Seen(written(report, tmp_path)).text
+
+
+def test_generated_images_are_called_so(tmp_path: Path) -> None:
+    report = model_report()
+    drawn = report.images.assign(path=[f"A/phantom_{row}.jpg" for row in range(len(report.images))])
+    assert "The images are generated" in Seen(written(replace(report, images=drawn), tmp_path)).text
+    assert "The images are generated" not in Seen(written(report, tmp_path)).text
+
+
+def test_the_better_model_is_named_if_the_difference_is_clear(tmp_path: Path) -> None:
+    weak, strong = model_report(skill=0.2), model_report(skill=0.9)
+    text = Seen(compared(weak, strong, tmp_path)).text
+    assert "B is better" in text and "cannot be compared" not in text
+    assert "A is better" in Seen(compared(strong, weak, tmp_path)).text
+    assert "No clear difference" in Seen(compared(weak, weak, tmp_path)).text
+
+
+def test_what_makes_two_models_incomparable_is_said(tmp_path: Path) -> None:
+    report = model_report()
+    other = replace(
+        report,
+        model=replace(report.model, protocol="grouped", temperature=2.0),
+        evaluation={**report.evaluation, "dataset_digest": "d2", "split": "all"},
+        classes=pd.concat([report.classes.iloc[1:], report.classes.iloc[:1].assign(label="New T1")]),
+    )
+    text = Seen(compared(report, other, tmp_path)).text
+    for words in ("different data sets", "protocols differ", "splits differ", "different classes", "New T1"):
+        assert words in text
+    assert "temperature 0.800 2.000" in text
