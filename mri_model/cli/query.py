@@ -10,7 +10,6 @@ import typer
 from mri_model.cli.options import Json
 from mri_model.cli.output import definition_list, print_result, records, stage_runner
 from mri_model.errors import UsageError
-from mri_model.settings import load_settings
 
 if TYPE_CHECKING:
     from mri_model.api import Question
@@ -36,6 +35,7 @@ def query(
     """
     from mri_model import api
     from mri_model.report.tables import format_table
+    from mri_model.settings import load_settings
 
     if as_json and as_csv:
         raise UsageError("the answer cannot be JSON and CSV at once", "give --json or --csv")
@@ -62,6 +62,7 @@ def export(
 ) -> None:
     """Write every table of the results database to FOLDER, each as a Parquet file."""
     from mri_model import api
+    from mri_model.settings import load_settings
 
     with stage_runner(as_json) as run:
         counts = api.export(load_settings(), folder, run)

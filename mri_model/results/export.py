@@ -42,7 +42,7 @@ def export_tables(engine: Engine, folder: Path, progress: ProgressCallback = no_
         MriError: ``folder`` exists and is not an empty folder.
     """
     check_free(folder)
-    with complete_folder(folder.absolute()) as temporary, snapshot(engine) as connection:
+    with complete_folder(folder.resolve()) as temporary, snapshot(engine) as connection:
         counts = {table.name: connection.scalar(select(func.count()).select_from(table)) or 0 for table in TABLES}
         total, done = sum(counts.values()), 0
         progress("export", done, total)

@@ -2,8 +2,8 @@
 -- Uses the latest test evaluations of the two on the same data set and split. "change" is f1 - other_f1; "verdict" is
 -- better or worse only where the two 95 % intervals do not overlap. Models of different protocols are tested on
 -- different images.
--- :model  a model id or the start of one; default: the champion, without one the model evaluated last
--- :other  a model id or the start of one; default: the model evaluated last, besides the first
+-- :model  a model id or the start of one; default: the champion, if not the other one; else the one evaluated last
+-- :other  a model id or the start of one; default: the champion, if not the first one; else the one evaluated last
 WITH pair AS (
     SELECT this.id AS this_id, other.id AS other_id
     FROM evaluation AS this
@@ -16,7 +16,7 @@ WITH pair AS (
         this.split IN ('test', 'all')
         AND this.model_id = COALESCE(
             CAST(:model AS TEXT),
-            (SELECT model_id FROM champion),
+            (SELECT model_id FROM champion WHERE model_id <> COALESCE(CAST(:other AS TEXT), '')),
             (
                 SELECT model_id
                 FROM latest_evaluation
@@ -25,7 +25,11 @@ WITH pair AS (
                 LIMIT 1
             )
         )
-        AND other.model_id = COALESCE(CAST(:other AS TEXT), other.model_id)
+        AND other.model_id = COALESCE(
+            CAST(:other AS TEXT),
+            (SELECT champion.model_id FROM champion WHERE champion.model_id <> this.model_id),
+            other.model_id
+        )
     ORDER BY this.created_at DESC, this.id DESC, other.created_at DESC, other.id DESC
     LIMIT 1
 )

@@ -1,11 +1,11 @@
 -- Which images that two models scored have another label now, the surest change first?
 -- The same image is the same path with the same contents. Files that one of the two rejected are left out.
--- :model  a model id or the start of one; default: the champion, without one the model that scored last
--- :other  a model id or the start of one; default: the model that scored last, besides the first
+-- :model  a model id or the start of one; default: the champion, if not the other one; else the one that scored last
+-- :other  a model id or the start of one; default: the champion, if not the first one; else the one that scored last
 WITH this AS (
     SELECT COALESCE(
         CAST(:model AS TEXT),
-        (SELECT model_id FROM champion),
+        (SELECT model_id FROM champion WHERE model_id <> COALESCE(CAST(:other AS TEXT), '')),
         (
             SELECT model_id
             FROM scoring_run
@@ -18,6 +18,7 @@ WITH this AS (
 other AS (
     SELECT COALESCE(
         CAST(:other AS TEXT),
+        (SELECT model_id FROM champion WHERE model_id <> (SELECT id FROM this)),
         (
             SELECT model_id
             FROM scoring_run

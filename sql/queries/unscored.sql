@@ -20,7 +20,7 @@ attempt AS (
     FROM prediction
     INNER JOIN chosen ON SUBSTR(prediction.path, 1, LENGTH(chosen.folder) + 1) = chosen.folder || '/'
 )
-SELECT path, status, reason, scored_at
+SELECT path, status, reason
 FROM attempt
 WHERE age = 1 AND status <> 'scored'
 ORDER BY reason, path

@@ -168,7 +168,19 @@ def test_two_models_are_compared_class_by_class_the_largest_loss_first(store: St
     ]
     by_default = store.query("compare")
     assert listed(by_default, "f1", "other_f1") == [[0.5, 0.9], [0.8, 0.82], [0.25, 0.1]]
-    assert listed(store.query("compare", other="m-old")) == []  # the champion with itself
+
+
+def test_a_model_is_compared_with_the_champion_unless_another_is_named(store: Store) -> None:
+    record_models(store)
+    store.record_model(samples.model(id="third"), [])
+    third = samples.evaluation(id="e3", model_id="third", created_at=samples.later(9))
+    store.record_evaluation(third, scores(("Papiloma T1", 0.3, 8)))
+    assert listed(store.query("compare"), "f1", "other_f1") == [[0.3, 0.9]]
+    promote_old(store)
+    assert listed(store.query("compare", model="third"), "f1", "other_f1") == [[0.3, 0.5]]
+    assert listed(store.query("compare", other="m-old"), "f1", "other_f1") == [[0.3, 0.5]]
+    assert listed(store.query("compare"), "f1", "other_f1") == [[0.5, 0.3]]
+    assert store.query("compare", model="third", other="third").empty
 
 
 def test_models_are_compared_on_the_same_data_only(store: Store) -> None:
@@ -311,9 +323,9 @@ def test_labels_that_changed_between_two_models(store: Store) -> None:
     record_scored(store, "r1", "m-new", 1, same, labelled("/in/a.jpg", "Papiloma T1", 0.9), labelled("/in/x.jpg", "X"))
     record_scored(store, "r2", "m-old", 2, same, labelled("/in/a.jpg", "Papiloma T2", 0.6), samples.unreadable())
     assert listed(store.query("label-changes")) == [["/in/a.jpg", "Papiloma T2", 0.6, "Papiloma T1", 0.9]]
-    assert listed(store.query("label-changes", model="m-n", other="m-o"), "label", "other_label") == [
-        ["Papiloma T1", "Papiloma T2"]
-    ]
+    for given in ({"model": "m-n", "other": "m-o"}, {"model": "m-n"}, {"other": "m-o"}):
+        changed = store.query("label-changes", **given)
+        assert listed(changed, "label", "other_label") == [["Papiloma T1", "Papiloma T2"]]
 
 
 def now() -> float:
@@ -493,7 +505,10 @@ def test_answers_are_readable_in_100_columns(store: Store) -> None:
             classes = scores(*[(label, 0.81234 - place / 10, 123) for label in labels])
             store.record_evaluation(row, classes, [], cells, [], evaluated_image=images)
         files = [labelled(f"/data/hospital/incoming/0{n}.jpeg", labels[n - place], 0.9876) for n in (1, 2)]
-        broken = samples.unreadable("/data/hospital/incoming/broken.jpeg", reason="not a JPEG: premature end of data")
+        broken = samples.unreadable(
+            "/data/hospital/incoming/broken.jpeg",
+            reason="not an image (JPEG, PNG, WebP, BMP or TIFF), or its header is corrupt",
+        )
         record_scored(store, f"score-2026112{place}T180501-3f2a9{place}", name, now() - 60, *files, broken)
     samples.record_promotion(store, IDS[0], "champion", 5, why="accuracy 0.85 against 0.84 on the same split")
     samples.record_promotion(store, IDS[1], "retired", 6, why="never promoted")
