@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mri_model.evaluation.metrics import Evaluation
     from mri_model.evaluation.reevaluation import Reevaluation
     from mri_model.results.deletion import Deletion
+    from mri_model.results.questions import Question
     from mri_model.scoring.run import ScoringRun
     from mri_model.training.recipe import Recipe
     from mri_model.training.sweep import Sweep, SweepKind, TrainingResult
@@ -403,17 +404,42 @@ def delete(settings: Settings, deletion: "Deletion") -> None:
     steps.delete_files(deletion)
 
 
-def query(settings: Settings, name: str) -> "pd.DataFrame":
-    """The answer to a named question. Raises MriError if there is no such question."""
+def query(settings: Settings, name: str, parameters: Mapping[str, Any] | None = None) -> "pd.DataFrame":
+    """The answer to a named question.
+
+    Args:
+        parameters: Parameter → value, for those that are not to have their default.
+
+    Raises:
+        UsageError: The question has no such parameter, or a value is not what it must be.
+        MriError: There is no such question, model or class.
+    """
     with steps.open_store(settings) as store:
-        return store.query(name)
+        return store.query(name, **(parameters or {}))
 
 
-def list_questions() -> dict[str, str]:
-    """Name of a question → what it asks, in plain words."""
-    from mri_model.results.store import questions
+def list_questions() -> "dict[str, Question]":
+    """All questions by name: what each asks, and its parameters."""
+    from mri_model.results.questions import questions
 
     return questions()
+
+
+def find_question(name: str) -> "Question":
+    """A question by its name. Raises MriError if there is none; the hint names similar ones."""
+    from mri_model.results import questions
+
+    return questions.find_question(name)
+
+
+def export(settings: Settings, folder: Path, run: StepRunner = DIRECT) -> dict[str, int]:
+    """Every table of the results database as ``<table>.parquet``, in a folder that must not exist or be empty.
+
+    Returns:
+        Table name → number of rows.
+    """
+    with steps.open_store(settings) as store:
+        return store.export(folder, run.progress)
 
 
 def check_database(settings: Settings) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mri_model import options as choices
+from mri_model.cli import query
 from mri_model.cli.options import (
     COMMON,
     ClassLevel,
@@ -27,7 +28,6 @@ from mri_model.cli.options import (
     with_recipe_options,
 )
 from mri_model.cli.output import (
-    definition_list,
     fail,
     make_streams_safe,
     print_message,
@@ -246,7 +246,7 @@ def evaluation_facts(evaluation: "Evaluation", page: Path | None = None) -> dict
 @app.command()
 def models(as_json: Json = False) -> None:
     """List the models with their stage: candidate, champion (evaluation and scoring use it) or retired."""
-    query("models", as_json)
+    query.print_answer(as_json, "models", {})
 
 
 @app.command()
@@ -329,28 +329,8 @@ def reproduce(
     print_result(as_json, {name: records(table) for name, table in tables.items()}, describe_report(tables))
 
 
-@app.command()
-def query(
-    name: Annotated[str, typer.Argument(help="A question's name; without it, the questions are listed.")] = "",
-    as_json: Json = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values on stdout.")] = False,
-) -> None:
-    """Ask the results database a named question: report-table-1 … report-table-6, worst-classes, …"""
-    from mri_model import api
-    from mri_model.report.tables import format_table
-
-    if as_json and as_csv:
-        raise UsageError("the answer cannot be JSON and CSV at once", "give --json or --csv")
-    configured = settings()
-    if not name:
-        questions = api.list_questions()
-        print_result(as_json, questions, definition_list(questions))
-        return
-    table = api.query(configured, name)
-    if as_csv:
-        print(table.to_csv(index=False), end="")
-    else:
-        print_result(as_json, {"name": name, "rows": records(table)}, format_table(table))
+app.command(context_settings=query.PARAMETERS_AS_OPTIONS)(query.query)
+app.command()(query.export)
 
 
 @app.command()

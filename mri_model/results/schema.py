@@ -355,9 +355,10 @@ prediction = Table(
 
 view_digest = Table("view_digest", metadata, _key("name"), _text("digest"))
 
-MOMENTS = frozenset(
-    column.name
-    for table in metadata.tables.values()
-    for column in table.columns
-    if isinstance(column.type, UtcDateTime)
-)
+
+def is_moment(column: str) -> bool:
+    """Whether a column of a query's answer holds moments, by its name: ``created_at``, ``at``, ``since``, ``until``.
+
+    SQLite stores them as text, and its answers do not say what a column holds.
+    """
+    return column in ("at", "since", "until") or column.endswith("_at")

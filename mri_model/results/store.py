@@ -4,7 +4,6 @@ A row is a plain mapping of column name → value; rows are an iterable of those
 from numpy or pandas; NaN, NA and NaT are stored as null.
 """
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -19,10 +18,12 @@ from sqlalchemy import URL, Column, ColumnElement, Connection, Engine, Table, an
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mri_model.errors import MriError
+from mri_model.progress import ProgressCallback, no_progress
 from mri_model.results import schema
 from mri_model.results.database import connect, writing
+from mri_model.results.export import export_tables
 from mri_model.results.failures import translated_errors
-from mri_model.results.upgrade import SQL, view_sources
+from mri_model.results.questions import Question, bind, check_parameters, find_question, questions
 
 Row = Mapping[str, Any]
 Rows = pd.DataFrame | Iterable[Row]
@@ -212,24 +213,40 @@ class Store:
             if not done.rowcount:
                 raise MriError(f"there is no scoring run {run_id!r} in the results database")
 
-    def query(self, name: str) -> pd.DataFrame:
+    def query(self, name: str, /, **parameters: Any) -> pd.DataFrame:
         """Run a named query: a view of ``sql/views`` or a query of ``sql/queries``.
+
+        Args:
+            name: The query.
+            **parameters: Values of its parameters, as text or plain values; None counts as not given. A model may be
+                named by the start of its id.
 
         Returns:
             One row per row of the result; moments are datetime64 in UTC.
 
         Raises:
-            MriError: There is no query of that name; the hint names similar ones.
+            UsageError: The query has no such parameter, or a value is not what it must be.
+            MriError: There is no query of that name, or no model or class; the hint names similar ones.
         """
+        question = find_question(name)
+        check_parameters(question, parameters)
         with self.reading() as connection:
-            # without parameters "%" is a plain character: some columns are called so
-            result = connection.exec_driver_sql(_question(name), execution_options={"no_parameters": True})
+            if question.parameters:
+                result = connection.execute(bind(question, parameters, connection))
+            else:
+                # without parameters "%" is a plain character: some columns are called so
+                result = connection.exec_driver_sql(question.sql, execution_options={"no_parameters": True})
             return _frame(list(result.keys()), result.all())
 
     @staticmethod
-    def questions() -> dict[str, str]:
-        """Name of a query → the question it answers."""
+    def questions() -> dict[str, Question]:
+        """All named queries by name."""
         return questions()
+
+    def export(self, folder: Path, progress: ProgressCallback = no_progress) -> dict[str, int]:
+        """Write every table as Parquet, see ``export.export_tables``. Returns the number of rows of each table."""
+        with translated_errors(self._engine.url):
+            return export_tables(self._engine, folder, progress)
 
     def _knows(self, key: Column[Any], value: str) -> bool:
         with self.reading() as connection:
@@ -270,39 +287,6 @@ class Store:
                 index_elements=list(table.primary_key.columns), set_={**values, **(replaced or {})}
             )
         )
-
-
-def questions() -> dict[str, str]:
-    """Name of a query → the question it answers."""
-    return {name: _asked(sql) for name, sql in _sources().items()}
-
-
-def _sources() -> dict[str, str]:
-    views = {name.replace("_", "-"): sql for name, sql in view_sources().items()}
-    queries = {path.stem: path.read_text(encoding="utf-8") for path in sorted((SQL / "queries").glob("*.sql"))}
-    return views | queries
-
-
-def _question(name: str) -> str:
-    """The SQL of a named query."""
-    name = name.strip().lower().replace("_", "-")
-    sources = _sources()
-    if name not in sources:
-        near = difflib.get_close_matches(name, sources, n=3, cutoff=0.4)
-        hint = f"did you mean {', '.join(near)}?" if near else "run: mri query, which lists them"
-        raise MriError(f"there is no question {name!r}", hint)
-    view = name.replace("-", "_")
-    return f"SELECT * FROM {view}" if view in view_sources() else sources[name]
-
-
-def _asked(sql: str) -> str:
-    """The comment at the top of a query."""
-    words = []
-    for line in sql.splitlines():
-        if not line.startswith("--"):
-            break
-        words.append(line.removeprefix("--").strip())
-    return " ".join(words)
 
 
 def _replace(connection: Connection, table: Table, rows: Rows, **owner: str) -> None:
@@ -356,6 +340,6 @@ def _frame(columns: list[str], rows: Sequence[Sequence[Any]]) -> pd.DataFrame:
     """A frame with the same types on both databases."""
     plain = [[float(value) if isinstance(value, Decimal) else value for value in row] for row in rows]
     frame = pd.DataFrame(plain, columns=columns)
-    for name in schema.MOMENTS.intersection(columns):
+    for name in filter(schema.is_moment, columns):
         frame[name] = pd.to_datetime(frame[name], utc=True).dt.as_unit("us")
     return frame

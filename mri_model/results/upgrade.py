@@ -1,9 +1,11 @@
 """The schema of a results database: whose it is, whether it fits this program, and its migrations and views."""
 
 import hashlib
+import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 from alembic import command
@@ -98,16 +100,30 @@ def is_current(connection: Connection) -> bool:
 
 def rebuild(connection: Connection) -> None:
     """Drop the views, which would block a migration, migrate, and create the views again."""
-    views = view_sources()
     if inspect(connection).has_table(view_digest.name):
-        for name in connection.scalars(select(view_digest.c.name)).all():
-            connection.exec_driver_sql(f"DROP VIEW IF EXISTS {name}")
+        drop_views(connection, list(connection.scalars(select(view_digest.c.name))))
         connection.execute(view_digest.delete())
     migrate(connection)
-    for name, sql in views.items():
+    for name, sql in in_order_of_use(view_sources()).items():
         # without parameters "%" is a plain character: some columns are called so
         connection.exec_driver_sql(f"CREATE VIEW {name} AS\n{sql}", execution_options={"no_parameters": True})
         connection.execute(view_digest.insert().values(name=name, digest=_digest(sql)))
+
+
+def drop_views(connection: Connection, names: list[str]) -> None:
+    """Drop views, some of which may use others."""
+    if connection.dialect.name == "postgresql" and names:  # in one statement their order does not matter
+        connection.exec_driver_sql(f"DROP VIEW IF EXISTS {', '.join(names)}")
+        return
+    for name in names:  # SQLite looks up what a view uses only when it is read
+        connection.exec_driver_sql(f"DROP VIEW IF EXISTS {name}")
+
+
+def in_order_of_use(views: Mapping[str, str]) -> dict[str, str]:
+    """The views, each after those that its SELECT names."""
+    words = {name: re.findall(r"\w+", re.sub(r"--.*", "", sql)) for name, sql in views.items()}
+    uses = {name: views.keys() & set(used) - {name} for name, used in words.items()}
+    return {name: views[name] for name in TopologicalSorter(uses).static_order()}
 
 
 def migrate(connection: Connection, revision: str = "head") -> None:

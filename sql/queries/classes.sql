@@ -1,12 +1,11 @@
--- How many images and independent groups has each class, in all and in the latest test evaluation, and what is its F1?
--- A group is probably one source, such as an examination. The classes with the fewest tested groups come first: their
--- figures mean least.
+-- How many images and independent groups has each class, in all and tested, and which F1 has the champion?
+-- The tested ones are those of its latest test evaluation. A group is probably one source, such as an examination. The
+-- classes with the fewest tested groups come first: their figures mean least.
+-- :model  a model id or the start of one; default: the champion, without one the model evaluated last
 WITH latest AS (
-    SELECT id, dataset_digest
-    FROM evaluation
-    WHERE split IN ('test', 'all')
-    ORDER BY created_at DESC, id DESC
-    LIMIT 1
+    SELECT evaluation_id AS id, dataset_digest
+    FROM latest_evaluation
+    WHERE model_id = CAST(:model AS TEXT) OR (CAST(:model AS TEXT) IS NULL AND is_default = 1)
 )
 SELECT
     m.label,

@@ -1,5 +1,6 @@
--- Which classes does the latest test evaluation confuse, the most frequent confusion first?
+-- Which classes does the champion confuse in its latest test evaluation, the most frequent confusion first?
 -- "share" is relative to all images of the true class. A pooled evaluation of a cross-validation counts too.
+-- :model  a model id or the start of one; default: the champion, without one the model evaluated last
 
 -- 1e-9 lets halves round up on every database: 0.845 is slightly less in binary.
 WITH cell AS (
@@ -10,7 +11,9 @@ WITH cell AS (
         SUM(n) OVER (PARTITION BY true_label) AS n_true
     FROM confusion
     WHERE evaluation_id = (
-        SELECT id FROM evaluation WHERE split IN ('test', 'all') ORDER BY created_at DESC, id DESC LIMIT 1
+        SELECT evaluation_id
+        FROM latest_evaluation
+        WHERE model_id = CAST(:model AS TEXT) OR (CAST(:model AS TEXT) IS NULL AND is_default = 1)
     )
 )
 SELECT

@@ -1,6 +1,7 @@
--- How accurate is the latest test evaluation by similarity (-1 to 1) of an image to its nearest training image?
+-- How accurate is the champion by similarity (-1 to 1) of a test image to its nearest training image?
 -- "nearest" is the accuracy of the class of that training image, without any network; "other class" the mean
 -- similarity to the nearest training image of another class. Accuracy that falls with similarity is memory.
+-- :model  a model id or the start of one; default: the champion, without one the model evaluated last
 SELECT
     similarity,
     low AS "from",
@@ -12,6 +13,8 @@ SELECT
     nearest_other AS "other class"
 FROM similarity_metric
 WHERE evaluation_id = (
-    SELECT id FROM evaluation WHERE split IN ('test', 'all') ORDER BY created_at DESC, id DESC LIMIT 1
+    SELECT evaluation_id
+    FROM latest_evaluation
+    WHERE model_id = CAST(:model AS TEXT) OR (CAST(:model AS TEXT) IS NULL AND is_default = 1)
 )
 ORDER BY similarity DESC, low DESC

@@ -1,10 +1,21 @@
--- Which ten classes have the lowest F1 in the latest test evaluation?
+-- Which ten classes of the champion have the lowest F1 in its latest test evaluation?
 -- "groups" is the number of independent sources that the tested images of a class are from: with few, its figures
 -- mean little.
-SELECT label, f1, precision, recall, support, n_groups AS "groups"
+-- :model  a model id or the start of one; default: the champion, without one the model evaluated last
+SELECT
+    label,
+    f1,
+    f1_low,
+    f1_high,
+    precision,
+    recall,
+    support,
+    n_groups AS "groups"
 FROM class_metric
 WHERE evaluation_id = (
-    SELECT id FROM evaluation WHERE split IN ('test', 'all') ORDER BY created_at DESC, id DESC LIMIT 1
+    SELECT evaluation_id
+    FROM latest_evaluation
+    WHERE model_id = CAST(:model AS TEXT) OR (CAST(:model AS TEXT) IS NULL AND is_default = 1)
 )
 AND support > 0
 ORDER BY f1, label

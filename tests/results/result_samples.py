@@ -9,6 +9,7 @@ import pandas as pd
 
 from mri_model.data.labels import parse_label
 from mri_model.report.published import published_results
+from mri_model.results import schema
 from mri_model.results.store import Store
 
 START = datetime(2026, 11, 2, 9, 30, 0, 123456, tzinfo=UTC)
@@ -226,3 +227,17 @@ def record_evaluation(store: Store, **changes: Any) -> None:
         similarity_metrics(),
         evaluated_images(),
     )
+
+
+def record_promotion(store: Store, model_id: str, stage: str, minute: float, **changes: Any) -> None:
+    """A row of the append-only history; rows are numbered in the order in which they are recorded."""
+    row = {"model_id": model_id, "stage": stage, "who": "ada", "why": f"{stage} it is", "at": later(minute)}
+    with store.writing() as connection:
+        connection.execute(schema.promotion.insert().values(row | changes))
+
+
+def answers(*rows: tuple[str, str, str, float, float]) -> list[dict[str, Any]]:
+    """Images of an evaluation: path, true label, answer, probability after and before calibration."""
+    given = {"resemblance": "unlike", "duplicate_free": True, "true_rank": 1, "group_number": None}
+    names = ("path", "true_label", "predicted_label", "probability", "uncalibrated")
+    return [given | {"sha256": f"sha of {row[0]}"} | dict(zip(names, row, strict=True)) for row in rows]

@@ -75,6 +75,21 @@ def test_views_follow_their_files(url: str, tmp_path: Path, monkeypatch: pytest.
         assert set(inspect(store._engine).get_view_names()) == set(ours)
 
 
+def test_views_may_use_views_whatever_their_names(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    views = {
+        "a": "-- uses b and d?\nSELECT n + 1 AS n FROM b",
+        "b": "SELECT n * 2 AS n FROM d",
+        "c": "SELECT a.n + b.n AS n FROM a CROSS JOIN b",
+        "d": "-- used by a?\nSELECT 3 AS n",
+    }
+    assert list(upgrade.in_order_of_use(views)) == ["d", "b", "a", "c"]
+    for n in (3, 4):  # the second time they are rebuilt
+        changed = views | {"d": f"SELECT {n} AS n"}
+        monkeypatch.setattr(upgrade, "view_sources", lambda changed=changed: changed)
+        with Store.open(url) as store, store.reading() as connection:
+            assert connection.exec_driver_sql("SELECT n FROM c").scalar() == 4 * n + 1
+
+
 def test_a_newer_schema_is_refused(url: str) -> None:
     with Store.open(url) as store:
         execute(store, "UPDATE alembic_version SET version_num = '9999'")

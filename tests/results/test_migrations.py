@@ -180,8 +180,7 @@ def constraints(engine: Engine) -> dict[str, list[object]]:
 
 def drop_views(store: Store) -> None:
     with writing(store._engine) as connection:
-        for name in upgrade.view_sources():
-            connection.exec_driver_sql(f"DROP VIEW {name}")
+        upgrade.drop_views(connection, list(upgrade.view_sources()))
 
 
 def test_an_upgraded_database_has_the_constraints_of_a_new_one(old_url: str) -> None:

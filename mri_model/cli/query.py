@@ -1,0 +1,125 @@
+"""The commands ``mri query`` and ``mri export``: results as tables and as files."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mri_model.cli.options import Json
+from mri_model.cli.output import definition_list, print_result, records, stage_runner
+from mri_model.errors import UsageError
+
+if TYPE_CHECKING:
+    from mri_model.api import Question
+
+PARAMETERS_AS_OPTIONS = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+"""Every question has parameters of its own: ``query`` reads them, and ``--help``, from the words that are left."""
+
+WIDTH = 100
+NAME_WIDTH = 28
+
+
+def query(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="A question's name; without it, the questions are listed.")] = "",
+    as_json: Json = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values on stdout.")] = False,
+    show_help: Annotated[bool, typer.Option("--help", help="With a name: its notes and parameters.")] = False,
+) -> None:
+    """Ask the results database a named question: report-table-1 … report-table-6, worst-classes, …
+
+    Parameters of a question are options after its name: mri query compare --model A --other B. They are listed by
+    mri query, and explained by mri query NAME --help.
+    """
+    from mri_model import api
+    from mri_model.settings import load_settings
+
+    if as_json and as_csv:
+        raise UsageError("the answer cannot be JSON and CSV at once", "give --json or --csv")
+    name, parameters = read_words([name, *context.args] if name else context.args)
+    if show_help:
+        print(describe(api.find_question(name)) if name else context.get_help())
+        return
+    if not name:
+        if parameters:
+            raise UsageError(f"--{next(iter(parameters))} needs a question", "run: mri query, which lists them")
+        questions = api.list_questions()
+        print_result(as_json, {each: facts(question) for each, question in questions.items()}, overview(questions))
+        return
+    if as_csv:
+        print(api.query(load_settings(), name, parameters).to_csv(index=False), end="")
+    else:
+        print_answer(as_json, name, parameters)
+
+
+def print_answer(as_json: bool, name: str, parameters: Mapping[str, str]) -> None:
+    """Print the answer to a question as a table or as JSON."""
+    from mri_model import api
+    from mri_model.report.tables import format_table
+    from mri_model.settings import load_settings
+
+    table = api.query(load_settings(), name, parameters)
+    print_result(as_json, {"name": name, "rows": records(table)}, format_table(table))
+
+
+def export(
+    folder: Annotated[Path, typer.Argument(help="New or empty folder.")],
+    as_json: Json = False,
+) -> None:
+    """Write every table of the results database to FOLDER, each as a Parquet file."""
+    from mri_model import api
+    from mri_model.settings import load_settings
+
+    with stage_runner(as_json) as run:
+        counts = api.export(load_settings(), folder, run)
+    lines = [f"{name:<{NAME_WIDTH}}{n:>10}" for name, n in counts.items()]
+    print_result(as_json, {"folder": str(folder), "tables": counts}, "\n".join([*lines, str(folder)]))
+
+
+def read_words(words: Sequence[str]) -> tuple[str, dict[str, str]]:
+    """The name of a question and its parameters, from ``NAME``, ``--x value`` and ``--x=value`` in any order.
+
+    Raises:
+        UsageError: A parameter without a value or given twice, or a second name.
+    """
+    name, parameters = "", {}
+    left = iter(words)
+    for word in left:
+        if not word.startswith("-") or word == "-":
+            if name:
+                raise UsageError(f"{word!r} is one word too many", "quote a value that has blanks in it")
+            name = word
+            continue
+        key, has_value, value = word.lstrip("-").partition("=")
+        value = value if has_value else next(left, "")
+        if not value:
+            raise UsageError(f"--{key} needs a value", f"write --{key} VALUE")
+        if key in parameters:
+            raise UsageError(f"--{key} is given twice", "give it once")
+        parameters[key] = value
+    return name, parameters
+
+
+def facts(question: "Question") -> dict[str, Any]:
+    """What ``mri query --json`` prints of a question."""
+    return {"question": question.asked, "notes": question.notes, "parameters": dict(question.parameters)}
+
+
+def overview(questions: "dict[str, Question]") -> str:
+    """Each question with the names of its parameters."""
+    texts = {
+        name: " ".join([each.asked, *(f"[--{parameter}]" for parameter in each.parameters)])
+        for name, each in questions.items()
+    }
+    return definition_list(texts, NAME_WIDTH, WIDTH)
+
+
+def describe(question: "Question") -> str:
+    """A question with its notes and what its parameters mean."""
+    parts = [f"mri query {question.name}", textwrap.fill(question.asked, WIDTH), textwrap.fill(question.notes, WIDTH)]
+    if question.parameters:
+        options = {f"--{name}": help for name, help in question.parameters.items()}
+        parts.append(definition_list(options, 12, WIDTH))
+    return "\n\n".join(part for part in parts if part)

@@ -1,0 +1,42 @@
+-- How often is the champion right when it is so confident, in ten bins, before and after calibration?
+-- Calibration is good where accuracy is near confidence, the mean probability of the answers in a bin. The columns with
+-- "raw" are before calibration. Empty bins are left out.
+-- :model  a model id or the start of one; default: the champion, without one the model evaluated last
+WITH RECURSIVE bin (place) AS (
+    SELECT 0
+    UNION ALL
+    SELECT place + 1 FROM bin WHERE place < 9
+),
+image AS (
+    SELECT
+        probability,
+        uncalibrated,
+        CASE WHEN predicted_label = true_label THEN 1.0 ELSE 0.0 END AS is_right
+    FROM evaluated_image
+    WHERE evaluation_id = (
+        SELECT evaluation_id
+        FROM latest_evaluation
+        WHERE model_id = CAST(:model AS TEXT) OR (CAST(:model AS TEXT) IS NULL AND is_default = 1)
+    )
+),
+answer AS (
+    SELECT probability AS confidence, is_right, 1 AS is_calibrated FROM image
+    UNION ALL
+    SELECT uncalibrated, is_right, 0 FROM image
+)
+SELECT
+    bin.place / 10.0 AS "from",
+    (bin.place + 1) / 10.0 AS "to",
+    COUNT(CASE WHEN answer.is_calibrated = 1 THEN 1 END) AS n,
+    AVG(CASE WHEN answer.is_calibrated = 1 THEN answer.confidence END) AS confidence,
+    AVG(CASE WHEN answer.is_calibrated = 1 THEN answer.is_right END) AS accuracy,
+    COUNT(CASE WHEN answer.is_calibrated = 0 THEN 1 END) AS raw_n,
+    AVG(CASE WHEN answer.is_calibrated = 0 THEN answer.confidence END) AS raw_confidence,
+    AVG(CASE WHEN answer.is_calibrated = 0 THEN answer.is_right END) AS raw_accuracy
+FROM bin
+INNER JOIN answer
+    ON
+        answer.confidence >= bin.place / 10.0
+        AND (answer.confidence < (bin.place + 1) / 10.0 OR bin.place = 9)
+GROUP BY bin.place
+ORDER BY bin.place

@@ -1,0 +1,104 @@
+"""``mri query`` and ``mri export`` as a person or a script meets them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mri_model.cli.query import read_words
+from mri_model.errors import UsageError
+from mri_model.results.store import Store
+from mri_model.settings import Settings
+from tests.cli.test_main import answer, mri
+from tests.results import result_samples as samples
+
+
+@pytest.fixture
+def recorded(settings: Settings) -> Settings:
+    with Store.open(settings.results_url) as store:
+        samples.record_model(store, id="resnet18-one")
+        samples.record_evaluation(store, model_id="resnet18-one")
+    return settings
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["compare", "--model", "a b", "--other=c"],
+        ["--model", "a b", "compare", "--other=c"],
+        ["--other=c", "--model=a b", "compare"],
+    ],
+)
+def test_parameters_stand_before_or_after_the_name(words: list[str]) -> None:
+    assert read_words(words) == ("compare", {"model": "a b", "other": "c"})
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["compare", "--model"], "--model needs a value"),
+        (["compare", "--model="], "--model needs a value"),
+        (["compare", "--model", "a", "--model=b"], "--model is given twice"),
+        (["compare", "models"], "'models' is one word too many"),
+    ],
+)
+def test_words_that_make_no_sense_are_wrong_usage(words: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        read_words(words)
+
+
+def test_a_value_may_hold_an_equals_sign_or_start_with_a_dash() -> None:
+    assert read_words(["p", "--path=a=b", "--label", "-x"]) == ("p", {"path": "a=b", "label": "-x"})
+
+
+@pytest.mark.usefixtures("recorded")
+def test_a_question_with_parameters_in_every_output() -> None:
+    rows = answer(mri("query", "worst-classes", "--model", "resnet18-o", "--json"))["rows"]
+    assert [row["label"] for row in rows][:2] == ["Granuloma T1", "Granuloma T2"]
+    as_csv = mri("query", "--csv", "--model=resnet18", "worst-classes")
+    assert as_csv.stdout.splitlines()[0].startswith("label,f1,")
+    as_table = mri("query", "worst-classes")
+    assert "Granuloma T1" in as_table.stdout and max(map(len, as_table.stdout.splitlines())) <= 100
+
+
+@pytest.mark.usefixtures("recorded")
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["worst-classes", "--days", "3"], 2, "its parameters: --model"),
+        (["models", "--model", "x"], 2, "its parameters: none"),
+        (["scored-mix", "--days", "soon"], 2, "--days soon is not a number of days"),
+        (["worst-classes", "--model"], 2, "--model needs a value"),
+        (["--model", "x"], 2, "--model needs a question"),
+        (["worst-classes", "--model", "nobody"], 1, "no model has an id that starts with 'nobody'"),
+    ],
+)
+def test_a_wrong_parameter_is_a_line_why_and_a_line_what_to_do(arguments: list[str], code: int, words: str) -> None:
+    done = mri("query", *arguments)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert words in done.stderr
+    assert len(done.stderr.splitlines()) == 2
+
+
+def test_questions_are_listed_with_their_parameters_and_explained_one_by_one() -> None:
+    listed = mri("query")
+    assert "[--model] [--other]" in listed.stdout
+    assert max(map(len, listed.stdout.splitlines())) <= 100
+    explained = mri("query", "compare", "--help")
+    assert "--other     a model id or the start of one; default: " in explained.stdout
+    facts = answer(mri("query", "--json"))["scored-mix"]
+    assert facts["question"].endswith("?") and facts["parameters"]["days"].endswith("default: 7")
+    assert "--csv" in mri("query", "--help").stdout
+
+
+def test_export_writes_a_folder_of_tables_once(recorded: Settings, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    exported = answer(mri("export", folder, "--json"))
+    assert exported["folder"] == str(folder) and exported["tables"]["class_metric"] == 44
+    assert len(list(folder.glob("*.parquet"))) == len(exported["tables"])
+    refused = mri("export", folder)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "is not an empty folder" in refused.stderr and len(refused.stderr.splitlines()) == 2
+    printed = mri("export", tmp_path / "second")
+    assert printed.stdout.splitlines()[-1] == str(tmp_path / "second")
+    assert json.dumps(exported)
