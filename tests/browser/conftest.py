@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mri_model import api
+from mri_model import api, steps
 from mri_model.settings import Settings
 from tests.conftest import QUICK
 
@@ -20,19 +20,20 @@ PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 
 @pytest.fixture(scope="session")
 def pages(phantom: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """``model`` (with pictures), ``plain`` (without) and ``compare``."""
+    """``model`` (with pictures), ``plain`` (without), ``compare``, and ``data``: the page of the quality report."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("MRI_DATABASE_URL", "MRI_WEIGHTS"):
             patch.delenv(name, raising=False)
         settings = Settings(home=tmp_path_factory.mktemp("browser") / "home")
-        api.ingest(settings, phantom)
+        data = steps.quality_page(settings, api.ingest(settings, phantom))
         for seed in (0, 1):
             trained = api.train(settings, replace(QUICK, seed=seed))
             api.evaluate(settings, trained.models[0].id)
         first, second = (folder.name for folder in sorted(settings.models.iterdir()) if folder.name[0] != ".")
         plain = api.report(settings, second)
         compare = api.report(settings, first, second)
-        return {"plain": plain, "compare": compare, "model": api.report(settings, first, with_images=True)}
+        model = api.report(settings, first, with_images=True)
+        return {"plain": plain, "compare": compare, "model": model, "data": data}
 
 
 @pytest.fixture(scope="session")

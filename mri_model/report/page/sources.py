@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mri_model.data.fingerprints import read_fingerprints
+from mri_model.data.fingerprints import Fingerprints, read_fingerprints
 from mri_model.data.manifest import Manifest
 from mri_model.errors import MriError
 from mri_model.quality.page import Section, quality_section
@@ -17,7 +17,9 @@ def data_quality(manifest: Manifest, with_images: bool) -> Section | None:
     """The quality report of a data set as a page shows it; None if it is missing or damaged."""
     try:
         report = read_quality_report(manifest.folder)
-        data = read_dataset(manifest, read_fingerprints(manifest.folder, len(manifest.frame)))
+        n = len(manifest.frame)  # only pictures need the fingerprints, which are large
+        fingerprints = read_fingerprints(manifest.folder, n) if with_images else Fingerprints.zeros(n)
+        data = read_dataset(manifest, fingerprints)
     except MriError:
         return None
     return quality_section(report, data, with_images)

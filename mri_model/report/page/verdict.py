@@ -11,8 +11,8 @@ from mri_model.report.page.tables import Column, TableView, interval, make_table
 from mri_model.report.published import PublishedResults
 
 PROTOCOL_MEANING = {
-    "random": "Random split: images of one examination are in training and in test. The accuracy says how well the "
-    "model recognizes sources that it knows, not how well it reads new patients.",
+    "random": "Random split: images of one examination may be in training and in test. The accuracy says how well "
+    "the model recognizes sources that it knows, not how well it reads new patients.",
     "grouped": "Grouped split: images that probably come from one examination are in one split only. It is the "
     "closest to new patients that data without patient identifiers allows.",
     "given": "The split is the one that the data came with. The quality report below says what it leaks.",
@@ -66,7 +66,7 @@ def sentences(report: ModelReport, printed: PublishedResults | None) -> list[str
     said += few_groups(report.classes)
     if report.model.fold:
         said.append("This model is one fold of a cross-validation; mri query sweeps has the pooled result.")
-    if printed:
+    if printed and not report.is_generated:
         theirs = f"The published report has accuracy {printed.accuracy:.3f} and macro-F1 {printed.macro[2]:.2f}"
         said.append(f"{theirs}, on a random split of its own.")
     if report.is_generated:
