@@ -246,7 +246,7 @@ def evaluation_facts(evaluation: "Evaluation", page: Path | None = None) -> dict
 @app.command()
 def models(as_json: Json = False) -> None:
     """List the models with their stage: candidate, champion (evaluation and scoring use it) or retired."""
-    query.print_answer(as_json, "models", {})
+    query.print_answer(settings(), as_json, "models", {})
 
 
 @app.command()

@@ -13,6 +13,7 @@ from mri_model.errors import UsageError
 
 if TYPE_CHECKING:
     from mri_model.api import Question
+    from mri_model.settings import Settings
 
 PARAMETERS_AS_OPTIONS = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 """Every question has parameters of its own: ``query`` reads them, and ``--help``, from the words that are left."""
@@ -42,6 +43,7 @@ def query(
     if show_help:
         print(describe(api.find_question(name)) if name else context.get_help())
         return
+    settings = load_settings()
     if not name:
         if parameters:
             raise UsageError(f"--{next(iter(parameters))} needs a question", "run: mri query, which lists them")
@@ -49,18 +51,17 @@ def query(
         print_result(as_json, {each: facts(question) for each, question in questions.items()}, overview(questions))
         return
     if as_csv:
-        print(api.query(load_settings(), name, parameters).to_csv(index=False), end="")
+        print(api.query(settings, name, parameters).to_csv(index=False), end="")
     else:
-        print_answer(as_json, name, parameters)
+        print_answer(settings, as_json, name, parameters)
 
 
-def print_answer(as_json: bool, name: str, parameters: Mapping[str, str]) -> None:
+def print_answer(settings: "Settings", as_json: bool, name: str, parameters: Mapping[str, str]) -> None:
     """Print the answer to a question as a table or as JSON."""
     from mri_model import api
     from mri_model.report.tables import format_table
-    from mri_model.settings import load_settings
 
-    table = api.query(load_settings(), name, parameters)
+    table = api.query(settings, name, parameters)
     print_result(as_json, {"name": name, "rows": records(table)}, format_table(table))
 
 

@@ -32,6 +32,7 @@ QUERIES = {
     "scored-mix",
     "unscored",
     "epochs",
+    "history",
     "sweeps",
     "classes",
     "worst-classes",
