@@ -26,7 +26,7 @@ GPU_LEASE_SECONDS = 60
 
 
 class TaskRunner(StepRunner):
-    """Every step is retried: a step can be repeated, see ``mri_model/steps.py``. Errors that only the user can fix,
+    """Every step is retried: a step can be repeated, see ``mri_model/steps/``. Errors that only the user can fix,
     such as a missing folder, are not retried (``tasks/states.py``)."""
 
     def __call__(self, step: Callable[..., T], *arguments: Any) -> T:

@@ -12,6 +12,7 @@ from mri_model import api, steps
 from mri_model.errors import UnavailableError
 from mri_model.results.store import Store
 from mri_model.settings import Settings
+from mri_model.steps import database
 from tests.conftest import QUICK
 
 NOBODY = "postgresql+psycopg://u@127.0.0.1:9/results"
@@ -60,8 +61,8 @@ def test_writing_waits_for_a_database_that_comes_back(
         with Store.open(asked.results_url) as store:
             yield store
 
-    monkeypatch.setattr(steps, "open_store", open_store)
-    monkeypatch.setattr(steps, "RETRY_SECONDS", 0)
+    monkeypatch.setattr(database, "open_store", open_store)
+    monkeypatch.setattr(database, "RETRY_SECONDS", 0)
     record(settings, evaluated, lines.append)
     assert [line.partition(" for ")[0] for line in lines] == ["no answer; trying again"] * 2
     assert len(api.query(settings, "evaluations")) == 1

@@ -12,6 +12,7 @@ from mri_model.data.manifest import find_manifest, write_manifest
 from mri_model.errors import MriError, RefusedError
 from mri_model.quality.report import read_quality_report, write_quality_report
 from mri_model.settings import Settings
+from mri_model.steps import ingestion
 from tests.faults.test_kills import run_and_kill
 
 
@@ -20,7 +21,7 @@ def test_an_unchanged_folder_finds_its_manifest_and_makes_it_the_latest(
 ) -> None:
     first = api.ingest(settings, phantom)
     api.ingest(settings, phantom, seed=1)
-    monkeypatch.setattr(steps, "validate", lambda inventory: pytest.fail("it was validated again"))
+    monkeypatch.setattr(ingestion, "validate", lambda inventory: pytest.fail("it was validated again"))
     again = api.ingest(settings, phantom)
     assert again.digest == first.digest == find_manifest(settings.manifests).digest
 

@@ -1,4 +1,4 @@
-"""What a report page is made from: plain data that ``steps.py`` gathers."""
+"""What a report page is made from: plain data that ``steps`` gathers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

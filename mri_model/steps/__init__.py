@@ -1,0 +1,80 @@
+"""The steps of the stages in ``api.py``: each one computes, writes below ``MRI_HOME`` or records rows.
+
+Every step can be repeated: it finds what an earlier attempt left, or writes the same again.
+"""
+
+from mri_model.steps.database import check_database, ensure_recorded, open_store, query_report_tables
+from mri_model.steps.deletion import delete_files, delete_rows, plan_deletion
+from mri_model.steps.evaluation import (
+    check_test_files,
+    evaluate_model,
+    find_last_answers,
+    ingest_arrived,
+    measure_drop,
+    record_evaluation,
+    repeat_evaluation,
+)
+from mri_model.steps.ingestion import (
+    check_data,
+    find_ingested,
+    make_latest,
+    open_manifest,
+    quality_page,
+    record_dataset,
+    report_quality,
+    take_inventory,
+    validate_inventory,
+    write_manifest,
+)
+from mri_model.steps.pages import report_page, write_comparison_page, write_report_page
+from mri_model.steps.registry import (
+    check_gate,
+    choose_model,
+    compare_with_champion,
+    find_champion_folder,
+    is_evaluated,
+    promote_model,
+)
+from mri_model.steps.scoring import score_folder
+from mri_model.steps.training import record_model, record_sweep, stop_dead_trainings, train_network
+
+__all__ = [
+    "check_data",
+    "check_database",
+    "check_gate",
+    "check_test_files",
+    "choose_model",
+    "compare_with_champion",
+    "delete_files",
+    "delete_rows",
+    "ensure_recorded",
+    "evaluate_model",
+    "find_champion_folder",
+    "find_ingested",
+    "find_last_answers",
+    "ingest_arrived",
+    "is_evaluated",
+    "make_latest",
+    "measure_drop",
+    "open_manifest",
+    "open_store",
+    "plan_deletion",
+    "promote_model",
+    "quality_page",
+    "query_report_tables",
+    "record_dataset",
+    "record_evaluation",
+    "record_model",
+    "record_sweep",
+    "repeat_evaluation",
+    "report_page",
+    "report_quality",
+    "score_folder",
+    "stop_dead_trainings",
+    "take_inventory",
+    "train_network",
+    "validate_inventory",
+    "write_comparison_page",
+    "write_manifest",
+    "write_report_page",
+]

@@ -1,0 +1,137 @@
+"""The steps of an evaluation and of a re-evaluation."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mri_model.data import inventory as inventories
+from mri_model.data import listing
+from mri_model.data import manifest as manifests
+from mri_model.data.manifest import Manifest, class_table
+from mri_model.data.profile import arrived_profile, profile_toml
+from mri_model.data.validation import enforce, validate
+from mri_model.errors import UnavailableError
+from mri_model.files import write_text
+from mri_model.models.metadata import read_metadata
+from mri_model.progress import Log, ProgressCallback, no_log, no_progress
+from mri_model.settings import Settings
+from mri_model.steps.database import ensure_recorded, open_store, write_dataset_rows, write_rows
+
+if TYPE_CHECKING:  # PyTorch, scikit-learn and SQLAlchemy take seconds to import: only the steps that use them do
+    import pandas as pd
+
+    from mri_model.evaluation.metrics import Evaluation
+    from mri_model.evaluation.reevaluation import Reevaluation
+    from mri_model.results.store import Store
+    from mri_model.training.sweep import Sweep
+
+
+def evaluate_model(
+    settings: Settings,
+    folder: Path,
+    manifest: Manifest,
+    split: str,
+    device: str,
+    progress: ProgressCallback = no_progress,
+    log: Log = no_log,
+) -> "Evaluation":
+    """Evaluate a model on one split of a manifest, without the images that it has seen."""
+    from mri_model.data.pixel_store import pack_pixels
+    from mri_model.evaluation import evaluate
+    from mri_model.evaluation.selection import select_images
+    from mri_model.models.artifact import load_model
+    from mri_model.models.network import choose_device
+    from mri_model.models.threads import use_free_cores
+
+    model = load_model(folder, choose_device(device))
+    selection = select_images(model, manifest, split, progress)
+    pixels = pack_pixels(manifest, model.preprocessing, settings.pixels, progress)
+    log(use_free_cores())
+    return evaluate.evaluate_model(model, selection, pixels, progress)
+
+
+def record_evaluation(
+    settings: Settings,
+    owner: "Path | Sweep",
+    manifest: Manifest,
+    split: str,
+    evaluation: "Evaluation",
+    log: Log = no_log,
+) -> None:
+    """Write an evaluation's rows; it belongs to a model (its folder) or, pooled over folds, to a sweep.
+
+    If the database stays away the rows are kept on disk, and recorded by a later command.
+    """
+    from mri_model.results.records import dataset_row, evaluation_row
+    from mri_model.results.unrecorded import keep
+
+    folder = owner if isinstance(owner, Path) else None
+    column = {"model_id": read_metadata(owner).id} if isinstance(owner, Path) else {"sweep_id": owner.id}
+    row = evaluation_row(column, manifest.digest, split, evaluation)
+
+    def write(store: "Store") -> None:
+        if not store.knows_dataset(manifest.digest):
+            write_dataset_rows(store, manifest)
+        if folder:
+            ensure_recorded(settings, store, folder)
+        store.record_evaluation(row, **evaluation.tables)
+
+    try:
+        write_rows(settings, write, log)
+    except UnavailableError as error:
+        dataset = dataset_row(manifest), class_table(manifest)
+        place = keep(settings.unrecorded, row, evaluation.tables, dataset, folder)
+        raise UnavailableError(
+            f"{error}; the evaluation is kept in {place}", "the next command records it once the database answers"
+        ) from None
+
+
+def find_last_answers(settings: Settings, folder: Path, manifest: Manifest) -> "tuple[str, pd.DataFrame] | None":
+    """Id and images of the last evaluation of a model on its test split; None if there is none."""
+    with open_store(settings) as store:
+        last = store.latest_evaluation(read_metadata(folder).id, manifest.digest)
+        return (last, store.evaluated_images(last)) if last else None
+
+
+def check_test_files(folder: Path, manifest: Manifest) -> list[str]:
+    """Paths of the test images whose file is gone or changed."""
+    rows = read_metadata(folder).partition(manifest).rows("test")
+    return manifests.changed_files(manifest, rows["path"])
+
+
+def repeat_evaluation(
+    evaluation: "Evaluation", last: "tuple[str, pd.DataFrame] | None", changed_files: list[str], log: Log = no_log
+) -> "Reevaluation":
+    """Compare an evaluation with the last one of the same model on the same images."""
+    from mri_model.evaluation.reevaluation import Reevaluation, repeat
+
+    repetition = repeat(last[0], last[1], evaluation.images) if last else None
+    if repetition is None:
+        log("there is no earlier evaluation to compare with")
+    return Reevaluation(evaluation, repetition, tuple(changed_files))
+
+
+def ingest_arrived(
+    settings: Settings, model_folder: Path, data: Path, progress: ProgressCallback = no_progress, log: Log = no_log
+) -> Manifest | None:
+    """The manifest of labelled images that arrived, with the classes of a model; None if there are none yet.
+
+    It is not among the manifests that can be trained on. Images outside the model's classes are rejected.
+    """
+    if not data.is_dir() or not any(file.is_file() for file in data.rglob("*")):
+        log(f"no labelled images have arrived in {data}")
+        return None
+    listing.check_outside(settings.root, data)
+    profile = settings.arrived / f"{model_folder.name}.toml"
+    write_text(profile, profile_toml(arrived_profile(read_metadata(model_folder).classes)))
+    inventory = inventories.take_inventory(data, str(profile), progress=progress, cache=settings.cache)
+    checked = enforce(replace(inventory, validation=validate(inventory)), "quarantine")
+    return manifests.write_manifest(checked, settings.arrived, 0, progress)
+
+
+def measure_drop(reevaluation: "Reevaluation", arrived: "Evaluation") -> "Reevaluation":
+    """Compare the accuracy on arrived images with that on the test split."""
+    from mri_model.evaluation import reevaluation as again
+
+    drop = again.measure_drop(reevaluation.evaluation.images, arrived.images)
+    return replace(reevaluation, arrived=arrived, drop=drop)

@@ -1,0 +1,94 @@
+"""Which model is used, and the steps of a promotion."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mri_model.data.manifest import Manifest
+from mri_model.errors import MriError, RefusedError
+from mri_model.models.choice import ChosenModel, readable_models
+from mri_model.models.choice import choose_model as choose
+from mri_model.models.metadata import read_metadata
+from mri_model.options import CHAMPION
+from mri_model.progress import Log, no_log
+from mri_model.settings import Settings
+from mri_model.steps.database import ensure_recorded, open_store
+
+if TYPE_CHECKING:  # PyTorch, scikit-learn and SQLAlchemy take seconds to import: only the steps that use them do
+    from mri_model.evaluation.comparison import Difference
+    from mri_model.evaluation.gate import Promotion
+
+
+def choose_model(settings: Settings, name: str, log: Log = no_log) -> Path:
+    """The folder of the model ``name``: ``champion``, or see ``models.choice``. Says which one was chosen and why."""
+    chosen = choose_champion(settings) if name == CHAMPION else choose(name, settings.models, settings.manifests)
+    log(chosen.reason)
+    return chosen.folder
+
+
+def choose_champion(settings: Settings) -> ChosenModel:
+    """The champion's folder. Raises MriError if there is no champion, or its folder is gone."""
+    from mri_model.results.registry import find_champion
+
+    with open_store(settings) as store:
+        champion = find_champion(store)
+    if champion is None:
+        raise MriError(
+            "no model is the champion yet" if readable_models(settings.models) else "nothing has been trained yet",
+            "run: mri promote MODEL, or name a model with --model"
+            if readable_models(settings.models)
+            else "run: mri train, or name a model folder with --model",
+        )
+    for folder in (settings.models / champion.model_id, champion.path):
+        if (folder / "model.json").is_file():
+            since = f"{champion.since:%Y-%m-%d}"
+            return ChosenModel(folder, f"model {champion.model_id}: the champion since {since} ({champion.why})")
+    raise MriError(f"the folder of the champion is gone: {champion.path}", "restore it, or promote another model")
+
+
+def find_champion_folder(settings: Settings) -> Path | None:
+    """The champion's folder; None if no model is the champion."""
+    from mri_model.results.registry import find_champion
+
+    with open_store(settings) as store:
+        champion = find_champion(store)
+    return choose_champion(settings).folder if champion else None
+
+
+def is_evaluated(settings: Settings, folder: Path, manifest: Manifest) -> bool:
+    """Whether a model's answers on the test images of a manifest are recorded."""
+    with open_store(settings) as store:
+        return store.latest_evaluation(read_metadata(folder).id, manifest.digest) is not None
+
+
+def compare_with_champion(
+    settings: Settings, candidate: Path, champion: Path, manifest: Manifest
+) -> "Difference | None":
+    """Candidate minus champion on the test images of a manifest; None if they have none in common."""
+    from mri_model.evaluation.comparison import compare
+
+    with open_store(settings) as store:
+        found = [store.latest_evaluation(read_metadata(each).id, manifest.digest) for each in (champion, candidate)]
+        first, second = (store.evaluated_images(str(each)) for each in found)
+    return compare(first, second, manifest.classes)
+
+
+def check_gate(candidate: Path, champion: Path, difference: "Difference | None") -> None:
+    """Raises RefusedError, with the reasons and their numbers, if the candidate may not replace the champion."""
+    from mri_model.evaluation.gate import objections
+
+    against = list(objections(read_metadata(candidate), read_metadata(champion), difference))
+    if against:
+        raise RefusedError(
+            f"model {candidate.name} may not replace the champion {champion.name}: {'; '.join(against)}",
+            "use --force to promote it anyway; the history records that",
+        )
+
+
+def promote_model(settings: Settings, candidate: Path, why: str, forced: bool) -> "Promotion":
+    """Make a model the champion and retire the one before."""
+    from mri_model.evaluation.gate import Promotion
+    from mri_model.results.registry import promote
+
+    with open_store(settings) as store:
+        metadata = ensure_recorded(settings, store, candidate)
+        return Promotion(metadata.id, promote(store, metadata.id, why, forced))

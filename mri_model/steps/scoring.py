@@ -1,0 +1,32 @@
+"""The step of scoring."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mri_model.progress import Log, ProgressCallback, no_log, no_progress
+from mri_model.settings import Settings
+from mri_model.steps.database import ensure_recorded, open_store
+
+if TYPE_CHECKING:  # PyTorch, scikit-learn and SQLAlchemy take seconds to import: only the steps that use them do
+    from mri_model.scoring.run import ScoringRun
+
+
+def score_folder(
+    settings: Settings,
+    model_folder: Path,
+    folder: Path,
+    device: str,
+    progress: ProgressCallback = no_progress,
+    log: Log = no_log,
+) -> "ScoringRun":
+    """Score every file below ``folder``; one that this model scored before, unchanged, keeps its row."""
+    from mri_model.models.artifact import load_model
+    from mri_model.models.network import choose_device
+    from mri_model.models.threads import use_free_cores
+    from mri_model.scoring import run
+
+    model = load_model(model_folder, choose_device(device))
+    log(use_free_cores())
+    with open_store(settings) as store:
+        ensure_recorded(settings, store, model.folder)
+        return run.score_folder(store, model, folder, settings.scores, progress)
