@@ -9,6 +9,9 @@ from mri_model.models.metadata import ModelMetadata, read_metadata
 
 BEST, LATEST = "best", "latest"
 
+ELLIPSIS = "…"
+"""What tables leave out of a long id: ``resnet18-…-2c3d4e`` names the model too."""
+
 
 @dataclass(frozen=True)
 class ChosenModel:
@@ -23,8 +26,8 @@ def choose_model(name: str, models: Path, manifests: Path) -> ChosenModel:
 
     Args:
         name: ``best`` (the best validation macro-F1 among the models of the newest manifest that has any; models of
-            single cross-validation folds only if there are no others), ``latest`` (the last one trained), a model id or
-            its start, or the path of a model folder.
+            single cross-validation folds only if there are no others), ``latest`` (the last one trained), a model id,
+            its start or its short form in tables, or the path of a model folder.
         models: Folder of the model folders.
         manifests: Folder of the manifests; their time of ingestion decides which one is the newest.
 
@@ -39,7 +42,12 @@ def choose_model(name: str, models: Path, manifests: Path) -> ChosenModel:
         if not found:
             raise MriError("nothing has been trained yet", "run: mri train, or name a model folder with --model")
         return best_model(found, manifests) if name == BEST else latest_model(found)
-    matches = sorted(file.parent for file in models.glob("*/model.json") if file.parent.name.startswith(name))
+    start, _, end = name.partition(ELLIPSIS)
+    matches = sorted(
+        file.parent
+        for file in models.glob("*/model.json")
+        if file.parent.name.startswith(start) and file.parent.name.endswith(end)
+    )
     if len(matches) != 1:
         raise MriError(f"{len(matches)} models match {name!r}", f"look in {models}, or use {BEST} or {LATEST}")
     return ChosenModel(matches[0], f"model {matches[0].name}: the one named")

@@ -244,8 +244,11 @@ def describe_reevaluation(found: "Reevaluation") -> str:
 
 def describe_promotion(promotion: "Promotion") -> str:
     """The champion now and, if the gate compared it, by how much it differs from the one before."""
-    before = f", in place of {promotion.retired}" if promotion.retired else ""
-    lines = [f"champion  {promotion.model_id}{before}    (evaluation and scoring use it; history: mri query history)"]
+    lines = [
+        f"champion  {promotion.model_id}",
+        *([f"retired   {promotion.retired}"] if promotion.retired else []),
+        "evaluation and scoring use the champion; who changed it and why: mri query history",
+    ]
     if found := promotion.difference:
         lines.insert(
             0,

@@ -153,7 +153,7 @@ def crown_first(store: "Store", metadata: ModelMetadata) -> str:
             if champion
             else f"model {metadata.id} is a candidate; there is no champion"
         )
-    return f"model {metadata.id} is a candidate; the champion is {champion.model_id} (to change that: mri promote)"
+    return f"model {metadata.id} is a candidate (mri promote); champion: {champion.model_id}"
 
 
 def record_sweep(settings: Settings, sweep: "Sweep", models: Sequence[ModelMetadata], log: Log = no_log) -> None:

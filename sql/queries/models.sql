@@ -1,20 +1,17 @@
--- Which models are there, at which stage, and how good are they on the validation split, newest first?
--- A stopped training can resume.
+-- Which models are there, at which stage, and how good are they on validation and on their own test split?
+-- Newest first. A stopped training can resume. The test figures are of the latest evaluation: mri query evaluations.
 SELECT
     model.created_at,
     model.id,
     model_stage.stage,
     model.status,
     model.protocol,
-    model.image_size,
-    model.epochs,
-    model.best_epoch,
-    model.val_accuracy,
-    model.val_precision,
-    model.val_recall,
+    model.image_size AS size,
     model.val_f1,
-    model.seconds,
-    model.device
+    tested.accuracy AS "test accuracy",
+    tested.macro_f1 AS "test f1"
 FROM model
 INNER JOIN model_stage ON model.id = model_stage.model_id
+LEFT JOIN latest_evaluation AS newest ON model.id = newest.model_id
+LEFT JOIN evaluation AS tested ON newest.evaluation_id = tested.id
 ORDER BY model.created_at DESC, model.id DESC

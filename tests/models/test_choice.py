@@ -148,3 +148,11 @@ def test_without_any_model_it_says_what_to_run(home: Path) -> None:
     with pytest.raises(MriError) as caught:
         chosen(home)
     assert caught.value.hint.startswith("run: mri train")
+
+
+def test_a_short_id_of_a_table_names_the_model(home: Path) -> None:
+    for name in ("resnet18-48px-random-0a1b2c", "resnet18-48px-random-9d8e7f"):
+        add(home, name, 0.5, "d1", 1)
+    assert chosen(home, "resnet18-…-9d8e7f") == "resnet18-48px-random-9d8e7f"
+    with pytest.raises(MriError, match="2 models match 'resnet18-…'"):
+        chosen(home, "resnet18-…")
