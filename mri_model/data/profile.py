@@ -122,39 +122,29 @@ def learn_profile(
     places = class_places(folders_of(visible["path"][accepted]), naming)
     without = class_places([*folders_of(visible["path"][~accepted]), *unread_folders], naming)
     classes = sorted({folder.name for folder in [*places.values(), *missing(without, places)]})
-    profile = Profile(
-        name=name,
-        counts="minimum",
-        classes=dict.fromkeys(classes, 1),
-        extensions=IMAGE_EXTENSIONS,
-        channels=3,
-        contrasts=contrasts_of(classes),
-        height=(1, MAX_SIDE),
-        width=(1, MAX_SIDE),
-        source="learnt from the folder itself",
-        naming=naming,
-    )
+    profile = open_profile(name, dict.fromkeys(classes, 1), "learnt from the folder itself", naming)
     return with_figures(profile, visible)
 
 
 def arrived_profile(classes: Iterable[str]) -> Profile:
     """The profile of labelled images for a trained model: any number of images of each of its classes."""
-    names = list(classes)
+    return open_profile(ARRIVED, dict.fromkeys(classes, 0), "the classes of a trained model", AUTO_NAMING)
+
+
+def open_profile(name: str, classes: dict[str, int], source: str, naming: ClassNaming) -> Profile:
+    """A profile of some classes that allows images of every size and format."""
     return Profile(
-        name=ARRIVED,
+        name=name,
         counts="minimum",
-        classes=dict.fromkeys(names, 0),
+        classes=classes,
         extensions=IMAGE_EXTENSIONS,
         channels=3,
-        contrasts=contrasts_of(names),
+        contrasts=tuple(sorted({label.contrast for label in map(parse_label, classes) if label.contrast})),
         height=(1, MAX_SIDE),
         width=(1, MAX_SIDE),
-        source="the classes of a trained model",
+        source=source,
+        naming=naming,
     )
-
-
-def contrasts_of(classes: Iterable[str]) -> tuple[str, ...]:
-    return tuple(sorted({label.contrast for label in map(parse_label, classes) if label.contrast}))
 
 
 def class_places(folders: Iterable[str], naming: ClassNaming) -> dict[str, ClassFolder]:

@@ -78,20 +78,3 @@ def weighted(targets: np.ndarray, predicted: np.ndarray, n_classes: int, weights
     hits = weights @ (one_hot[targets] * (targets == predicted)[:, None])
     f1 = np.divide(2 * hits, supports + answers, out=np.full_like(hits, np.nan), where=supports > 0)
     return Resamples(hits.sum(1) / weights.sum(1), f1)
-
-
-def difference_interval(
-    differences: np.ndarray, groups: np.ndarray, resamples: int = 1000, seed: int = 0
-) -> tuple[float, float]:
-    """95 % percentile interval of a mean over images, drawing whole groups as ``resample`` does.
-
-    Args:
-        differences: For example how much better one model is than another on each image, float of shape (n,), n > 0.
-        groups: Group of each image, of shape (n,), null where it has none.
-    """
-    unit = unit_numbers(groups)
-    n_units = unit.max() + 1
-    draws = np.random.default_rng(seed).multinomial(n_units, np.full(n_units, 1 / n_units), resamples)
-    means = (draws @ np.bincount(unit, differences)) / (draws @ np.bincount(unit))
-    low, high = np.percentile(means, [2.5, 97.5])
-    return float(low), float(high)

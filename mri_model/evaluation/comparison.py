@@ -16,7 +16,7 @@ class Difference:
     """How much better the second of two answers is than the first, on the images that both have.
 
     Attributes:
-        n: Number of common images.
+        n: Number of common images: same path, same bytes.
         n_groups: Number of groups they are of.
         accuracy: Second minus first, in -1 to 1, with its 95 % interval ``accuracy_low`` to ``accuracy_high``;
             ``macro_f1`` likewise.
@@ -50,7 +50,7 @@ def compare(first: pd.DataFrame, second: pd.DataFrame, labels: tuple[str, ...]) 
         first, second: Rows of ``metrics.per_image``.
         labels: The class names.
     """
-    common = first.merge(second, on="path", suffixes=("", "_2")).sort_values("path")
+    common = first.merge(second, on=["path", "sha256"], suffixes=("", "_2")).sort_values("path")
     if common.empty:
         return None
     index = {label: number for number, label in enumerate(labels)}

@@ -10,7 +10,7 @@ LABELS = ("A", "B", "C")
 def rows(answers: list[str], truth: list[str], groups: list[object] | None = None) -> pd.DataFrame:
     """Rows of evaluated images, as far as they are compared."""
     paths = [f"{n}.png" for n in range(len(truth))]
-    columns = {"path": paths, "true_label": truth, "predicted_label": answers}
+    columns = {"path": paths, "sha256": paths, "true_label": truth, "predicted_label": answers}
     return pd.DataFrame({**columns, "group_number": groups or list(range(len(truth)))})
 
 

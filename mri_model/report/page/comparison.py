@@ -5,8 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from mri_model.evaluation.bootstrap import difference_interval
-from mri_model.report.page.charts import is_right
+from mri_model.evaluation.comparison import compare as difference
 from mri_model.report.page.contents import ModelReport
 from mri_model.report.page.tables import Column, TableView, interval, is_missing, make_table
 from mri_model.report.page.verdict import Headline, headlines
@@ -88,27 +87,16 @@ def caveats(first: ModelReport, second: ModelReport) -> list[str]:
 
 def verdict(first: ModelReport, second: ModelReport) -> str:
     """The difference in accuracy on the images that both models answered, with its interval."""
-    both = paired(first.images, second.images)
-    if both.empty:
+    labels = tuple(sorted({*first.classes["label"], *second.classes["label"]}))
+    found = None if first.images.empty or second.images.empty else difference(first.images, second.images, labels)
+    if found is None:
         return "No image was recorded for both models, so there is no interval for the difference."
-    difference = both["right_b"].astype(float) - both["right_a"].astype(float)
-    low, high = difference_interval(difference.to_numpy(), both["group_number"].to_numpy(object))
-    only_a = int((both["right_a"] & ~both["right_b"]).sum())
-    only_b = int((both["right_b"] & ~both["right_a"]).sum())
+    low, high = found.accuracy_low, found.accuracy_high
     clear = "B is better" if low > 0 else "A is better" if high < 0 else "No clear difference"
     return (
-        f"{clear}: on the {len(both)} images that both answered, accuracy B − A is {difference.mean():+.3f} "
-        f"(95 % interval {low:+.3f} to {high:+.3f}, by group). Right only by A: {only_a}; right only by B: {only_b}."
+        f"{clear}: on the {found.n} images that both answered, accuracy B − A is {found.accuracy:+.3f} "
+        f"(95 % interval {low:+.3f} to {high:+.3f}, by group). {found.changed} answers differ."
     )
-
-
-def paired(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
-    """The images that both answered (same path and content): ``group_number``, ``right_a``, ``right_b``."""
-    keys = ["path", "sha256"]
-    if first.empty or second.empty:
-        return pd.DataFrame(columns=[*keys, "group_number", "right_a", "right_b"])
-    one = first[[*keys, "group_number"]].assign(right_a=is_right(first))
-    return one.merge(second[keys].assign(right_b=is_right(second)), on=keys)
 
 
 def overall_table(first: ModelReport, second: ModelReport) -> TableView:

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mri_model.evaluation.bootstrap import difference_interval
 from mri_model.evaluation.calibration import calibration_error, risk_coverage_area
 from mri_model.report.page import charts, matrix
 from mri_model.report.page.image_tables import surest_mistakes
@@ -119,11 +118,3 @@ def test_the_matrix_is_sorted_by_tumor_and_holds_every_image() -> None:
 def test_the_surest_mistakes_come_first() -> None:
     found = surest_mistakes(images([0.9, 0.8, 0.7, 0.95], [False, False, True, False]), 2)
     assert found["probability"].tolist() == [0.95, 0.9]
-
-
-def test_a_difference_within_groups_has_a_wider_interval_than_one_within_images() -> None:
-    difference = np.repeat([1.0, 0.0, -1.0, 1.0], 5)
-    low, high = difference_interval(difference, np.repeat(np.arange(4), 5))
-    alone = difference_interval(difference, np.array([None] * 20, dtype=object))
-    assert low < alone[0] < difference.mean() < alone[1] < high
-    assert difference_interval(np.zeros(3), np.arange(3)) == (0, 0)
