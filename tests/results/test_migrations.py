@@ -18,7 +18,7 @@ from mri_model.results.database import parse, writing
 from mri_model.results.store import Store
 from tests.results import result_samples as samples
 
-REVISIONS = ["0001", "0002", "0003", "0004", "0006", "0008"]
+REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008"]
 RENAMED = {
     "twin_free_n": "duplicate_free_n",
     "twin_free_accuracy": "duplicate_free_accuracy",
