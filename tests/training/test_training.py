@@ -13,6 +13,7 @@ from mri_model.data.manifest import Manifest, write_manifest
 from mri_model.data.pixel_store import PixelStore, pack_pixels
 from mri_model.errors import MriError
 from mri_model.models.artifact import load_model
+from mri_model.models.inference import predict
 from mri_model.models.metadata import EpochMetrics, read_metadata
 from mri_model.models.network import Resnet18, build_network
 from mri_model.training.recipe import Recipe, model_id
@@ -44,6 +45,17 @@ def test_a_model_folder_describes_itself(manifest: Manifest, pixels: PixelStore,
     assert metadata.metrics.val_f1 == pytest.approx(history["val_f1"].max())
 
 
+def test_the_temperature_lowers_the_loss_on_the_validation_images(
+    manifest: Manifest, pixels: PixelStore, tmp_path: Path
+) -> None:
+    model = load_model(train(manifest, pixels, QUICK, tmp_path), torch.device("cpu"))
+    rows = manifest.partition("random").rows("val")
+    logits = predict(model.network, model.preprocessing, pixels, rows.index.to_numpy(), model.device)
+    targets = torch.from_numpy(manifest.class_indices(rows["label"]))
+    before, after = (torch.nn.functional.cross_entropy(logits / t, targets) for t in (1, model.metadata.temperature))
+    assert model.metadata.temperature != 1 and after < before
+
+
 @pytest.mark.slow
 def test_an_interrupted_training_resumes_to_the_same_weights_bit_for_bit(
     manifest: Manifest, pixels: PixelStore, tmp_path: Path
@@ -60,6 +72,7 @@ def test_an_interrupted_training_resumes_to_the_same_weights_bit_for_bit(
     assert epochs == [2]
     first, second = (load_file(folder / "model.safetensors") for folder in (whole, resumed))
     assert all(torch.equal(first[name], second[name]) for name in first)
+    assert read_metadata(whole).temperature == read_metadata(resumed).temperature
 
 
 def test_a_finished_training_is_not_repeated(manifest: Manifest, pixels: PixelStore, tmp_path: Path) -> None:
