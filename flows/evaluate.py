@@ -31,8 +31,11 @@ def evaluate_mri(
     """
     if split != "test" or manifest:
         return api.evaluate(load_settings(), model, split, manifest, device, TaskRunner()).id
-    found = api.reevaluate(load_settings(), model, arrived, device, TaskRunner())
-    if found.problems:
-        emit_changed(found)
-        raise ChangedError(found.problems)
+    try:
+        found = api.reevaluate(load_settings(), model, arrived, device, TaskRunner())
+        if found.problems:
+            raise ChangedError(str(found.evaluation.model_id), found.problems)
+    except ChangedError as error:
+        emit_changed(error.model_id, error.problems)
+        raise
     return found.evaluation.id

@@ -328,17 +328,21 @@ def reevaluate(
 
     Args:
         arrived: Folder of class folders, of the model's classes; it may be empty.
+
+    Raises:
+        ChangedError: If a test file is gone or changed; nothing is evaluated then.
     """
     require_one_process("evaluation")
     run(steps.check_database, settings)
     folder = run(steps.choose_model, settings, model)
     manifest = run(steps.open_manifest, settings, read_metadata(folder).manifest)
+    run(steps.check_test_files, folder, manifest)
+    new = run(steps.ingest_arrived, settings, folder, arrived) if arrived else None
     last = run(steps.find_last_answers, settings, folder, manifest)
-    changed_files = run(steps.check_test_files, folder, manifest)
     evaluation = evaluate_folder(settings, folder, manifest, "test", device, run)
     run(steps.write_report_page, settings, folder)
-    found = run(steps.repeat_evaluation, evaluation, last, changed_files)
-    if arrived and (new := run(steps.ingest_arrived, settings, folder, arrived)):
+    found = run(steps.repeat_evaluation, evaluation, last)
+    if new:
         of_arrived = run(steps.evaluate_model, settings, folder, new, "all", device)
         run(steps.record_evaluation, settings, folder, new, "arrived", of_arrived)
         return run(steps.measure_drop, found, of_arrived)

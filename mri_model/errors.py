@@ -28,7 +28,13 @@ class RefusedError(MriError):
 
 
 class ChangedError(RefusedError):
-    """A re-evaluation found something that is not as it was."""
+    """A re-evaluation found something that is not as it was.
 
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("; ".join(problems), "compare both in the table evaluated_image; mri query evaluations")
+    Attributes:
+        model_id: The model.
+        problems: What changed, with numbers.
+    """
+
+    def __init__(self, model_id: str, problems: list[str]) -> None:
+        self.model_id, self.problems = model_id, problems
+        super().__init__("; ".join(problems), "compare evaluations: mri query evaluations, table evaluated_image")

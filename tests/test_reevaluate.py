@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from mri_model import api, steps
 from mri_model.cli.main import app
 from mri_model.data.phantom import write_phantom
-from mri_model.errors import ChangedError
+from mri_model.errors import ChangedError, MriError
 from mri_model.models.metadata import read_metadata
 from mri_model.settings import Settings
 from tests.conftest import QUICK
@@ -56,15 +56,21 @@ def test_test_files_that_changed_on_disk_are_found(settings: Settings, champion:
     first, second = read_metadata(champion).partition(manifest).rows("test")["path"].iloc[:2]
     (own_phantom / first).unlink()
     cv2.imwrite(str(own_phantom / second), np.zeros((40, 40), np.uint8))
-    assert set(api.reevaluate(settings).changed_files) == {first, second}
-    shutil.rmtree(own_phantom)  # then nothing can be said about its files
-    assert api.reevaluate(settings).problems == []
+    for again in range(2):
+        with pytest.raises(ChangedError, match="2 of 44 test files are gone or changed") as caught:
+            api.reevaluate(settings)
+        assert first in str(caught.value) and second in str(caught.value)
+        shutil.rmtree(settings.pixels, ignore_errors=bool(again))
+    assert len(api.query(settings, "evaluations")) == 1
 
 
 def test_labelled_images_that_arrived_are_evaluated_and_never_trained_on(
     settings: Settings, champion: Path, tmp_path: Path
 ) -> None:
     arrived = tmp_path / "arrived"
+    with pytest.raises(MriError, match="there is no folder"):
+        api.reevaluate(settings, arrived=arrived)
+    arrived.mkdir()
     assert api.reevaluate(settings, arrived=arrived).arrived is None
     write_phantom(tmp_path / "new", per_class=2, seed=7, max_side=96)
     for name in ("Papiloma T1", "Meningioma T2", "_NORMAL T1"):
@@ -80,3 +86,13 @@ def test_labelled_images_that_arrived_are_evaluated_and_never_trained_on(
     with steps.open_store(settings) as store:
         assert store.query("evaluations")["split"].tolist()[:2] == ["arrived", "test"]
         assert store.query("report-table-4").iloc[0, 0] != found.arrived.overall.n
+
+
+def test_arrived_images_of_unknown_classes_alone_are_an_error_before_anything_is_evaluated(
+    settings: Settings, champion: Path, tmp_path: Path, phantom: Path
+) -> None:
+    shutil.copytree(phantom / "Papiloma T1", tmp_path / "arrived" / "Unheard T2")
+    with pytest.raises(MriError, match="cannot be evaluated") as caught:
+        api.reevaluate(settings, arrived=tmp_path / "arrived")
+    assert "classes of the model" in caught.value.hint
+    assert len(api.query(settings, "evaluations")) == 1

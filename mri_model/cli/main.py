@@ -214,7 +214,7 @@ def reevaluate(
         found = api.reevaluate(settings(), model, arrived, device, run)
     print_result(as_json, reevaluation_facts(found), describe_reevaluation(found))
     if found.problems:
-        raise ChangedError(found.problems)
+        raise ChangedError(str(found.evaluation.model_id), found.problems)
 
 
 def reevaluation_facts(found: "Reevaluation") -> dict[str, Any]:
@@ -222,7 +222,6 @@ def reevaluation_facts(found: "Reevaluation") -> dict[str, Any]:
     return {
         "evaluation": evaluation_facts(found.evaluation),
         "repetition": asdict(found.repetition) if found.repetition else None,
-        "changed_files": found.changed_files,
         "arrived": evaluation_facts(found.arrived) if found.arrived else None,
         "drop": asdict(found.drop) if found.drop else None,
         "problems": found.problems,

@@ -33,7 +33,7 @@ class Repetition:
         n: Number of images.
         n_other_images: Images that only one of the two evaluations has.
         n_changed: Images with another answer.
-        largest_change: Largest difference of the probability of an answer that stayed, in 0–1.
+        largest_change: Largest difference of the probability of an image's answer, in 0–1.
     """
 
     last_id: str
@@ -73,14 +73,12 @@ class Reevaluation:
     Attributes:
         evaluation: On the frozen test split.
         repetition: How it differs from the last one; None if there is none.
-        changed_files: Paths of test images whose file is gone or has other bytes than when it was ingested.
         arrived: The evaluation of images that arrived since; None if none were asked for.
         drop: How it compares with the test split.
     """
 
     evaluation: Evaluation
     repetition: Repetition | None
-    changed_files: tuple[str, ...] = ()
     arrived: Evaluation | None = None
     drop: Drop | None = None
 
@@ -90,9 +88,6 @@ class Reevaluation:
         return list(self.list_problems())
 
     def list_problems(self) -> Iterator[str]:
-        if self.changed_files:
-            first = self.changed_files[0]
-            yield f"{len(self.changed_files)} test files are gone or changed on disk, the first is {first!r}"
         if (found := self.repetition) and is_other(found):
             yield (
                 f"on frozen images {found.n_changed} of {found.n} answers differ from evaluation {found.last_id}, "
@@ -115,7 +110,7 @@ def repeat(last_id: str, last: pd.DataFrame, now: pd.DataFrame) -> Repetition:
     """Compare the rows (``metrics.per_image``) of two evaluations of one model on one split."""
     both = last.merge(now, on="path", suffixes=("", "_now"))
     same = both["predicted_label"] == both["predicted_label_now"]
-    change = (both["probability"] - both["probability_now"]).abs()[same]
+    change = (both["probability"] - both["probability_now"]).abs()
     return Repetition(
         last_id=last_id,
         n=len(now),
@@ -132,8 +127,9 @@ def measure_drop(test: pd.DataFrame, arrived: pd.DataFrame, seed: int = 0) -> Dr
     Good, "Permutation, parametric and bootstrap tests of hypotheses", 2005), so that another mix of classes is no drop.
 
     Args:
-        test, arrived: Rows of ``metrics.per_image``.
+        test, arrived: Rows of ``metrics.per_image``. Arrived images that are test images do not count.
     """
+    arrived = arrived[~arrived["sha256"].isin(test["sha256"])]
     classes = set(test["true_label"]) & set(arrived["true_label"])
     sets = ((test, False), (arrived, True))
     units = pd.concat([units_of(each[each["true_label"].isin(classes)], is_new) for each, is_new in sets])

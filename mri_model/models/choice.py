@@ -13,6 +13,16 @@ ELLIPSIS = "…"
 """What tables leave out of a long id: ``resnet18-…-2c3d4e`` names the model too."""
 
 
+SHOWN_MATCHES = 3
+
+
+def is_named(model_id: str, name: str) -> bool:
+    """Whether ``name`` is the id, its start, or its short form in tables (``resnet18-…-2c3d4e``)."""
+    start, dots, end = name.strip().replace("...", ELLIPSIS).partition(ELLIPSIS)
+    end = end.removeprefix("-")  # tables put a dash before the last digits
+    return bool(start or end) and model_id.startswith(start) and (not dots or model_id.endswith(end))
+
+
 @dataclass(frozen=True)
 class ChosenModel:
     """A model folder and, in one line, which model it is and why it was chosen."""
@@ -42,14 +52,13 @@ def choose_model(name: str, models: Path, manifests: Path) -> ChosenModel:
         if not found:
             raise MriError("nothing has been trained yet", "run: mri train, or name a model folder with --model")
         return best_model(found, manifests) if name == BEST else latest_model(found)
-    start, _, end = name.partition(ELLIPSIS)
-    matches = sorted(
-        file.parent
-        for file in models.glob("*/model.json")
-        if file.parent.name.startswith(start) and file.parent.name.endswith(end)
-    )
+    matches = sorted(file.parent for file in models.glob("*/model.json") if is_named(file.parent.name, name))
     if len(matches) != 1:
-        raise MriError(f"{len(matches)} models match {name!r}", f"look in {models}, or use {BEST} or {LATEST}")
+        shown = "".join(f" {each.name}" for each in matches[:SHOWN_MATCHES])
+        raise MriError(
+            f"{len(matches)} models match {name!r}:{shown}" if matches else f"no model matches {name!r}",
+            f"see mri models, or use {BEST} or {LATEST}",
+        )
     return ChosenModel(matches[0], f"model {matches[0].name}: the one named")
 
 

@@ -234,7 +234,10 @@ def describe_reevaluation(found: "Reevaluation") -> str:
         same = found.repetition.n - found.repetition.n_changed
         lines.append(f"again  {same} of {found.repetition.n} answers as in {found.repetition.last_id}")
     if found.drop and found.arrived:
-        judged = "too few to judge" if found.drop.p_value is None else f"p = {found.drop.p_value:.4f}"
+        from mri_model.evaluation.reevaluation import MIN_GROUPS, MIN_IMAGES
+
+        few = f"{MIN_IMAGES} images of {MIN_GROUPS} groups are needed to judge"
+        judged = few if found.drop.p_value is None else f"p = {found.drop.p_value:.4f}"
         lines.append(
             f"arrived  accuracy {found.drop.accuracy:.3f} on {found.drop.n} images of {found.drop.n_groups} groups, "
             f"{found.drop.expected:.3f} in the test split ({judged})    {found.arrived.id}"

@@ -7,6 +7,7 @@ from pathlib import Path
 from sqlalchemy import ColumnElement, Connection, Table, func, or_, select
 
 from mri_model.errors import MriError, RefusedError
+from mri_model.models.choice import is_named
 from mri_model.results.registry import champion_of
 from mri_model.results.schema import (
     class_metric,
@@ -76,7 +77,8 @@ def find(connection: Connection, name: str) -> tuple[str, str]:
     found = [
         (kind, each)
         for kind, table in (("model", model), ("run", scoring_run))
-        for each in connection.scalars(select(table.c.id).where(table.c.id.startswith(name, autoescape=True)))
+        for each in connection.scalars(select(table.c.id).order_by(table.c.id))
+        if is_named(each, name)
     ]
     chosen = [(kind, each) for kind, each in found if each == name] or found
     if len(chosen) != 1:

@@ -20,6 +20,7 @@ from typing import Any
 from sqlalchemy import Connection, Integer, Text, TextClause, bindparam, select, text
 
 from mri_model.errors import MriError, UsageError
+from mri_model.models.choice import is_named
 from mri_model.results import schema
 from mri_model.results.upgrade import SQL, view_sources
 
@@ -194,21 +195,14 @@ def find_model(connection: Connection, name: str) -> str:
     Raises:
         MriError: No model, or several, match.
     """
-    start, _, end = name.strip().replace("...", "…").partition("…")
     ids = connection.scalars(select(schema.model.c.id).order_by(schema.model.c.id)).all()
-    matches = [each for each in ids if each == name] or [each for each in ids if _matches(each, start, end)]
+    matches = [each for each in ids if each == name] or [each for each in ids if is_named(each, name)]
     if len(matches) == 1:
         return matches[0]
     if not matches:
         raise MriError(f"no model has an id that starts with {name!r}", "run: mri query models, which lists them")
     shown = ", ".join(matches[:SHOWN_MATCHES]) + (", …" if len(matches) > SHOWN_MATCHES else "")
     raise MriError(f"{len(matches)} models have an id that starts with {name!r}", f"give more of it: {shown}")
-
-
-def _matches(model_id: str, start: str, end: str) -> bool:
-    if not start and not end:
-        return False
-    return model_id.startswith(start) and model_id.endswith(end) and len(model_id) >= len(start) + len(end)
 
 
 def _find_label(connection: Connection, name: str) -> str:

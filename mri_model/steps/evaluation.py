@@ -10,7 +10,7 @@ from mri_model.data import manifest as manifests
 from mri_model.data.manifest import Manifest, class_table
 from mri_model.data.profile import arrived_profile, profile_toml
 from mri_model.data.validation import enforce, validate
-from mri_model.errors import UnavailableError
+from mri_model.errors import ChangedError, MriError, UnavailableError
 from mri_model.files import write_text
 from mri_model.models.metadata import read_metadata
 from mri_model.progress import Log, ProgressCallback, no_log, no_progress
@@ -93,14 +93,17 @@ def find_last_answers(settings: Settings, folder: Path, manifest: Manifest) -> "
         return (last, store.evaluated_images(last)) if last else None
 
 
-def check_test_files(folder: Path, manifest: Manifest) -> list[str]:
-    """Paths of the test images whose file is gone or changed."""
+def check_test_files(folder: Path, manifest: Manifest) -> None:
+    """Raises ChangedError if a test image is gone, or has other bytes than when it was ingested."""
     rows = read_metadata(folder).partition(manifest).rows("test")
-    return manifests.changed_files(manifest, rows["path"])
+    changed = manifests.changed_files(manifest, rows["path"])
+    if changed:
+        problem = f"{len(changed)} of {len(rows)} test files are gone or changed: {', '.join(changed[:3])}"
+        raise ChangedError(folder.name, [problem])
 
 
 def repeat_evaluation(
-    evaluation: "Evaluation", last: "tuple[str, pd.DataFrame] | None", changed_files: list[str], log: Log = no_log
+    evaluation: "Evaluation", last: "tuple[str, pd.DataFrame] | None", log: Log = no_log
 ) -> "Reevaluation":
     """Compare an evaluation with the last one of the same model on the same images."""
     from mri_model.evaluation.reevaluation import Reevaluation, repeat
@@ -108,7 +111,7 @@ def repeat_evaluation(
     repetition = repeat(last[0], last[1], evaluation.images) if last else None
     if repetition is None:
         log("there is no earlier evaluation to compare with")
-    return Reevaluation(evaluation, repetition, tuple(changed_files))
+    return Reevaluation(evaluation, repetition)
 
 
 def ingest_arrived(
@@ -118,13 +121,21 @@ def ingest_arrived(
 
     It is not among the manifests that can be trained on. Images outside the model's classes are rejected.
     """
-    if not data.is_dir() or not any(file.is_file() for file in data.rglob("*")):
+    if not data.is_dir():
+        raise MriError(f"there is no folder {data}", "give the folder of labelled images that arrive; it may be empty")
+    if not any(file.is_file() for file in data.rglob("*")):
         log(f"no labelled images have arrived in {data}")
         return None
     listing.check_outside(settings.root, data)
     profile = settings.arrived / f"{model_folder.name}.toml"
     write_text(profile, profile_toml(arrived_profile(read_metadata(model_folder).classes)))
-    inventory = inventories.take_inventory(data, str(profile), progress=progress, cache=settings.cache)
+    try:
+        inventory = inventories.take_inventory(data, str(profile), progress=progress, cache=settings.cache)
+    except MriError as error:
+        raise MriError(
+            f"the images in {data} cannot be evaluated: {error}",
+            "its folders must be called as the classes of the model",
+        ) from None
     checked = enforce(replace(inventory, validation=validate(inventory)), "quarantine")
     return manifests.write_manifest(checked, settings.arrived, 0, progress)
 

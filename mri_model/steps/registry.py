@@ -42,7 +42,9 @@ def choose_champion(settings: Settings) -> ChosenModel:
         if (folder / "model.json").is_file():
             since = f"{champion.since:%Y-%m-%d}"
             return ChosenModel(folder, f"model {champion.model_id}: the champion since {since} ({champion.why})")
-    raise MriError(f"the folder of the champion is gone: {champion.path}", "restore it, or promote another model")
+    raise MriError(
+        f"the folder of the champion is gone: {champion.path}", "restore it, or promote another model with --force"
+    )
 
 
 def find_champion_folder(settings: Settings) -> Path | None:

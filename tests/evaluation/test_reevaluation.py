@@ -35,17 +35,15 @@ def test_changed_answers_probabilities_and_images_are_told_with_numbers() -> Non
     assert "1 images are in only one of the two" in told
 
 
-def test_test_files_that_changed_are_told() -> None:
-    assert found(changed_files=("a.png", "b.png")) == ["2 test files are gone or changed on disk, the first is 'a.png'"]
-
-
 def answers(n: int, accuracy: float, seed: int, per_group: int = 2, labels: str = "AB") -> pd.DataFrame:
     """Images whose groups are right or wrong as a whole."""
     rng = np.random.default_rng(seed)
     right = np.repeat(rng.random(n // per_group) < accuracy, per_group)
     truth = np.repeat(np.array(list(labels))[np.arange(n // per_group) % len(labels)], per_group)
     groups = [int(number) for number in np.repeat(np.arange(n // per_group), per_group)]
-    return rows(np.where(right, truth, "C").tolist(), truth.tolist(), groups)  # type: ignore[arg-type]
+    return rows(np.where(right, truth, "C").tolist(), truth.tolist(), groups).assign(  # type: ignore[arg-type]
+        sha256=[f"{seed} {number}" for number in range(n)]
+    )
 
 
 def test_a_real_drop_is_told_and_a_small_or_uncertain_one_is_not() -> None:
@@ -80,3 +78,11 @@ def test_false_alarms_are_rare() -> None:
 def test_figures_of_a_drop_come_out_the_same_again() -> None:
     test, arrived = answers(100, 0.7, 0), answers(100, 0.6, 1)
     assert measure_drop(test, arrived) == measure_drop(test, arrived)
+
+
+def test_the_test_images_themselves_have_not_arrived() -> None:
+    test = answers(100, 0.9, 0)
+    arrived = pd.concat([test, answers(60, 0.1, 1)])
+    drop = measure_drop(test, arrived)
+    assert drop and drop.n == 60 and drop.is_real
+    assert measure_drop(test, test) is None

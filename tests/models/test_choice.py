@@ -15,6 +15,7 @@ from mri_model.errors import MriError
 from mri_model.files import write_json
 from mri_model.models.choice import choose_model
 from mri_model.models.metadata import EpochMetrics, ModelMetadata, read_metadata, write_metadata
+from mri_model.report.tables import TextColumn, with_short_ids
 
 EPOCH = EpochMetrics(1, 0.1, 1.0, 0.5, 1.0, 0.5, 0.5, 0.5, 0.5, 1.0)
 MODEL = ModelMetadata(
@@ -140,7 +141,7 @@ def test_a_model_is_found_by_its_id_the_start_of_it_and_its_folder(home: Path, m
     assert [chosen(home, name) for name in names] == ["resnet18-a"] * 3
     with pytest.raises(MriError, match="2 models match"):
         chosen(home, "resnet18")
-    with pytest.raises(MriError, match="0 models match"):
+    with pytest.raises(MriError, match="no model matches"):
         chosen(home, "other")
 
 
@@ -150,9 +151,13 @@ def test_without_any_model_it_says_what_to_run(home: Path) -> None:
     assert caught.value.hint.startswith("run: mri train")
 
 
-def test_a_short_id_of_a_table_names_the_model(home: Path) -> None:
-    for name in ("resnet18-48px-random-0a1b2c", "resnet18-48px-random-9d8e7f"):
+def test_the_short_ids_that_tables_show_name_their_models(home: Path) -> None:
+    names = ["resnet18-48px-random-ec6f846596", "resnet18-48px-grouped-fold1of3-de22ad7761"]
+    for name in names:
         add(home, name, 0.5, "d1", 1)
-    assert chosen(home, "resnet18-…-9d8e7f") == "resnet18-48px-random-9d8e7f"
-    with pytest.raises(MriError, match="2 models match 'resnet18-…'"):
+    shown = with_short_ids(TextColumn("id", tuple(names))).cells
+    assert [chosen(home, each) for each in shown] == names and all("…" in each for each in shown)
+    with pytest.raises(MriError, match="2 models match 'resnet18-…': resnet18-48px-grouped"):
         chosen(home, "resnet18-…")
+    with pytest.raises(MriError, match="no model matches 'x'"):
+        chosen(home, "x")

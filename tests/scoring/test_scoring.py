@@ -135,7 +135,7 @@ def test_a_quick_trial_does_not_replace_the_best_model_and_the_run_says_which_it
 ) -> None:
     api.train(settings, replace(QUICK, epochs=1, learning_rate=1e-5))
     said: list[str] = []
-    scored = api.score(settings, incoming, run=api.StepRunner(log=said.append))
+    scored = api.score(settings, incoming, "best", run=api.StepRunner(log=said.append))
     best = read_metadata(trained)
     assert scored.model_id == best.id
     assert said[0] == (
