@@ -1,7 +1,7 @@
 -- How does one model compare with another on each class, the class that lost most first?
 -- Uses the latest test evaluations of the two on the same data set and split. "change" is f1 - other_f1; "verdict" is
--- better or worse only where the two 95 % intervals do not overlap and at least five groups were tested. Models of different protocols are tested on
--- different images.
+-- better or worse only where the two 95 % intervals do not overlap and at least five groups were tested. Models of
+-- different protocols are tested on different images.
 -- :model  a model id or the start of one; default: the champion, if not the other one; else the one evaluated last
 -- :other  a model id or the start of one; default: the champion, if not the first one; else the one evaluated last
 WITH pair AS (
