@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mri_model import options as choices
-from mri_model.cli import query
+from mri_model.cli import models, query
 from mri_model.cli.options import (
     COMMON,
     ClassLevel,
@@ -35,12 +35,9 @@ from mri_model.cli.output import (
     records,
     stage_runner,
 )
-from mri_model.errors import ChangedError, MriError, UsageError
+from mri_model.errors import MriError, UsageError
 
 if TYPE_CHECKING:
-    from mri_model.evaluation.gate import Promotion
-    from mri_model.evaluation.metrics import Evaluation
-    from mri_model.evaluation.reevaluation import Reevaluation
     from mri_model.settings import Settings
     from mri_model.training.sweep import TrainingResult
 
@@ -153,7 +150,7 @@ def training_facts(result: "TrainingResult") -> dict[str, Any]:
         "evaluations": [{"evaluation": each.id, **asdict(each.overall)} for each in result.evaluations],
     }
     if result.pooled:
-        facts["pooled"] = evaluation_facts(result.pooled)
+        facts["pooled"] = models.evaluation_facts(result.pooled)
     return facts
 
 
@@ -179,113 +176,11 @@ def shown(value: choices.Value) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-@app.command()
-def evaluate(
-    model: ModelName = choices.DEFAULT_MODEL,
-    split: Annotated[choices.Split, typer.Option(help=choices.HELP["split"])] = "test",
-    manifest: Annotated[str, typer.Option(help=choices.HELP["evaluated_manifest"])] = "",
-    device: Device = "auto",
-    as_json: Json = False,
-) -> None:
-    """Evaluate a model per class and per contrast, and record it in the results database."""
-    from mri_model import api
-    from mri_model.report.text import describe_evaluation
-    from mri_model.steps import report_page
-
-    with stage_runner(as_json) as run:
-        evaluation = api.evaluate(settings(), model, split, manifest, device, run)
-    page = report_page(settings(), str(evaluation.model_id)) if split == "test" else None
-    text = describe_evaluation(evaluation, hint=split in ("test", "all")) + (f"\npage  {page}" if page else "")
-    print_result(as_json, evaluation_facts(evaluation, page), text)
-
-
-@app.command()
-def reevaluate(
-    model: ModelName = choices.DEFAULT_MODEL,
-    arrived: Annotated[Path | None, typer.Option(help=choices.HELP["arrived"])] = None,
-    device: Device = "auto",
-    as_json: Json = False,
-) -> None:
-    """Evaluate a model again, on its test split and on images that arrived; an error says what is not as it was."""
-    from mri_model import api
-    from mri_model.report.text import describe_reevaluation
-
-    with stage_runner(as_json) as run:
-        found = api.reevaluate(settings(), model, arrived, device, run)
-    print_result(as_json, reevaluation_facts(found), describe_reevaluation(found))
-    if found.problems:
-        raise ChangedError(str(found.evaluation.model_id), found.problems)
-
-
-def reevaluation_facts(found: "Reevaluation") -> dict[str, Any]:
-    """What ``mri reevaluate --json`` prints."""
-    return {
-        "evaluation": evaluation_facts(found.evaluation),
-        "repetition": asdict(found.repetition) if found.repetition else None,
-        "arrived": evaluation_facts(found.arrived) if found.arrived else None,
-        "drop": asdict(found.drop) if found.drop else None,
-        "problems": found.problems,
-    }
-
-
-def evaluation_facts(evaluation: "Evaluation", page: Path | None = None) -> dict[str, Any]:
-    """What ``mri evaluate --json`` prints."""
-    return {
-        "evaluation": evaluation.id,
-        "model": evaluation.model_id,
-        "page": page,
-        **asdict(evaluation.overall),
-        "n_seen": evaluation.n_seen,
-        "classes": records(evaluation.classes),
-        "contrasts": records(evaluation.contrasts),
-        "similarities": records(evaluation.similarities),
-    }
-
-
-@app.command()
-def models(as_json: Json = False) -> None:
-    """List the models with their stage: candidate, champion (evaluation and scoring use it) or retired."""
-    query.print_answer(settings(), as_json, "models", {})
-
-
-@app.command()
-def promote(
-    model: Annotated[str, typer.Argument(help=choices.HELP["promoted"])],
-    why: Annotated[str, typer.Option(help=choices.HELP["why"])] = "",
-    force: Annotated[bool, typer.Option("--force", help=choices.HELP["force"])] = False,
-    device: Device = "auto",
-    as_json: Json = False,
-) -> None:
-    """Make MODEL the champion, which evaluation and scoring use, if it is not worse than the champion now."""
-    from mri_model import api
-    from mri_model.report.text import describe_promotion
-
-    with stage_runner(as_json) as run:
-        promotion = api.promote(settings(), model, why, force, device, run)
-    print_result(as_json, promotion_facts(promotion), describe_promotion(promotion))
-
-
-def promotion_facts(promotion: "Promotion") -> dict[str, Any]:
-    """What ``mri promote --json`` prints."""
-    facts: dict[str, Any] = {"champion": promotion.model_id, "retired": promotion.retired}
-    if found := promotion.difference:
-        facts |= {**vars(found), "classes": records(found.classes)}
-    return facts
-
-
-@app.command()
-def report(
-    model: Annotated[str, typer.Argument(help=choices.HELP["model"])] = choices.DEFAULT_MODEL,
-    compare: Annotated[str, typer.Option(metavar="OTHER", help=choices.HELP["compare"])] = "",
-    with_images: Annotated[bool, typer.Option("--with-images", help=choices.HELP["with_images"])] = False,
-    as_json: Json = False,
-) -> None:
-    """Write the report page of an evaluated model: one HTML file that needs no network."""
-    from mri_model import api
-
-    with stage_runner(as_json) as run:
-        page = api.report(settings(), model, compare, with_images, run)
-    print_result(as_json, {"page": page}, f"page  {page}")
+app.command()(models.evaluate)
+app.command()(models.reevaluate)
+app.command()(models.models)
+app.command()(models.promote)
+app.command()(models.report)
 
 
 @app.command()

@@ -12,7 +12,7 @@ from mri_model.cli.output import definition_list, print_result, records, stage_r
 from mri_model.errors import UsageError
 
 if TYPE_CHECKING:
-    from mri_model.api import Question
+    from mri_model.api.results import Question
     from mri_model.settings import Settings
 
 PARAMETERS_AS_OPTIONS = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}

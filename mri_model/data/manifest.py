@@ -22,7 +22,7 @@ from mri_model.data.inventory import Inventory, RuleResult, Validation
 from mri_model.data.labels import Label, parse_label
 from mri_model.data.near_duplicates import NearDuplicates, pair_kinds
 from mri_model.data.profile import profile_toml
-from mri_model.data.splits import GIVEN, PROTOCOLS, SHARES, add_splits, fold_splits
+from mri_model.data.splits import GIVEN, PROTOCOLS, add_splits, fold_splits
 from mri_model.errors import MriError
 from mri_model.files import atomic, digest_of, read_json, write_json, write_text
 from mri_model.progress import ProgressCallback, no_progress
@@ -384,33 +384,3 @@ def find_manifest(manifests: Path, name: str = "latest") -> Manifest:
     if len(matches) != 1:
         raise MriError(f"{len(matches)} manifests match {name!r}", f"look in {manifests}, or use latest")
     return read_manifest(matches[0])
-
-
-def class_table(manifest: Manifest) -> pd.DataFrame:
-    """One row per class in order: ``position``, ``label``, ``tumor``, ``contrast`` and numbers of images.
-
-    The numbers are ``n_ok``, ``n_train``, ``n_val`` and ``n_test`` of the random protocol, ``n_train_grouped``,
-    ``n_val_grouped`` and ``n_test_grouped``. ``n_groups`` is the number of groups (``groups_per_class``).
-    """
-    ok = manifest.frame[manifest.frame["status"] == "ok"]
-    table = pd.DataFrame(
-        [(i, label.name, label.tumor, label.contrast) for i, label in enumerate(manifest.labels)],
-        columns=["position", "label", "tumor", "contrast"],
-    )
-    table["n_ok"] = ok["label"].value_counts().reindex(table["label"], fill_value=0).to_numpy()
-    table["n_groups"] = groups_per_class(manifest.frame).reindex(table["label"], fill_value=0).to_numpy()
-    for protocol, suffix in (("random", ""), ("grouped", "_grouped")):
-        partition = manifest.partition(protocol)
-        for split in SHARES:
-            counts = partition.rows(split)["label"].value_counts()
-            table[f"n_{split}{suffix}"] = counts.reindex(table["label"], fill_value=0).to_numpy()
-    return table
-
-
-def groups_per_class(frame: pd.DataFrame) -> "pd.Series[int]":
-    """Number of groups by label in the grouped split, so without images that have more than one label.
-
-    Images of one group are probably of one source, so this is how many independent observations a class has.
-    """
-    counted = frame[(frame["status"] == "ok") & ~frame["conflict"].fillna(False).astype(bool)]
-    return counted.groupby("label")["group"].nunique()

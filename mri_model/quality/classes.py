@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
-from mri_model.data.manifest import groups_per_class
+from mri_model.data.class_table import groups_per_class
 from mri_model.quality.check import Check, Issue
 from mri_model.quality.dataset import DataSet
 from mri_model.quality.wording import many, most_frequent

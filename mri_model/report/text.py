@@ -219,10 +219,10 @@ def seen_line(evaluation: "Evaluation") -> str:
 
 def duplicate_free_line(overall: "OverallMetrics") -> str:
     if overall.duplicate_free_accuracy is None:
-        return "  every image has a near duplicate, or another image of its source, in training"
+        return "  the model has seen a near duplicate, or another image of the source, of every image"
     accuracy, macro_f1 = overall.duplicate_free_accuracy, overall.duplicate_free_macro_f1
     return (
-        f"  neither a near duplicate nor its source in training: accuracy {accuracy:.3f}, "
+        f"  neither a near duplicate nor its source seen by the model: accuracy {accuracy:.3f}, "
         f"macro-F1 {macro_f1:.3f} on {overall.duplicate_free_n}"
     )
 

@@ -74,12 +74,6 @@ def promote(store: Store, model_id: str, why: str, forced: bool = False) -> str 
         return before.model_id if before else None
 
 
-def retire(store: Store, model_id: str, why: str) -> None:
-    """Record that a model is not to be used any more."""
-    with store.writing() as connection:
-        append(connection, model_id, "retired", why)
-
-
 def append(connection: Connection, model_id: str, stage: Stage, why: str, forced: bool = False) -> None:
     """Add one row to the history."""
     row = {"model_id": model_id, "stage": stage, "who": who(), "why": why, "at": datetime.now(UTC), "forced": forced}

@@ -1,4 +1,4 @@
-"""The steps of the stages in ``api.py``: each one computes, writes below ``MRI_HOME`` or records rows.
+"""The steps of the stages in ``api``: each one computes, writes below ``MRI_HOME`` or records rows.
 
 Every step can be repeated: it finds what an earlier attempt left, or writes the same again.
 """

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from mri_model.data.manifest import Manifest, class_table, find_manifest
+from mri_model.data.class_table import class_table
+from mri_model.data.manifest import Manifest, find_manifest
 from mri_model.errors import UnavailableError
 from mri_model.models.metadata import ModelMetadata, read_history, read_metadata
 from mri_model.progress import Log, no_log

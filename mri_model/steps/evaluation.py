@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from mri_model.data import inventory as inventories
 from mri_model.data import listing
 from mri_model.data import manifest as manifests
-from mri_model.data.manifest import Manifest, class_table
+from mri_model.data.class_table import class_table
+from mri_model.data.manifest import Manifest
 from mri_model.data.profile import arrived_profile, profile_toml
 from mri_model.data.validation import enforce, validate
 from mri_model.errors import ChangedError, MriError, UnavailableError

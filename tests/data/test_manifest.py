@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from mri_model.data import cache
+from mri_model.data.class_table import class_table
 from mri_model.data.decode import read_image
 from mri_model.data.inventory import take_inventory
 from mri_model.data.manifest import (
     Manifest,
-    class_table,
     find_manifest,
     mark_ingested,
     read_near_duplicates,

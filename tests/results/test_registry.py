@@ -59,7 +59,8 @@ def test_promoting_the_champion_again_changes_nothing(known: Store) -> None:
 
 def test_without_a_champion_no_model_is_crowned_by_itself_again(known: Store) -> None:
     registry.crown_first(known, "m1")
-    registry.retire(known, "m1", "wrong labels")
+    with known.writing() as connection:
+        registry.append(connection, "m1", "retired", "wrong labels")
     assert champion(known) is None
     assert not registry.crown_first(known, "m2")
 

@@ -17,7 +17,7 @@ MEASURES = (
     ("near_duplicate_accuracy", "Accuracy with a near duplicate in training"),
     ("similar_accuracy", "Accuracy in between"),
     ("unlike_accuracy", "Accuracy unlike any training image"),
-    ("duplicate_free_accuracy", "Accuracy with nothing of its source in training"),
+    ("duplicate_free_accuracy", "Accuracy with nothing of its source seen"),
     ("examination_accuracy", "Accuracy by examination"),
     ("group_tumor_accuracy", "Accuracy by group, tumor alone"),
     ("tumor_accuracy", "Accuracy, tumor alone"),

@@ -23,7 +23,7 @@ PARTS = (
     ("near_duplicate", "Near duplicate in training", "pictures that it has practically seen"),
     ("similar", "In between", "as similar to a training image as images of one source are"),
     ("unlike", "Unlike any training image", "the nearest to new patients"),
-    ("duplicate_free", "Nothing of its source in training", "neither a near duplicate nor an image of its group"),
+    ("duplicate_free", "Nothing of its source seen", "neither a near duplicate nor an image of its group"),
 )
 """Prefix of the columns of ``evaluation``, name and meaning of each part of the test images."""
 

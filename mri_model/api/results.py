@@ -1,0 +1,76 @@
+"""Questions to the results database, exports and deletions."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mri_model import steps
+from mri_model.api.runner import DIRECT, StepRunner
+from mri_model.settings import Settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mri_model.results.deletion import Deletion
+    from mri_model.results.questions import Question
+
+
+def query(settings: Settings, name: str, parameters: Mapping[str, Any] | None = None) -> "pd.DataFrame":
+    """The answer to a named question.
+
+    Args:
+        parameters: Parameter → value, for those that are not to have their default.
+
+    Raises:
+        UsageError: The question has no such parameter, or a value is not what it must be.
+        MriError: There is no such question, model or class.
+    """
+    with steps.open_store(settings) as store:
+        return store.query(name, **(parameters or {}))
+
+
+def list_questions() -> "dict[str, Question]":
+    """All questions by name: what each asks, and its parameters."""
+    from mri_model.results.questions import questions
+
+    return questions()
+
+
+def find_question(name: str) -> "Question":
+    """A question by its name. Raises MriError if there is none; the hint names similar ones."""
+    from mri_model.results import questions
+
+    return questions.find_question(name)
+
+
+def export(settings: Settings, folder: Path, run: StepRunner = DIRECT) -> dict[str, int]:
+    """Every table of the results database as ``<table>.parquet``, in a folder that must not exist or be empty.
+
+    Returns:
+        Table name → number of rows.
+    """
+    with steps.open_store(settings) as store:
+        return store.export(folder, run.progress)
+
+
+def plan_deletion(settings: Settings, name: str) -> "Deletion":
+    """What ``delete`` removes: the rows and files of a model or of a scoring run, by its id or the start of one.
+
+    Raises:
+        RefusedError: If it is the champion.
+    """
+    return steps.plan_deletion(settings, name)
+
+
+def delete(settings: Settings, deletion: "Deletion") -> None:
+    """Delete the rows, in one transaction, then the files."""
+    steps.delete_rows(settings, deletion)
+    steps.delete_files(deletion)
+
+
+def check_database(settings: Settings) -> str:
+    """Open the results database; returns its URL without the password."""
+    from mri_model.results.url import parse, shown
+
+    steps.check_database(settings)
+    return shown(parse(settings.results_url))
