@@ -12,7 +12,7 @@ help:
 	@echo "make demo               all stages on generated images, about 3 minutes"
 	@echo "make demo DATA=folder   the same on your own folder of class folders"
 	@echo "make test               lint, types, imports and all tests but those that need a GPU, under 12 minutes"
-	@echo "make quick              the tests that are neither slow nor need a server, about 2 minutes"
+	@echo "make quick              the tests that are neither slow nor need a server, about 3 minutes"
 	@echo "make lint               style, types and the direction of imports"
 	@echo "make install            only the environment, in .venv"
 

@@ -15,6 +15,8 @@ from mri_model.settings import Settings
 from mri_model.steps import database
 from tests.conftest import QUICK
 
+pytestmark = pytest.mark.slow
+
 NOBODY = "postgresql+psycopg://u@127.0.0.1:9/results"
 
 

@@ -13,6 +13,8 @@ from mri_model.models.metadata import read_metadata
 from mri_model.settings import Settings
 from tests.conftest import QUICK
 
+pytestmark = pytest.mark.slow
+
 
 def train(settings: Settings, seed: int) -> str:
     return api.train(settings, replace(QUICK, epochs=1, seed=seed)).models[0].id

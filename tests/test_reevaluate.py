@@ -17,6 +17,8 @@ from mri_model.models.metadata import read_metadata
 from mri_model.settings import Settings
 from tests.conftest import QUICK
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def champion(settings: Settings, own_phantom: Path) -> Path:

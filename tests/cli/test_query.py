@@ -52,6 +52,7 @@ def test_a_value_may_hold_an_equals_sign_or_start_with_a_dash() -> None:
 
 
 @pytest.mark.usefixtures("recorded")
+@pytest.mark.slow
 def test_a_question_with_parameters_in_every_output() -> None:
     rows = answer(mri("query", "worst-classes", "--model", "resnet18-o", "--json"))["rows"]
     assert [row["label"] for row in rows][:2] == ["Granuloma T1", "Granuloma T2"]
@@ -80,6 +81,7 @@ def test_a_wrong_parameter_is_a_line_why_and_a_line_what_to_do(arguments: list[s
     assert len(done.stderr.splitlines()) == 2
 
 
+@pytest.mark.slow
 def test_questions_are_listed_with_their_parameters_and_explained_one_by_one() -> None:
     listed = mri("query")
     assert "[--model] [--other]" in listed.stdout
@@ -91,6 +93,7 @@ def test_questions_are_listed_with_their_parameters_and_explained_one_by_one() -
     assert "--csv" in mri("query", "--help").stdout
 
 
+@pytest.mark.slow
 def test_export_writes_a_folder_of_tables_once(recorded: Settings, tmp_path: Path) -> None:
     folder = tmp_path / "out"
     exported = answer(mri("export", folder, "--json"))

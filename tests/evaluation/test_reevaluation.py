@@ -69,6 +69,7 @@ def test_images_of_unknown_classes_are_not_compared() -> None:
     assert measure_drop(answers(20, 1, 0, labels="A"), answers(20, 1, 1, labels="B")) is None
 
 
+@pytest.mark.slow
 def test_false_alarms_are_rare() -> None:
     test = answers(300, 0.7, 0)
     alarms = [measure_drop(test, answers(120, 0.7, seed), seed) for seed in range(1, 21)]
