@@ -11,8 +11,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from mri_model.evaluation.comparison import compare
 from mri_model.report.page.contents import Exhibit, Exhibits, ModelReport, Picture
 from mri_model.report.page.render import write_comparison, write_model_page
+from mri_model.report.page.tables import formatted
 from tests.report.page.samples import CLASSES, PLAIN_CLASSES, metadata, model_report
 
 HOSTILE = "x\n<script>alert(1)</script>\" onerror='alert(1) {{ 7 * 7 }} \x1b[31m\u202e&lt;"
@@ -225,6 +227,47 @@ def test_the_better_model_is_named_if_the_difference_is_clear(tmp_path: Path) ->
     assert "No clear difference" in Seen(compared(weak, weak, tmp_path)).text
 
 
+def cells(page: str, caption: str) -> list[list[str]]:
+    """The texts of each row of a table."""
+    (table,) = re.findall(rf"<caption><span>{re.escape(caption)}.*?<tbody>(.*?)</tbody>", page, re.DOTALL)
+    rows = re.findall(r"<tr>(.*?)</tr>", table, re.DOTALL)
+    return [[re.sub("<[^>]*>", "", cell).strip() for cell in re.findall(r"<t[hd].*?</t[hd]>", row)] for row in rows]
+
+
+def test_each_class_has_the_interval_of_its_difference_and_clear_ones_are_marked_in_words(tmp_path: Path) -> None:
+    weak, strong = model_report(skill=0.45, per_class=20), model_report(skill=0.6, per_class=20, seed=1)
+    found = compare(weak.images, strong.images, CLASSES)
+    assert found
+    page = compared(weak, strong, tmp_path)
+    rows = {row[0]: row for row in cells(page, "F1 by class, clear differences first")}
+    assert len(rows) == 44
+    for row in found.classes.to_dict("records"):
+        _, mark, first, second, _, difference, interval, n, n_groups = rows[row["label"]]
+        assert (first, second, n, n_groups) == (f"{row['first']:.2f}", f"{row['second']:.2f}", "20", "10")
+        assert difference == formatted(row["difference"], "+.2f")
+        ends = [formatted(row[f"difference_{end}"], "+.2f") for end in ("low", "high")]
+        assert interval == " to ".join(ends)
+        assert mark == ("B better" if row["difference_low"] > 0 else "–")
+    marked = [row[1] == "B better" for row in cells(page, "F1 by class, clear differences first")]
+    assert 0 < sum(marked) < 44 and marked == sorted(marked, reverse=True)
+    assert f"excludes 0: {sum(marked)} of 44, where chance alone makes about 2" in page
+
+
+def test_a_clear_difference_on_few_groups_says_so(tmp_path: Path) -> None:
+    page = compared(model_report(skill=0.3), model_report(skill=0.6), tmp_path)
+    marks = {row[1] for row in cells(page, "F1 by class, clear differences first")}
+    assert marks <= {"B better, few groups", "–"} and len(marks) == 2
+
+
+def test_equal_models_differ_by_zero_without_a_sign(tmp_path: Path) -> None:
+    page = compared(model_report(), model_report(), tmp_path)
+    assert (
+        "accuracy B − A is 0.000 (95 % interval 0.000 to 0.000, by group; permutation test, p 1.000). 0 answers differ."
+        in page
+    )
+    assert not re.search(r"[+−-]0\.0+\b", page)
+
+
 def test_what_makes_two_models_incomparable_is_said(tmp_path: Path) -> None:
     report = model_report()
     other = replace(
@@ -236,4 +279,4 @@ def test_what_makes_two_models_incomparable_is_said(tmp_path: Path) -> None:
     text = Seen(compared(report, other, tmp_path)).text
     for words in ("different data sets", "protocols differ", "splits differ", "different classes", "New T1"):
         assert words in text
-    assert "temperature 0.800 2.000" in text
+    assert "temperature 0.800 2.000" in text and "Without such an image: New T1." in text
