@@ -151,11 +151,11 @@ def nice_ticks(low: float, high: float, inside: bool = False) -> list[float]:
     return [tick for tick in ticks if low <= tick <= high] if inside else ticks
 
 
-def reliability(images: pd.DataFrame, temperature: float) -> Chart:
-    """Accuracy by confidence in bins of equal width, before and after calibration."""
+def reliability(images: pd.DataFrame, after: str) -> Chart:
+    """Accuracy by confidence in bins of equal width, before and after calibration, which is called ``after``."""
     axes, right = Axes((0, 1), (0, 1)), is_right(images)
     lines = [axes.line("as confident as accurate", "reference", [(0, 0), (1, 1)])]
-    kinds = (("uncalibrated", "before calibration", "b"), ("probability", f"after, temperature {temperature:.2f}", "a"))
+    kinds = (("uncalibrated", "before calibration", "b"), ("probability", after, "a"))
     for column, name, style in kinds:
         bins = confidence_bins(images[column].to_numpy(float), right)
         largest = max((n for _, _, n in bins), default=1)

@@ -46,7 +46,9 @@ def test_missing_values_are_a_dash_that_sorts_last() -> None:
 
 
 def test_table_5_is_sorted_as_in_the_report() -> None:
-    table = next(table for table in report_tables(model_report(), published_results()) if "Table 5" in table.caption)
+    table = next(
+        table for table in report_tables(model_report(), published_results(), None) if "Table 5" in table.caption
+    )
     f1 = [row[3].value for row in table.rows]
     assert len(f1) == 44 and f1 == sorted(f1, key=lambda value: round(value or 0, 2))
 
@@ -93,7 +95,7 @@ def test_accuracy_at_coverages() -> None:
 def test_few_images_and_epochs_can_be_drawn(n: int) -> None:
     table = images([0.5] * n, [False] * n)
     assert charts.coverage_chart(table).lines[1].path
-    assert charts.reliability(table, 1.0).lines[2].dots
+    assert charts.reliability(table, "after").lines[2].dots
     assert len(charts.learning_charts([epoch(number) for number in range(1, n + 1)])) == 2
 
 
