@@ -148,3 +148,9 @@ def test_differences_of_classes_are_sorted_as_numbers_and_marks_stay_before_dash
         heads.nth(1).locator("button").click()
         marks = [text != "–" for text in column(page, "F1 by class", 2)]
         assert marks == sorted(marks, reverse=True)
+
+
+def test_the_matrix_of_44_classes_is_whole_on_a_desktop(visit: Visit) -> None:
+    page = visit("plain")
+    board = page.locator("[aria-label='Confusion matrix']")
+    assert board.evaluate("(each) => each.scrollWidth <= each.clientWidth")

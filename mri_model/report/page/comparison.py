@@ -133,7 +133,7 @@ def overall_table(first: ModelReport, second: ModelReport, found: Difference | N
         if not (is_missing(one[key]) and is_missing(two[key]))
     ]
     note = f"A: {one['n']} images; B: {two['n']} images."
-    return make_table("Whole test set", columns, rows, note)
+    return make_table("All measures", columns, rows, note)
 
 
 def ends(row: Any, key: str, form: str = ".3f") -> str:
@@ -223,7 +223,7 @@ def difference_table(first: ModelReport, second: ModelReport) -> TableView:
     """What differs between the two trainings."""
     one, two = settings_of(first), settings_of(second)
     rows = [(name, one.get(name), two.get(name)) for name in {**one, **two} if str(one.get(name)) != str(two.get(name))]
-    return make_table("What differs", [Column("Setting"), Column("A"), Column("B")], rows)
+    return make_table("Settings that differ", [Column("Setting"), Column("A"), Column("B")], rows)
 
 
 def settings_of(report: ModelReport) -> dict[str, Any]:
