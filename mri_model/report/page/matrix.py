@@ -107,5 +107,11 @@ def largest_confusions(report: EvaluationReport) -> TableView:
         .itertuples(index=False)
     ]
     more = max(0, len(wrong) - MOST_CONFUSIONS)
-    note = f"And {more} more pairs: mri query confusions." if more else ""
-    return make_table("Largest confusions", columns, rows, note)
+    return make_table(
+        "Largest confusions", columns, rows, more_pairs(more, report.evaluation["model_id"]) if more else ""
+    )
+
+
+def more_pairs(n: int, model_id: str | None) -> str:
+    """How many pairs the table leaves out and, for a model, the question that lists them."""
+    return f"And {n} more pairs" + (f": mri query confusions --model {model_id}" if model_id else ".")

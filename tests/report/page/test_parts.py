@@ -13,7 +13,7 @@ from mri_model.report.page.image_tables import surest_mistakes
 from mri_model.report.page.report_tables import class_bars, report_tables
 from mri_model.report.page.tables import Bar, Column, formatted, make_table
 from mri_model.report.published import published_results
-from tests.report.page.samples import CLASSES, PLAIN_CLASSES, epoch, model_report
+from tests.report.page.samples import CLASSES, PLAIN_CLASSES, epoch, model_report, sweep_report
 
 
 def images(confidence: list[float], right: list[bool]) -> pd.DataFrame:
@@ -150,6 +150,12 @@ def test_the_matrix_is_sorted_by_tumor_and_holds_every_image() -> None:
     diagonal = sum(square.n for square in found.squares if square.x == square.y)
     assert diagonal == sum(square.n for square in found.squares if square.is_right)
     assert f"{diagonal} of {report.evaluation['n']} images on the diagonal" in found.summary
+
+
+def test_the_question_about_further_confusions_names_the_model_and_a_cross_validation_has_none() -> None:
+    model, sweep = matrix.largest_confusions(model_report()).note, matrix.largest_confusions(sweep_report()).note
+    assert model.endswith("more pairs: mri query confusions --model resnet18-64px-random-0123456789")
+    assert sweep.endswith("more pairs.")
 
 
 def test_the_surest_mistakes_come_first() -> None:
