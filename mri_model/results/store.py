@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import URL, Column, ColumnElement, Connection, Engine, Table, and_, case, select
+from sqlalchemy import URL, Column, ColumnElement, Connection, Engine, Table, and_, case, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mri_model.errors import MriError
@@ -23,7 +23,8 @@ from mri_model.results import schema
 from mri_model.results.database import connect, writing
 from mri_model.results.export import export_tables
 from mri_model.results.failures import translated_errors
-from mri_model.results.questions import Question, bind, check_parameters, find_question, questions
+from mri_model.results.questions import Question, bind, check_parameters, find_question, questions, read_values
+from mri_model.results.subjects import Answer, choose, describe, why_empty
 
 Row = Mapping[str, Any]
 Rows = pd.DataFrame | Iterable[Row]
@@ -214,6 +215,10 @@ class Store:
                 raise MriError(f"there is no scoring run {run_id!r} in the results database")
 
     def query(self, name: str, /, **parameters: Any) -> pd.DataFrame:
+        """The rows of ``ask``."""
+        return self.ask(name, **parameters).rows
+
+    def ask(self, name: str, /, **parameters: Any) -> Answer:
         """Run a named query: a view of ``sql/views`` or a query of ``sql/queries``.
 
         Args:
@@ -221,22 +226,23 @@ class Store:
             **parameters: Values of its parameters, as text or plain values; None counts as not given. A model may be
                 named by the start of its id.
 
-        Returns:
-            One row per row of the result; moments are datetime64 in UTC.
-
         Raises:
-            UsageError: The query has no such parameter, or a value is not what it must be.
-            MriError: There is no query of that name, or no model or class; the hint names similar ones.
+            UsageError: There is no query of that name (the hint names similar ones), the query has no such parameter,
+                or a value is not what it must be.
+            MriError: There is no such model or class.
         """
         question = find_question(name)
         check_parameters(question, parameters)
         with self.reading() as connection:
-            if question.parameters:
-                result = connection.execute(bind(question, parameters, connection))
+            values = read_values(question, parameters, connection)
+            chosen = choose(question, values, connection)
+            if question.is_view:
+                result = connection.execute(select(text("*")).select_from(text(question.name.replace("-", "_"))))
             else:
-                # without parameters "%" is a plain character: some columns are called so
-                result = connection.exec_driver_sql(question.sql, execution_options={"no_parameters": True})
-            return _frame(list(result.keys()), result.all())
+                result = connection.execute(bind(question.sql, values | chosen))
+            rows = _frame(list(result.keys()), result.all())
+            reason = "" if len(rows) else why_empty(question, values, chosen, connection)
+            return Answer(rows, describe(question, chosen, connection), reason)
 
     @staticmethod
     def questions() -> dict[str, Question]:
