@@ -95,14 +95,14 @@ def print_notes(answer: "Answer") -> None:
 
 
 def describe_subject(facts: Mapping[str, Any]) -> str:
-    """What an answer is about, in one line."""
+    """What an answer is about, in one line; where the data lies only if no model is named."""
     texts = {
         "run": "scoring run {run}",
         "folder": "folder {folder}",
         "model": "model {model} ({stage}, {protocol} protocol)",
         "sweep": "sweep {sweep}",
         "evaluation": "{evaluation} ({split} split, {images} images)",
-        "dataset": "data set {dataset} ({data})",
+        "dataset": "data set {dataset}" if "model" in facts else "data set {dataset} ({data})",
     }
     return ", ".join(text.format(**facts) for name, text in texts.items() if name in facts)
 
