@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mri_model.data.class_table import class_table
 from mri_model.data.manifest import Manifest, find_manifest
@@ -50,11 +50,31 @@ def check_database(settings: Settings, log: Log = no_log) -> None:
 
 def write_rows(settings: Settings, write: "Callable[[Store], T]", log: Log) -> T:
     """Open the results database and write to it; waits for one that is away. ``write`` may be repeated."""
+
+    def attempt() -> T:
+        with open_store(settings) as store:
+            return write(store)
+
+    return wait_for_database(settings, attempt, log)
+
+
+class PatientStore:
+    """A store whose methods wait for a database that goes away. Each of them may be repeated."""
+
+    def __init__(self, settings: Settings, store: "Store", log: Log) -> None:
+        self._settings, self._store, self._log = settings, store, log
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._store, name)
+        return lambda *values, **named: wait_for_database(self._settings, lambda: method(*values, **named), self._log)
+
+
+def wait_for_database(settings: Settings, attempt: "Callable[[], T]", log: Log) -> T:
+    """Repeat ``attempt`` until the database answers. Raises UnavailableError after ``MRI_DATABASE_SECONDS``."""
     give_up = time.monotonic() + settings.database_seconds
     while True:
         try:
-            with open_store(settings) as store:
-                return write(store)
+            return attempt()
         except UnavailableError as error:
             left = give_up - time.monotonic()
             if left <= 0:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from mri_model.progress import Log, ProgressCallback, no_log, no_progress
 from mri_model.settings import Settings
-from mri_model.steps.database import ensure_recorded, open_store
+from mri_model.steps.database import PatientStore, ensure_recorded, open_store
 
 if TYPE_CHECKING:  # PyTorch, scikit-learn and SQLAlchemy take seconds to import: only the steps that use them do
     from mri_model.scoring.run import ScoringRun
@@ -29,4 +29,4 @@ def score_folder(
     log(use_free_cores())
     with open_store(settings) as store:
         ensure_recorded(settings, store, model.folder)
-        return run.score_folder(store, model, folder, settings.scores, progress)
+        return run.score_folder(PatientStore(settings, store, log), model, folder, settings.scores, progress)
