@@ -61,7 +61,7 @@ HELP = {
     "model id, or a model folder.",
     "promoted": "best (by validation, on the newest manifest), latest, a model id, or a model folder.",
     "why": "The reason, for the history.",
-    "force": "Promote the model although the gate refuses it; the history says so.",
+    "force": "Promote the model although the gate objects; the history keeps the objections.",
     "compare": "Another model; the page puts the two side by side.",
     "with_images": "Put pictures of the data into the page: samples, and the surest mistakes with Grad-CAM overlays.",
     "split": "Which images to evaluate on; all is for a manifest of other images than the training's.",

@@ -247,12 +247,14 @@ def describe_reevaluation(found: "Reevaluation") -> str:
 
 def describe_promotion(promotion: "Promotion") -> str:
     """The champion now and, if the gate compared it, by how much it differs from the one before."""
+    if promotion.verdict is None:
+        return f"model {promotion.model_id} is the champion already: nothing was recorded"
     lines = [
         f"champion  {promotion.model_id}",
         *([f"retired   {promotion.retired}"] if promotion.retired else []),
         "evaluation and scoring use the champion; who changed it and why: mri query history",
     ]
-    if found := promotion.difference:
+    if found := promotion.verdict.difference:
         lines.insert(
             0,
             f"accuracy {found.accuracy:+.3f} ({found.accuracy_low:+.3f} to {found.accuracy_high:+.3f}), "
@@ -270,6 +272,7 @@ def describe_deletion(facts: Mapping[str, Any]) -> str:
             f"{facts['kind']} {facts['id']}",
             *(f"  {n:>7} {'row' if n == 1 else 'rows'} of {table}" for table, n in rows),
             *(f"  {path}" for path in facts["files"]),
+            *([f"its history of {many(facts['kept'], 'row')} is kept: mri query history"] if facts["kept"] else []),
             "deleted" if facts["deleted"] else "nothing is deleted yet: run it again with --yes",
         ]
     )
