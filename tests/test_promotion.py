@@ -72,7 +72,7 @@ def test_a_forced_promotion_warns_and_keeps_the_objections(trained: tuple[Settin
     home = {"MRI_HOME": str(settings.root)}
     done = CliRunner().invoke(app, ["promote", second, "--why", "we need it", "--force"], env=home)
     assert done.exit_code == 0 and used(settings) == second
-    assert "warning: promoted although the gate objects:\n  its accuracy is lower by" in done.stderr
+    assert "warning: forced, although the gate objects:\n  its accuracy is lower by" in done.stderr
     history = api.query(settings, "history")
     assert history["forced"].astype(bool).tolist() == [False, True, False]
     assert history["stage"].tolist() == ["retired", "champion", "champion"]

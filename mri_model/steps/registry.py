@@ -107,7 +107,7 @@ def pass_gate(candidate: Path, verdict: "Verdict", force: bool, log: Log = no_lo
             "use --force to promote it anyway; the history records that",
         )
     if verdict.objections:
-        log("\n  ".join(["warning: promoted although the gate objects:", *verdict.objections]))
+        log("\n  ".join(["warning: forced, although the gate objects:", *verdict.objections]))
 
 
 def promote_model(settings: Settings, candidate: Path, why: str, verdict: "Verdict") -> "Promotion":
