@@ -20,9 +20,11 @@ if TYPE_CHECKING:  # PyTorch, scikit-learn and SQLAlchemy take seconds to import
 def plan_deletion(settings: Settings, name: str) -> "Deletion":
     """The rows and files of a model, with the page about it, or of a scoring run.
 
-    A model folder goes whatever is in it: it may be damaged, of an older format or not recorded.
+    A model folder goes whatever is in it: it may be damaged, of an older format or not recorded. So do evaluations of
+    the model that wait for the database.
     """
     from mri_model.results.deletion import plan
+    from mri_model.results.unrecorded import find_unrecorded
 
     folders = [each.name for each in settings.models.glob("[!.]*") if each.is_dir()]
     with open_store(settings) as store:
@@ -31,7 +33,9 @@ def plan_deletion(settings: Settings, name: str) -> "Deletion":
         return replace(found, files=existing(found.files))
     if is_locked(settings.models / found.id):
         raise MriError(f"model {found.id} is being trained", "stop its training first")
-    return replace(found, files=existing([settings.models / found.id, *found.files, *pages_about(settings, found.id)]))
+    waiting = [each.folder for each in find_unrecorded(settings.unrecorded) if each.row.get("model_id") == found.id]
+    folder, pages = settings.models / found.id, pages_about(settings, found.id)
+    return replace(found, files=existing([folder, *found.files, *pages, *waiting]))
 
 
 def pages_about(settings: Settings, model_id: str) -> list[Path]:
