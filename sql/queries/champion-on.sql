@@ -1,6 +1,7 @@
 -- Which model was in production on a day (UTC), from when to when, who promoted it, and why?
 -- Several rows: the champion changed on that day. An empty "until": it is still the champion. "deleted" is 1 for a
 -- model that was deleted since.
+-- empty: no model was the champion on that day
 -- :day  a day such as 2026-11-25, in UTC; default: today
 WITH event AS (
     SELECT
