@@ -53,6 +53,7 @@ MISSING = {
     "evaluation": "nothing is evaluated on a test split yet; run: mri evaluate",
     "pair": "no two models are evaluated on the same data set and split;"
     " run: mri evaluate --model MODEL --manifest MANIFEST",
+    "folder": "no scoring run has looked into this folder; run: mri score FOLDER",
     "scorers": "there is no other model that scored; run: mri score FOLDER --model MODEL",
 }
 """Subject → why it cannot be chosen."""

@@ -48,7 +48,7 @@ def test_answers_about_data_and_scored_files_name_them(store: Store) -> None:
     assert store.ask("unscored").about == [{"folder": "/in"}]
     assert store.ask("drift").about == [{**OLD, **DATA}]
     assert store.ask("label-changes").about == [{**OLD, **DATA}, {**NEW, **DATA}]
-    assert store.ask("scored-mix").about == []
+    assert store.ask("scored-mix").about == [{**OLD, **DATA}]
     assert store.ask("scored-mix", model="m-n").about == [{**NEW, **DATA}]
     assert store.ask("models").about == []
 
