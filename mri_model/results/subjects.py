@@ -39,7 +39,7 @@ KINDS = {"other_evaluation": "evaluation", "other": "model"}
 
 STAGES = {
     "dataset": ("nothing is ingested yet; run: mri ingest DATA", "dataset_class"),
-    "model": ("nothing is trained yet; run: mri train", "epoch", "model_stage"),
+    "model": ("nothing is trained yet; run: mri train", "epoch", "model_stage", "promotion", "champion"),
     "evaluation": (
         "nothing is evaluated yet; run: mri evaluate",
         *("latest_evaluation", "class_metric", "contrast_metric", "similarity_metric", "confusion", "evaluated_image"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mri_model.errors import MriError
+from mri_model.errors import MriError, UsageError
 from mri_model.results.store import Store
 from tests.results import result_samples as samples
 from tests.results.question_samples import listed, promote_old, record_models, scores
@@ -68,7 +68,8 @@ def test_a_model_is_compared_with_the_champion_unless_another_is_named(store: St
     assert listed(store.query("compare", model="third"), "f1", "other_f1") == [[0.3, 0.5]]
     assert listed(store.query("compare", other="m-old"), "f1", "other_f1") == [[0.3, 0.5]]
     assert listed(store.query("compare"), "f1", "other_f1") == [[0.5, 0.3]]
-    assert store.query("compare", model="third", other="third").empty
+    with pytest.raises(UsageError, match="the same model"):
+        store.query("compare", model="third", other="third")
 
 
 def test_models_are_compared_on_the_same_data_only(store: Store) -> None:

@@ -66,9 +66,11 @@ def test_without_rows_every_answer_says_why(store: Store) -> None:
         "models": "nothing is trained yet; run: mri train",
         "worst-classes": "nothing is evaluated yet; run: mri evaluate",
         "predictions": "nothing is scored yet; run: mri score FOLDER",
-        "champion": "no model was promoted yet; run: mri promote MODEL",
+        "champion": "nothing is trained yet; run: mri train",
     }
     assert {name: reasons[name] for name in expected} == expected
+    samples.record_model(store)
+    assert store.ask("champion").reason == "no model was promoted yet; run: mri promote MODEL"
 
 
 @pytest.mark.parametrize(
