@@ -60,10 +60,10 @@ def export(settings: Settings, folder: Path, run: StepRunner = DIRECT) -> dict[s
 
 
 def plan_deletion(settings: Settings, name: str) -> "Deletion":
-    """What ``delete`` removes: the rows and files of a model or of a scoring run, by its id or the start of one.
+    """What ``delete`` removes: the rows and files of a model, sweep or scoring run, by its id or the start of one.
 
     Raises:
-        RefusedError: If it is the champion.
+        RefusedError: If the champion would go.
     """
     return steps.plan_deletion(settings, name)
 

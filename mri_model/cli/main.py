@@ -229,18 +229,19 @@ app.command()(query.export)
 
 @app.command()
 def delete(
-    name: Annotated[str, typer.Argument(help="A model or scoring run: its id, or the start of one.")],
+    name: Annotated[str, typer.Argument(help="A model, sweep or scoring run: its id, or the start of one.")],
     yes: Annotated[bool, typer.Option("--yes", help="Delete. Without it, only say what would go.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Delete a model or a scoring run for good: its rows in the database and its files."""
+    """Delete a model, a sweep with its models, or a scoring run for good: its rows in the database and its files."""
     from mri_model import api
     from mri_model.report.text import describe_deletion
 
     deletion = api.plan_deletion(settings(), name)
     if yes:
         api.delete(settings(), deletion)
-    facts = {**asdict(deletion), "files": [str(path) for path in deletion.files], "deleted": yes}
+    paths = {name: [str(path) for path in getattr(deletion, name)] for name in ("files", "outside")}
+    facts = {**asdict(deletion), **paths, "deleted": yes}
     print_result(as_json, facts, describe_deletion(facts))
 
 

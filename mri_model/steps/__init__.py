@@ -3,7 +3,7 @@
 Every step can be repeated: it finds what an earlier attempt left, or writes the same again.
 """
 
-from mri_model.steps.database import check_database, ensure_recorded, open_store, query_report_tables
+from mri_model.steps.database import check_database, ensure_recorded, model_folder, open_store, query_report_tables
 from mri_model.steps.deletion import delete_files, delete_rows, plan_deletion
 from mri_model.steps.evaluation import (
     check_test_files,
@@ -62,6 +62,7 @@ __all__ = [
     "judge_fold",
     "make_latest",
     "measure_drop",
+    "model_folder",
     "open_manifest",
     "open_store",
     "pass_gate",

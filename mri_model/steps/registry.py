@@ -12,7 +12,7 @@ from mri_model.models.metadata import read_metadata
 from mri_model.options import CHAMPION
 from mri_model.progress import Log, no_log
 from mri_model.settings import Settings
-from mri_model.steps.database import ensure_recorded, open_store
+from mri_model.steps.database import ensure_recorded, model_folder, open_store
 
 if TYPE_CHECKING:  # PyTorch, scikit-learn and SQLAlchemy take seconds to import: only the steps that use them do
     from mri_model.evaluation.comparison import Difference
@@ -39,10 +39,10 @@ def choose_champion(settings: Settings) -> ChosenModel:
             if readable_models(settings.models)
             else "run: mri train, or name a model folder with --model",
         )
-    for folder in (settings.models / champion.model_id, champion.path):
-        if (folder / "model.json").is_file():
-            since = f"{champion.since:%Y-%m-%d}"
-            return ChosenModel(folder, f"model {champion.model_id}: the champion since {since} ({champion.why})")
+    folder = model_folder(settings, champion.model_id, champion.path)
+    if (folder / "model.json").is_file():
+        since = f"{champion.since:%Y-%m-%d}"
+        return ChosenModel(folder, f"model {champion.model_id}: the champion since {since} ({champion.why})")
     raise MriError(
         f"the folder of the champion is gone: {champion.path}", "restore it, or promote another model with --force"
     )
