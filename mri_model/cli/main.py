@@ -30,6 +30,7 @@ from mri_model.cli.options import (
 from mri_model.cli.output import (
     fail,
     make_streams_safe,
+    print_error,
     print_message,
     print_result,
     records,
@@ -305,16 +306,20 @@ def parse_sizes(text: str) -> list[int]:
 
 def main() -> None:
     """Entry point: an error that a user can cause ends in one line why and one line what to do."""
+    as_json = "--json" in sys.argv
     os.environ.setdefault("DO_NOT_TRACK", "1")
     make_streams_safe()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # an interrupted training can record that
     try:
         app()
     except MriError as error:
-        fail(error)
+        fail(error, as_json)
     except SystemExit as end:
         if end.code == INTERRUPTED:  # Typer turns Ctrl-C into this
             print("mri: interrupted; run the same command again to continue", file=sys.stderr)
+            print_error(as_json, "interrupted", "run the same command again to continue")
+        elif wrong := getattr(end.__context__, "format_message", None):  # Typer printed this error, and exits
+            print_error(as_json, wrong(), "see --help")
         raise
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -322,7 +327,7 @@ def main() -> None:
     except OSError as error:
         where = f" {error.filename}" if error.filename else ""
         reason = error.strerror or error
-        fail(MriError(f"cannot read or write{where}: {reason}", "fix this and run the command again"))
+        fail(MriError(f"cannot read or write{where}: {reason}", "fix this and run the command again"), as_json)
 
 
 if __name__ == "__main__":
