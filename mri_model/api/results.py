@@ -1,11 +1,13 @@
 """Questions to the results database, exports and deletions."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mri_model import steps
 from mri_model.api.runner import DIRECT, StepRunner
+from mri_model.models.choice import unusable_models
 from mri_model.settings import Settings
 
 if TYPE_CHECKING:
@@ -33,6 +35,13 @@ def ask(settings: Settings, name: str, parameters: Mapping[str, Any] | None = No
     """As ``query``, with what the answer is about and, if it has no rows, why."""
     with steps.open_store(settings) as store:
         return store.ask(name, **(parameters or {}))
+
+
+def list_models(settings: Settings) -> "Answer":
+    """The answer to the question ``models``, with the status ``unusable`` where the folder here cannot be used."""
+    answer = ask(settings, "models")
+    unusable = answer.rows["id"].isin(unusable_models(settings.models))
+    return replace(answer, rows=answer.rows.assign(status=answer.rows["status"].mask(unusable, "unusable")))
 
 
 def list_questions() -> "dict[str, Question]":
