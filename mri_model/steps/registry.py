@@ -57,6 +57,14 @@ def find_champion_id(settings: Settings) -> str | None:
     return champion.model_id if champion else None
 
 
+def find_champion_before(settings: Settings) -> str | None:
+    """Id of the champion before the present one; None if there is none."""
+    from mri_model.results import registry
+
+    with open_store(settings) as store:
+        return registry.find_champion_before(store)
+
+
 def is_evaluated(settings: Settings, folder: Path, manifest: Manifest) -> bool:
     """Whether a model's answers on the test images of a manifest are recorded."""
     with open_store(settings) as store:
@@ -105,9 +113,19 @@ def pass_gate(candidate: Path, verdict: "Verdict", force: bool, log: Log = no_lo
         raise RefusedError(
             f"model {candidate.name} may not become the champion: {'; '.join(verdict.objections)}",
             "use --force to promote it anyway; the history records that",
+            {"objections": list(verdict.objections), "difference": verdict.difference},
         )
     if verdict.objections:
         log("\n  ".join(["warning: forced, although the gate objects:", *verdict.objections]))
+
+
+def go_back(settings: Settings, folder: Path, why: str, log: Log = no_log) -> "Promotion":
+    """Make the champion before the present one the champion again. The gate is not asked."""
+    from mri_model.evaluation.gate import Verdict
+
+    log("the champion before: going back to it is always allowed, and nothing is compared")
+    reason = f"went back to {read_metadata(folder).id}"
+    return promote_model(settings, folder, f"{reason}: {why}" if why else reason, Verdict(()))
 
 
 def promote_model(settings: Settings, candidate: Path, why: str, verdict: "Verdict") -> "Promotion":
