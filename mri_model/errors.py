@@ -1,14 +1,22 @@
 """Errors that a user can cause: one line says why, one line what to do; with the exit code of the command line."""
 
+from collections.abc import Mapping
+from typing import Any
+
 
 class MriError(Exception):
-    """A problem that the user can fix. ``hint`` says how, in one line."""
+    """A problem that the user can fix.
+
+    Attributes:
+        hint: What to do, in one line.
+        facts: What else is known, for programs: the command line prints it with ``--json``.
+    """
 
     exit_code = 1
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    def __init__(self, message: str, hint: str = "", facts: Mapping[str, Any] | None = None) -> None:
         super().__init__(message)
-        self.hint = hint
+        self.hint, self.facts = hint, facts or {}
 
 
 class UsageError(MriError):
@@ -27,6 +35,9 @@ class RefusedError(MriError):
     exit_code = 3
 
 
+COMPARE = "compare evaluations: mri query evaluations, table evaluated_image"
+
+
 class ChangedError(RefusedError):
     """A re-evaluation found something that is not as it was.
 
@@ -35,6 +46,8 @@ class ChangedError(RefusedError):
         problems: What changed, with numbers.
     """
 
-    def __init__(self, model_id: str, problems: list[str]) -> None:
+    def __init__(
+        self, model_id: str, problems: list[str], hint: str = COMPARE, facts: Mapping[str, Any] | None = None
+    ) -> None:
         self.model_id, self.problems = model_id, problems
-        super().__init__("; ".join(problems), "compare evaluations: mri query evaluations, table evaluated_image")
+        super().__init__("; ".join(problems), hint, {"model": model_id, "problems": problems, **(facts or {})})

@@ -1,7 +1,10 @@
 """One small phantom data set for the session; every test gets its own MRI_HOME."""
 
 import itertools
+import json
 import shutil
+import signal
+import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -82,3 +85,21 @@ def postgresql_url(postgresql_server: Any) -> Iterator[str]:
     with server.connect() as connection:
         connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
     server.dispose()
+
+
+def fail_with_json(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> tuple[int, dict[str, Any], str]:
+    """Run ``mri WORDS --json``, which fails: its exit code, the one JSON object on stdout, and stderr."""
+    from mri_model.cli import main
+
+    monkeypatch.setattr(sys, "argv", ["mri", *words, "--json"])
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(SystemExit) as end:
+            main.main()
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    printed = capsys.readouterr()
+    assert isinstance(end.value.code, int)
+    return end.value.code, json.loads(printed.out), printed.err

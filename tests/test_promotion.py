@@ -9,11 +9,12 @@ import pytest
 from typer.testing import CliRunner
 
 from mri_model import api, steps
+from mri_model.api.registry import judge
 from mri_model.cli.main import app
 from mri_model.errors import MriError, RefusedError
 from mri_model.models.metadata import read_metadata
 from mri_model.settings import Settings
-from tests.conftest import QUICK
+from tests.conftest import QUICK, fail_with_json
 
 pytestmark = pytest.mark.slow
 
@@ -77,10 +78,44 @@ def test_a_forced_promotion_warns_and_keeps_the_objections(trained: tuple[Settin
     assert history["forced"].astype(bool).tolist() == [False, True, False]
     assert history["stage"].tolist() == ["retired", "champion", "champion"]
     assert "its accuracy is lower by 0." in history["objections"][1] and history["why"][1] == "we need it"
-    done = CliRunner().invoke(app, ["promote", first, "--force", "--json"], env=home)
+
+
+def test_going_back_to_the_champion_before_passes_without_the_gate(trained: tuple[Settings, str, str]) -> None:
+    settings, first, second = trained
+    answer_all_right(settings, second)
+    api.promote(settings, second)
+    with pytest.raises(RefusedError):
+        steps.pass_gate(
+            settings.models / first, judge(settings, settings.models / first, second, "auto", api.DIRECT), False
+        )
+    done = CliRunner().invoke(app, ["promote", first, "--json"], env={"MRI_HOME": str(settings.root)})
     facts = json.loads(done.stdout)
-    assert (facts["objections"], facts["recorded"], facts["n"]) == ([], True, 44)
-    assert api.query(settings, "history")["forced"].astype(bool).tolist()[:2] == [False, False]
+    assert (facts["champion"], facts["retired"], facts["objections"], facts["recorded"]) == (first, second, [], True)
+    assert api.query(settings, "history")["why"].tolist()[1] == f"went back to {first}"
+    assert used(settings) == first
+
+
+def test_a_model_that_was_left_by_going_back_has_to_pass_the_gate_again(trained: tuple[Settings, str, str]) -> None:
+    settings, first, second = trained
+    answer_all_right(settings, first)
+    api.promote(settings, second, force=True)
+    api.promote(settings, first, "it was a mistake")
+    assert api.query(settings, "history")["why"].tolist()[1] == f"went back to {first}: it was a mistake"
+    with pytest.raises(RefusedError, match="accuracy is lower"):
+        api.promote(settings, second)
+    assert used(settings) == first
+
+
+def test_a_refused_promotion_prints_the_numbers_as_json(
+    trained: tuple[Settings, str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings, first, second = trained
+    answer_all_right(settings, first)
+    capsys.readouterr()
+    code, facts, told = fail_with_json(["promote", second], monkeypatch, capsys)
+    assert code == 3 and told == f"mri: {facts['error']}\n     {facts['hint']}\n"
+    assert "accuracy is lower" in facts["objections"][0] and facts["difference"]["n"] == 44
+    assert len(facts["difference"]["classes"]) == 44
 
 
 def test_promoting_the_champion_records_nothing(trained: tuple[Settings, str, str]) -> None:
@@ -190,7 +225,8 @@ def test_models_of_an_older_format_stop_nobody_and_can_be_deleted(trained: tuple
     unrecorded = settings.models / "resnet18-older"
     shutil.copytree(folder, unrecorded)
     assert api.evaluate(settings, "best").model_id == first
-    assert set(api.query(settings, "models")["id"]) == {first, second}
+    assert dict(api.list_models(settings).rows[["id", "status"]].values) == {first: "trained", second: "unusable"}
+    assert "unusable" in CliRunner().invoke(app, ["models"], env={"MRI_HOME": str(settings.root)}).stdout
     with pytest.raises(MriError, match="is not a model folder of format") as caught:
         train(settings, 1)
     assert caught.value.hint == f"run: mri delete {second}, then train again"

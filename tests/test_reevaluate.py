@@ -15,7 +15,7 @@ from mri_model.data.phantom import write_phantom
 from mri_model.errors import ChangedError, MriError
 from mri_model.models.metadata import read_metadata
 from mri_model.settings import Settings
-from tests.conftest import QUICK
+from tests.conftest import QUICK, fail_with_json
 
 pytestmark = pytest.mark.slow
 
@@ -44,26 +44,43 @@ def test_evaluating_again_gives_identical_rows_and_no_problem(settings: Settings
         )
 
 
-def test_other_answers_on_frozen_images_end_in_an_error_with_the_numbers(settings: Settings, champion: Path) -> None:
+def test_other_answers_on_frozen_images_end_in_an_error_with_the_numbers(
+    settings: Settings, champion: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     with steps.open_store(settings) as store, store.writing() as connection:
         connection.exec_driver_sql("UPDATE evaluated_image SET predicted_label = 'Papiloma T2' WHERE path LIKE 'G%'")
-    done = CliRunner().invoke(app, ["reevaluate", "--json"], env={"MRI_HOME": str(settings.root)})
-    assert isinstance(done.exception, ChangedError) and done.exception.exit_code == 3
-    assert "answers differ from evaluation" in str(done.exception)
-    assert '"problems": ["on frozen images' in done.stdout
+    code, facts, told = fail_with_json(["reevaluate"], monkeypatch, capsys)
+    assert code == 3 and "answers differ from evaluation" in told and "mri query evaluations" in facts["hint"]
+    assert facts["problems"][0].startswith("on frozen images") and facts["error"] == facts["problems"][0]
+    assert facts["evaluation"]["n"] == facts["repetition"]["n"] == 44
+    done = CliRunner().invoke(app, ["reevaluate"], env={"MRI_HOME": str(settings.root)})
+    assert done.exit_code == 0 and "again  44 of 44 answers" in done.stdout
 
 
-def test_test_files_that_changed_on_disk_are_found(settings: Settings, champion: Path, own_phantom: Path) -> None:
+def test_test_files_that_changed_on_disk_are_found(
+    settings: Settings,
+    champion: Path,
+    own_phantom: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     manifest = steps.open_manifest(settings, "latest")
     first, second = read_metadata(champion).partition(manifest).rows("test")["path"].iloc[:2]
     (own_phantom / first).unlink()
     cv2.imwrite(str(own_phantom / second), np.zeros((40, 40), np.uint8))
     for again in range(2):
-        with pytest.raises(ChangedError, match="2 of 44 test files are gone or changed") as caught:
+        with pytest.raises(
+            ChangedError, match=r"1 of 44 test files is gone: .*; 1 of 44 test files is changed: "
+        ) as caught:
             api.reevaluate(settings)
-        assert first in str(caught.value) and second in str(caught.value)
+        assert first in caught.value.problems[0] and second in caught.value.problems[1]
+        assert caught.value.hint == "restore them, or ingest and train again"
         shutil.rmtree(settings.pixels, ignore_errors=bool(again))
     assert len(api.query(settings, "evaluations")) == 1
+    capsys.readouterr()
+    code, facts, _ = fail_with_json(["reevaluate"], monkeypatch, capsys)
+    assert (code, facts["gone"], facts["changed"]) == (3, [first], [second])
+    assert facts["error"] == "; ".join(facts["problems"]) and facts["model"] == champion.name
 
 
 def test_labelled_images_that_arrived_are_evaluated_and_never_trained_on(
@@ -138,4 +155,5 @@ def test_arrived_images_of_unknown_classes_alone_are_an_error_before_anything_is
     with pytest.raises(MriError, match="cannot be evaluated") as caught:
         api.reevaluate(settings, arrived=tmp_path / "arrived")
     assert "classes of the model" in caught.value.hint
+    assert f"folder 'Unheard T2' is no class of model {champion.name}" in str(caught.value)
     assert len(api.query(settings, "evaluations")) == 1

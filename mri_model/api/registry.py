@@ -27,7 +27,8 @@ def promote(
     """Make a model the champion, which evaluation and scoring use, if it passes the gate (``evaluation/gate.py``).
 
     Candidate and champion are compared on the test images of the candidate's manifest; what is not evaluated yet is.
-    The champion itself stays it, and nothing is recorded.
+    The champion itself stays it, and nothing is recorded. The gate is not asked about the champion before it: that is
+    going back.
 
     Args:
         force: Promote it even if the gate objects; the history keeps the objections.
@@ -43,6 +44,8 @@ def promote(
     champion_id, candidate_id = run(steps.find_champion_id, settings), read_metadata(candidate).id
     if champion_id == candidate_id:
         return Promotion(candidate_id, None)
+    if candidate_id == run(steps.find_champion_before, settings):
+        return run(steps.go_back, settings, candidate, why)
     verdict = judge(settings, candidate, champion_id, device, run)
     run(steps.pass_gate, candidate, verdict, force)
     return run(steps.promote_model, settings, candidate, why, verdict)

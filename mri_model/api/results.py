@@ -1,11 +1,13 @@
 """Questions to the results database, exports and deletions."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mri_model import steps
 from mri_model.api.runner import DIRECT, StepRunner
+from mri_model.models.choice import unusable_models
 from mri_model.settings import Settings
 
 if TYPE_CHECKING:
@@ -35,6 +37,13 @@ def ask(settings: Settings, name: str, parameters: Mapping[str, Any] | None = No
         return store.ask(name, **(parameters or {}))
 
 
+def list_models(settings: Settings) -> "Answer":
+    """The answer to the question ``models``, with the status ``unusable`` where the folder here cannot be used."""
+    answer = ask(settings, "models")
+    unusable = answer.rows["id"].isin(unusable_models(settings.models))
+    return replace(answer, rows=answer.rows.assign(status=answer.rows["status"].mask(unusable, "unusable")))
+
+
 def list_questions() -> "dict[str, Question]":
     """All questions by name: what each asks, and its parameters."""
     from mri_model.results.questions import questions
@@ -60,10 +69,10 @@ def export(settings: Settings, folder: Path, run: StepRunner = DIRECT) -> dict[s
 
 
 def plan_deletion(settings: Settings, name: str) -> "Deletion":
-    """What ``delete`` removes: the rows and files of a model or of a scoring run, by its id or the start of one.
+    """What ``delete`` removes: the rows and files of a model, sweep or scoring run, by its id or the start of one.
 
     Raises:
-        RefusedError: If it is the champion.
+        RefusedError: If the champion would go.
     """
     return steps.plan_deletion(settings, name)
 

@@ -30,6 +30,7 @@ from mri_model.cli.options import (
 from mri_model.cli.output import (
     fail,
     make_streams_safe,
+    print_error,
     print_message,
     print_result,
     records,
@@ -229,18 +230,19 @@ app.command()(query.export)
 
 @app.command()
 def delete(
-    name: Annotated[str, typer.Argument(help="A model or scoring run: its id, or the start of one.")],
+    name: Annotated[str, typer.Argument(help="A model, sweep or scoring run: its id, or the start of one.")],
     yes: Annotated[bool, typer.Option("--yes", help="Delete. Without it, only say what would go.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Delete a model or a scoring run for good: its rows in the database and its files."""
+    """Delete a model, a sweep with its models, or a scoring run for good: its rows in the database and its files."""
     from mri_model import api
     from mri_model.report.text import describe_deletion
 
     deletion = api.plan_deletion(settings(), name)
     if yes:
         api.delete(settings(), deletion)
-    facts = {**asdict(deletion), "files": [str(path) for path in deletion.files], "deleted": yes}
+    paths = {name: [str(path) for path in getattr(deletion, name)] for name in ("files", "outside")}
+    facts = {**asdict(deletion), **paths, "deleted": yes}
     print_result(as_json, facts, describe_deletion(facts))
 
 
@@ -304,16 +306,20 @@ def parse_sizes(text: str) -> list[int]:
 
 def main() -> None:
     """Entry point: an error that a user can cause ends in one line why and one line what to do."""
+    as_json = "--json" in sys.argv
     os.environ.setdefault("DO_NOT_TRACK", "1")
     make_streams_safe()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # an interrupted training can record that
     try:
         app()
     except MriError as error:
-        fail(error)
+        fail(error, as_json)
     except SystemExit as end:
         if end.code == INTERRUPTED:  # Typer turns Ctrl-C into this
             print("mri: interrupted; run the same command again to continue", file=sys.stderr)
+            print_error(as_json, "interrupted", "run the same command again to continue")
+        elif wrong := getattr(end.__context__, "format_message", None):  # Typer printed this error, and exits
+            print_error(as_json, wrong(), "see --help")
         raise
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -321,7 +327,7 @@ def main() -> None:
     except OSError as error:
         where = f" {error.filename}" if error.filename else ""
         reason = error.strerror or error
-        fail(MriError(f"cannot read or write{where}: {reason}", "fix this and run the command again"))
+        fail(MriError(f"cannot read or write{where}: {reason}", "fix this and run the command again"), as_json)
 
 
 if __name__ == "__main__":

@@ -59,9 +59,10 @@ def reevaluate(
 
     with stage_runner(as_json) as run:
         found = api.reevaluate(load_settings(), model, arrived, device, run)
-    print_result(as_json, reevaluation_facts(found), describe_reevaluation(found))
+    if not (as_json and found.problems):  # then the error is the one JSON object, with the same facts
+        print_result(as_json, reevaluation_facts(found), describe_reevaluation(found))
     if found.problems:
-        raise ChangedError(str(found.evaluation.model_id), found.problems)
+        raise ChangedError(str(found.evaluation.model_id), found.problems, facts=reevaluation_facts(found))
 
 
 def reevaluation_facts(found: "Reevaluation") -> dict[str, Any]:
@@ -90,10 +91,14 @@ def evaluation_facts(evaluation: "Evaluation", page: Path | None = None) -> dict
 
 
 def models(as_json: Json = False) -> None:
-    """List the models with their stage: candidate, champion (evaluation and scoring use it) or retired."""
+    """List the models with their stage: candidate, champion (evaluation and scoring use it) or retired.
+
+    The status "unusable": its folder is damaged or of an older format; mri delete MODEL, then train again.
+    """
+    from mri_model import api
     from mri_model.settings import load_settings
 
-    query.print_answer(load_settings(), as_json, "models", {})
+    query.print_answer(api.list_models(load_settings()), as_json, "models")
 
 
 def promote(

@@ -3,8 +3,9 @@
 import json
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mri_model.errors import MriError
@@ -67,9 +68,27 @@ def json_value(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
-def fail(error: MriError) -> NoReturn:
-    """Print an error the user can fix and exit with its code."""
+def json_facts(value: Any) -> Any:
+    """Facts as JSON holds them: tables as lists of rows, dataclasses as objects."""
+    if is_dataclass(value):
+        value = vars(value)
+    if isinstance(value, Mapping):
+        return {str(name): json_facts(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_facts(item) for item in value]
+    return records(value) if hasattr(value, "columns") else json_value(value)
+
+
+def fail(error: MriError, as_json: bool = False) -> NoReturn:
+    """Print an error the user can fix on stderr, and as the one JSON object on stdout; exit with its code."""
     print(f"mri: {error}", file=sys.stderr)
     if error.hint:
         print(f"     {error.hint}", file=sys.stderr)
+    print_error(as_json, str(error), error.hint, error.facts)
     sys.exit(error.exit_code)
+
+
+def print_error(as_json: bool, error: str, hint: str = "", facts: Mapping[str, Any] | None = None) -> None:
+    """An error as the one JSON object on stdout, if JSON is wanted."""
+    if as_json:
+        print_result(True, {"error": error, "hint": hint, **json_facts(facts or {})}, "")

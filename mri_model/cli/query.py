@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mri_model.api.results import Answer, Question
-    from mri_model.settings import Settings
 
 PARAMETERS_AS_OPTIONS = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 """Every question has parameters of its own: ``query`` reads them, and ``--help``, from the words that are left."""
@@ -66,16 +65,11 @@ def query(
         print_notes(answer)
         print(first_rows(answer.rows, limit).to_csv(index=False), end="")
     else:
-        print_answer(settings, as_json, name, parameters, limit)
+        print_answer(api.ask(settings, name, parameters), as_json, name, limit)
 
 
-def print_answer(
-    settings: "Settings", as_json: bool, name: str, parameters: Mapping[str, str], limit: int | None = None
-) -> None:
+def print_answer(answer: "Answer", as_json: bool, name: str, limit: int | None = None) -> None:
     """Print the answer to a question as a table or as JSON, with what it is about."""
-    from mri_model import api
-
-    answer = api.ask(settings, name, parameters)
     if not as_json:
         print_notes(answer)
         print_result(False, {}, screen_table(answer.rows, limit))

@@ -20,7 +20,7 @@ from mri_model.data.hog import HOG_SIZE, hog
 from mri_model.data.labels import is_split_folder, parse_label
 from mri_model.data.listing import FoundFile, check_outside, list_files, refusal, unread_folders
 from mri_model.data.parallel import chunks, ordered_map
-from mri_model.data.profile import AUTO, Profile, by_folder, folder_of, folders_of, learn_profile, load_profile
+from mri_model.data.profile import ARRIVED, AUTO, Profile, by_folder, folder_of, folders_of, learn_profile, load_profile
 from mri_model.data.thumbnails import THUMBNAIL_SIZE, cell_sums, integral, means
 from mri_model.errors import MriError
 from mri_model.progress import ProgressCallback, no_progress, with_progress
@@ -261,7 +261,8 @@ def stray_reason(path: str, profile: Profile) -> str:
     """The reason to reject an image that lies below no class folder."""
     folder = folder_of(path)
     if folder and profile.name != AUTO:
-        return f"folder {folder!r} is no class of {profile.name}"
+        owner = profile.source if profile.name == ARRIVED else profile.name
+        return f"folder {folder!r} is no class of {owner}"
     if folder and is_split_folder(folder.rpartition("/")[2]):
         return f"{NO_CLASS}: {folder!r} has the name of a split"
     return NO_CLASS

@@ -23,7 +23,7 @@ AUTO = "auto"
 """The name of a profile learnt from the data set that is checked with it. A profile in a file has another name."""
 
 ARRIVED = "arrived"
-"""The name of the profile of labelled images that arrived after a training."""
+"""The name of the profile of labelled images that arrived after a training; its source is the model. SQL knows it."""
 
 HEADER = """\
 # What a data set must look like, for `mri ingest DATA --profile THIS_FILE`.
@@ -126,9 +126,9 @@ def learn_profile(
     return with_figures(profile, visible)
 
 
-def arrived_profile(classes: Iterable[str]) -> Profile:
+def arrived_profile(model_id: str, classes: Iterable[str]) -> Profile:
     """The profile of labelled images for a trained model: any number of images of each of its classes."""
-    return open_profile(ARRIVED, dict.fromkeys(classes, 0), "the classes of a trained model", AUTO_NAMING)
+    return open_profile(ARRIVED, dict.fromkeys(classes, 0), f"model {model_id}", AUTO_NAMING)
 
 
 def open_profile(name: str, classes: dict[str, int], source: str, naming: ClassNaming) -> Profile:

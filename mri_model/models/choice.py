@@ -81,6 +81,17 @@ def readable_models(models: Path) -> dict[Path, ModelMetadata]:
     return found
 
 
+def unusable_models(models: Path) -> set[str]:
+    """Names of the model folders that are damaged or of another format."""
+    found = set()
+    for file in models.glob("*/model.json"):
+        try:
+            read_metadata(file.parent)
+        except MriError:
+            found.add(file.parent.name)
+    return found
+
+
 def latest_model(found: dict[Path, ModelMetadata]) -> ChosenModel:
     folder = max(found, key=lambda each: (found[each].created_at, each.name))
     return ChosenModel(folder, f"model {found[folder].id}: the last one trained")

@@ -280,12 +280,16 @@ def describe_promotion(promotion: "Promotion") -> str:
 
 def describe_deletion(facts: Mapping[str, Any]) -> str:
     """What goes, or has gone; ``facts`` is what ``mri delete --json`` prints."""
-    rows = facts["rows"].items()
+    others = [each for each in (*facts["models"], *facts["sweeps"]) if each != facts["id"]]
+    lacking = "the models" if len(facts["models"]) > 1 else "the model"
     return "\n".join(
         [
             f"{facts['kind']} {facts['id']}",
-            *(f"  {n:>7} {'row' if n == 1 else 'rows'} of {table}" for table, n in rows),
+            *(f"  with {each}" for each in others),
+            *(f"  with the pooled evaluation of {each}: {lacking} is a part of it" for each in facts["pooled"]),
+            *(f"  {n:>7} {'row' if n == 1 else 'rows'} of {table}" for table, n in facts["rows"].items()),
             *(f"  {path}" for path in facts["files"]),
+            *(f"  not below MRI_HOME: left alone  {path}" for path in facts["outside"]),
             *([f"its history of {many(facts['kept'], 'row')} is kept: mri query history"] if facts["kept"] else []),
             "deleted" if facts["deleted"] else "nothing is deleted yet: run it again with --yes",
         ]

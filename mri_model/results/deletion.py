@@ -1,10 +1,10 @@
-"""Really deleting a model or a scoring run: its rows, and the paths of its files."""
+"""Really deleting a model, a sweep or a scoring run: its rows, and the paths of its files."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from sqlalchemy import ColumnElement, Connection, Table, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, func, or_, select
 
 from mri_model.errors import MriError, RefusedError
 from mri_model.models.choice import is_named
@@ -29,27 +29,35 @@ from mri_model.results.store import Store
 
 @dataclass(frozen=True)
 class Deletion:
-    """What belongs to a model or a scoring run.
+    """What belongs to a model, a sweep or a scoring run.
 
     Attributes:
-        kind: ``model`` or ``run``.
+        kind: ``model``, ``sweep`` or ``run``.
         id: Its id.
-        sweeps: Sweeps that have no other model; they go too.
+        models: The models that go; of a sweep, those that belong to no other one.
+        sweeps: The sweeps that go: those that keep no model.
+        pooled: The cross-validations that lose a model and keep others; their pooled evaluation goes.
+        runs: The scoring runs that go.
         rows: Number of rows by table, without tables that have none.
-        kept: Number of rows of its history in ``promotion``, which stay.
-        files: Folders and files; some may not exist.
+        kept: Number of rows of the models' history in ``promotion``, which stay.
+        files: Folders and files, as they were recorded; some may not exist.
+        outside: Those that are not below ``MRI_HOME`` and stay.
     """
 
     kind: str
     id: str
-    sweeps: tuple[str, ...]
-    rows: dict[str, int]
-    kept: int
-    files: tuple[Path, ...]
+    models: tuple[str, ...] = ()
+    sweeps: tuple[str, ...] = ()
+    pooled: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()
+    rows: dict[str, int] = field(default_factory=dict)
+    kept: int = 0
+    files: tuple[Path, ...] = ()
+    outside: tuple[Path, ...] = ()
 
 
 def plan(store: Store, name: str, folders: Iterable[str] = ()) -> Deletion:
-    """What deleting a model or a scoring run removes.
+    """What deleting a model, a sweep or a scoring run removes.
 
     Args:
         name: Its id or the start of one.
@@ -57,84 +65,120 @@ def plan(store: Store, name: str, folders: Iterable[str] = ()) -> Deletion:
 
     Raises:
         MriError: If none or several begin so.
-        RefusedError: If it is the champion.
+        RefusedError: If the champion would go.
     """
     with store.reading() as connection:
         kind, found = find(connection, name, folders)
-        refuse_champion(connection, found)
-        sweeps = tuple(lonely_sweeps(connection, found))
-        counts = {table.name: count(connection, table, where) for table, where in parts(kind, found, sweeps)}
+        deletion = members(connection, kind, found)
+        refuse_champion(connection, deletion)
+        counts = {table.name: count(connection, table, where) for table, where in parts(deletion)}
         rows = {table: n for table, n in counts.items() if n}
-        kept = count(connection, promotion, promotion.c.model_id == found)
-        return Deletion(kind, found, sweeps, rows, kept, files(connection, kind, found))
+        kept = count(connection, promotion, promotion.c.model_id.in_(deletion.models))
+        return replace(deletion, rows=rows, kept=kept, files=files(connection, deletion))
 
 
 def delete(store: Store, deletion: Deletion) -> None:
     """Delete the rows, all or none; the history stays and says so. The files are the caller's.
 
     Raises:
-        RefusedError: If it has become the champion.
+        RefusedError: If one of the models has become the champion.
     """
     with store.writing() as connection:
         lock(connection)
-        refuse_champion(connection, deletion.id)
-        append_deletion(connection, deletion.id)
-        for table, where in parts(deletion.kind, deletion.id, deletion.sweeps):
+        refuse_champion(connection, deletion)
+        for model_id in deletion.models:
+            append_deletion(connection, model_id)
+        for table, where in parts(deletion):
             connection.execute(table.delete().where(where))
 
 
-def refuse_champion(connection: Connection, name: str) -> None:
-    """Raises RefusedError if this is the id of the champion."""
+def refuse_champion(connection: Connection, deletion: Deletion) -> None:
+    """Raises RefusedError if the champion is among the models."""
     champion = champion_of(connection)
-    if champion and champion.model_id == name:
-        raise RefusedError(f"model {name} is the champion", "promote another one first: mri promote MODEL")
+    if champion and champion.model_id in deletion.models:
+        of_sweep = f" of {deletion.id}" if deletion.kind == "sweep" else ""
+        raise RefusedError(
+            f"model {champion.model_id}{of_sweep} is the champion", "promote another one first: mri promote MODEL"
+        )
 
 
 def find(connection: Connection, name: str, folders: Iterable[str]) -> tuple[str, str]:
-    """Kind and id of the only model (a recorded one, or one of ``folders``) or run whose id begins with ``name``."""
-    models = {*connection.scalars(select(model.c.id)), *folders}
-    runs = connection.scalars(select(scoring_run.c.id))
-    known = [*(("model", each) for each in sorted(models)), *(("run", each) for each in sorted(runs))]
+    """Kind and id of the only one whose id begins with ``name``; of models, recorded ones and those in ``folders``."""
+    ids = {
+        "model": {*connection.scalars(select(model.c.id)), *folders},
+        "sweep": {*connection.scalars(select(sweep.c.id))},
+        "run": {*connection.scalars(select(scoring_run.c.id))},
+    }
+    known = [(kind, each) for kind, names in ids.items() for each in sorted(names)]
     found = [(kind, each) for kind, each in known if is_named(each, name)]
     chosen = [(kind, each) for kind, each in found if each == name] or found
     if len(chosen) != 1:
-        many = f"{len(chosen)} models and scoring runs begin with {name!r}"
-        raise MriError(many, "give the whole id: mri models, mri query scored-runs")
+        many = f"{len(chosen)} models, sweeps and scoring runs begin with {name!r}"
+        raise MriError(many, "give the whole id: mri models, mri query sweeps, mri query scored-runs")
     return chosen[0]
 
 
-def lonely_sweeps(connection: Connection, model_id: str) -> Iterator[str]:
-    """The sweeps whose only recorded model this is."""
-    others = select(sweep_model.c.sweep_id).where(sweep_model.c.model_id != model_id)
-    own = select(sweep_model.c.sweep_id).where(sweep_model.c.model_id == model_id)
-    yield from connection.scalars(own.where(sweep_model.c.sweep_id.not_in(others)).order_by(sweep_model.c.sweep_id))
-
-
-def parts(kind: str, name: str, sweeps: tuple[str, ...]) -> Iterator[tuple[Table, ColumnElement[bool]]]:
-    """The tables with rows of a model or run, and which rows these are; those that refer to others come first."""
+def members(connection: Connection, kind: str, name: str) -> Deletion:
+    """The models, sweeps and runs that go."""
     if kind == "run":
-        yield prediction, prediction.c.run_id == name
-        yield scoring_run, scoring_run.c.id == name
+        return Deletion(kind, name, runs=(name,))
+    models = tuple(connection.scalars(own_models(name))) if kind == "sweep" else (name,)
+    links = connection.execute(
+        select(sweep_model.c.sweep_id, sweep.c.kind, sweep_model.c.model_id)
+        .join(sweep, sweep.c.id == sweep_model.c.sweep_id)
+        .where(sweep_model.c.sweep_id.in_(select(sweep_model.c.sweep_id).where(sweep_model.c.model_id.in_(models))))
+        .order_by(sweep_model.c.sweep_id)
+    ).all()
+    staying = {link.sweep_id for link in links if link.model_id not in models} - {name}
+    going = {link.sweep_id for link in links} - staying | ({name} if kind == "sweep" else set())
+    return Deletion(
+        kind,
+        name,
+        models=models,
+        sweeps=tuple(sorted(going)),
+        pooled=tuple(sorted({link.sweep_id for link in links if link.sweep_id in staying and link.kind == "folds"})),
+        runs=tuple(
+            connection.scalars(
+                select(scoring_run.c.id).where(scoring_run.c.model_id.in_(models)).order_by(scoring_run.c.id)
+            )
+        ),
+    )
+
+
+def own_models(sweep_id: str) -> Select[tuple[str]]:
+    """The models of a sweep that belong to no other one, in its order."""
+    shared = select(sweep_model.c.model_id).where(sweep_model.c.sweep_id != sweep_id)
+    own = select(sweep_model.c.model_id).where(sweep_model.c.sweep_id == sweep_id)
+    return own.where(sweep_model.c.model_id.not_in(shared)).order_by(sweep_model.c.position, sweep_model.c.model_id)
+
+
+def parts(deletion: Deletion) -> Iterator[tuple[Table, ColumnElement[bool]]]:
+    """The tables with rows that go, and which rows these are; those that refer to others come first."""
+    if deletion.kind == "run":
+        yield prediction, prediction.c.run_id == deletion.id
+        yield scoring_run, scoring_run.c.id == deletion.id
         return
-    own = or_(evaluation.c.model_id == name, evaluation.c.sweep_id.in_(sweeps))
+    models, sweeps = deletion.models, deletion.sweeps
+    own = or_(evaluation.c.model_id.in_(models), evaluation.c.sweep_id.in_([*sweeps, *deletion.pooled]))
     for table in (class_metric, contrast_metric, confusion, similarity_metric, evaluated_image):
         yield table, table.c.evaluation_id.in_(select(evaluation.c.id).where(own))
     yield evaluation, own
-    yield prediction, prediction.c.model_id == name
-    yield scoring_run, scoring_run.c.model_id == name
-    yield epoch, epoch.c.model_id == name
-    yield sweep_model, sweep_model.c.model_id == name
+    yield prediction, prediction.c.model_id.in_(models)
+    yield scoring_run, scoring_run.c.model_id.in_(models)
+    yield epoch, epoch.c.model_id.in_(models)
+    yield sweep_model, or_(sweep_model.c.model_id.in_(models), sweep_model.c.sweep_id.in_(sweeps))
     yield sweep, sweep.c.id.in_(sweeps)
-    yield model, model.c.id == name
+    yield model, model.c.id.in_(models)
 
 
 def count(connection: Connection, table: Table, where: ColumnElement[bool]) -> int:
     return int(connection.scalar(select(func.count()).select_from(table).where(where)) or 0)
 
 
-def files(connection: Connection, kind: str, name: str) -> tuple[Path, ...]:
-    """The model's folder as it was recorded, and the Parquet files of the runs."""
-    runs = scoring_run.c.id if kind == "run" else scoring_run.c.model_id
-    parquet = select(scoring_run.c.parquet).where(runs == name, scoring_run.c.parquet.is_not(None))
-    folder = select(model.c.path).where(model.c.id == name)
-    return tuple(Path(each) for query in (folder, parquet) for each in connection.scalars(query))
+def files(connection: Connection, deletion: Deletion) -> tuple[Path, ...]:
+    """The models' folders and the Parquet files of the runs, as they were recorded."""
+    one_run = deletion.kind == "run"
+    going = scoring_run.c.id == deletion.id if one_run else scoring_run.c.model_id.in_(deletion.models)
+    parquet = select(scoring_run.c.parquet).where(going, scoring_run.c.parquet.is_not(None)).order_by(scoring_run.c.id)
+    folders = select(model.c.path).where(model.c.id.in_(deletion.models)).order_by(model.c.id)
+    return tuple(Path(each) for query in (folders, parquet) for each in connection.scalars(query))

@@ -2,9 +2,10 @@
 
 import getpass
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 
 from sqlalchemy import Connection, func, select
@@ -47,13 +48,44 @@ def champion_of(connection: Connection) -> Champion | None:
     return Champion(found.model_id, Path(found.path), found.at, found.why) if found else None
 
 
+def find_champion_before(store: Store) -> str | None:
+    """Id of the champion before the present one; None if there is no champion, or none before it."""
+    with store.reading() as connection:
+        champion = champion_of(connection)
+        rows = connection.execute(select(promotion.c.model_id, promotion.c.stage).order_by(promotion.c.id))
+        line = succession((row.model_id, row.stage) for row in rows)
+    return line[-2] if champion and line[-1:] == [champion.model_id] and len(line) > 1 else None
+
+
+def succession(history: Iterable[tuple[str, str]]) -> list[str]:
+    """The champions up to the present one, each after the one that it replaced.
+
+    Going back to the champion before removes the one that was left, so going back twice is no way around the gate.
+
+    Args:
+        history: Model id and stage of each row of ``promotion``, the oldest first.
+    """
+    line: list[str] = []
+    for model_id, stage in history:
+        if stage == "champion":
+            line = line[:-1] if line[-2:-1] == [model_id] else [*line, model_id]
+        elif stage == "deleted":
+            line = [each for each in line if each != model_id]
+        elif line[-1:] == [model_id]:  # retired, and no other model took its place
+            line = line[:-1]
+        line = [each for each, _ in groupby(line)]
+    return line
+
+
 def crown_first(store: Store, model_id: str) -> bool:
     """Make a model the champion if no model has ever been promoted. Returns whether it is the champion now."""
     with store.writing() as connection:
         lock(connection)
         if connection.scalar(select(func.count()).select_from(promotion)):
             return False
-        append(connection, model_id, "champion", "the first trained model")
+        others = connection.scalar(select(func.count()).select_from(model).where(model.c.id != model_id))
+        why = "no model was the champion" if others else "the first trained model"
+        append(connection, model_id, "champion", why)
         return True
 
 

@@ -368,3 +368,8 @@ def is_moment(column: str) -> bool:
     SQLite stores them as text, and its answers do not say what a column holds.
     """
     return column in ("at", "since", "until") or column.endswith("_at")
+
+
+def is_flag(column: str) -> bool:
+    """Whether a column of a query's answer is true or false, by its name: SQLite stores 0 and 1."""
+    return column == "forced"

@@ -61,4 +61,6 @@ def as_frame(columns: list[str], rows: Sequence[Sequence[Any]]) -> pd.DataFrame:
     frame = pd.DataFrame(plain, columns=columns)
     for name in filter(schema.is_moment, columns):
         frame[name] = pd.to_datetime(frame[name], utc=True).dt.as_unit("us")
+    for name in filter(schema.is_flag, columns):
+        frame[name] = frame[name].astype(bool)
     return frame

@@ -3,7 +3,7 @@
 Every step can be repeated: it finds what an earlier attempt left, or writes the same again.
 """
 
-from mri_model.steps.database import check_database, ensure_recorded, open_store, query_report_tables
+from mri_model.steps.database import check_database, ensure_recorded, model_folder, open_store, query_report_tables
 from mri_model.steps.deletion import delete_files, delete_rows, plan_deletion
 from mri_model.steps.evaluation import (
     check_test_files,
@@ -31,7 +31,9 @@ from mri_model.steps.registry import (
     choose_champion,
     choose_model,
     compare_with_champion,
+    find_champion_before,
     find_champion_id,
+    go_back,
     is_evaluated,
     judge_difference,
     judge_fold,
@@ -52,16 +54,19 @@ __all__ = [
     "delete_rows",
     "ensure_recorded",
     "evaluate_model",
+    "find_champion_before",
     "find_champion_id",
     "find_ingested",
     "find_last_answers",
     "find_sweep",
+    "go_back",
     "ingest_arrived",
     "is_evaluated",
     "judge_difference",
     "judge_fold",
     "make_latest",
     "measure_drop",
+    "model_folder",
     "open_manifest",
     "open_store",
     "pass_gate",

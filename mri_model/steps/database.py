@@ -33,6 +33,12 @@ def open_store(settings: Settings) -> "Store":
     return Store.open(settings.results_url)
 
 
+def model_folder(settings: Settings, model_id: str, recorded: Path | str) -> Path:
+    """The folder of a recorded model: that in ``MRI_HOME`` if it has one, which may be a copy or have moved."""
+    own = settings.models / model_id
+    return own if (own / "model.json").is_file() else Path(recorded)
+
+
 def check_database(settings: Settings, log: Log = no_log) -> None:
     """Open the results database before any work, so that no work is lost if it is unusable.
 
@@ -43,7 +49,7 @@ def check_database(settings: Settings, log: Log = no_log) -> None:
     with open_store(settings) as store:
         for kept in find_unrecorded(settings.unrecorded):
             if kept.owner:
-                ensure_recorded(settings, store, kept.owner)
+                ensure_recorded(settings, store, model_folder(settings, kept.row["model_id"], kept.owner))
             kept.record(store)
             log(f"recorded {kept.row['id']}, which had waited for the database")
 

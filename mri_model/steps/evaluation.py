@@ -1,5 +1,6 @@
 """The steps of an evaluation and of a re-evaluation."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,10 @@ if TYPE_CHECKING:  # PyTorch, scikit-learn and SQLAlchemy take seconds to import
     from mri_model.evaluation.reevaluation import Reevaluation
     from mri_model.results.store import Store
     from mri_model.training.sweep import Sweep
+
+
+MOST_NAMED = 3
+"""Files that an error names."""
 
 
 def evaluate_model(
@@ -114,10 +119,21 @@ def find_last_answers(settings: Settings, folder: Path, manifest: Manifest) -> "
 def check_test_files(folder: Path, manifest: Manifest) -> None:
     """Raises ChangedError if a test image is gone, or has other bytes than when it was ingested."""
     rows = read_metadata(folder).partition(manifest).rows("test")
-    changed = manifests.changed_files(manifest, rows["path"])
-    if changed:
-        problem = f"{len(changed)} of {len(rows)} test files are gone or changed: {', '.join(changed[:3])}"
-        raise ChangedError(folder.name, [problem])
+    other = manifests.changed_files(manifest, rows["path"])
+    gone = [path for path in other if not (manifest.root / path).is_file()]
+    changed = [path for path in other if path not in set(gone)]
+    problems = [
+        f"{len(paths)} of {len(rows)} test files {'is' if len(paths) == 1 else 'are'} {what}: {first_names(paths)}"
+        for what, paths in (("gone", gone), ("changed", changed))
+        if paths
+    ]
+    if problems:
+        hint = "restore them, or ingest and train again"
+        raise ChangedError(read_metadata(folder).id, problems, hint, {"gone": gone, "changed": changed})
+
+
+def first_names(paths: Sequence[str]) -> str:
+    return ", ".join(map(visible, paths[:MOST_NAMED])) + (", …" if len(paths) > MOST_NAMED else "")
 
 
 def repeat_evaluation(
@@ -146,7 +162,8 @@ def ingest_arrived(
         return None
     listing.check_outside(settings.root, data)
     profile = settings.arrived / f"{model_folder.name}.toml"
-    write_text(profile, profile_toml(arrived_profile(read_metadata(model_folder).classes)))
+    metadata = read_metadata(model_folder)
+    write_text(profile, profile_toml(arrived_profile(metadata.id, metadata.classes)))
     try:
         inventory = inventories.take_inventory(data, str(profile), progress=progress, cache=settings.cache)
     except MriError as error:

@@ -11,7 +11,7 @@ from mri_model.models.choice import is_named
 from mri_model.models.metadata import EpochMetrics, read_history, read_metadata
 from mri_model.progress import Log, no_log
 from mri_model.settings import Settings
-from mri_model.steps.database import open_store
+from mri_model.steps.database import model_folder, open_store
 
 if TYPE_CHECKING:  # PyTorch, scikit-learn and SQLAlchemy take seconds to import: only the steps that use them do
     from mri_model.quality.page import Section
@@ -54,7 +54,7 @@ def write_sweep_page(settings: Settings, sweep_id: str, with_images: bool = Fals
     from mri_model.report.page import render
 
     report = gather_sweep(settings, sweep_id, with_images)
-    return render.write_sweep_page(report, page_path(settings, f"sweep-{sweep_id}", with_images))
+    return render.write_sweep_page(report, sweep_page(settings, sweep_id, with_images))
 
 
 def write_comparison_page(settings: Settings, first: Path, second: Path) -> Path:
@@ -72,6 +72,10 @@ def write_comparison_page(settings: Settings, first: Path, second: Path) -> Path
 
 def report_page(settings: Settings, model_id: str, with_images: bool = False) -> Path:
     return page_path(settings, f"model-{model_id}", with_images)
+
+
+def sweep_page(settings: Settings, sweep_id: str, with_images: bool = False) -> Path:
+    return page_path(settings, f"sweep-{sweep_id}", with_images)
 
 
 def page_path(settings: Settings, name: str, with_images: bool) -> Path:
@@ -124,15 +128,18 @@ def gather_sweep(settings: Settings, sweep_id: str, with_images: bool = False) -
         evaluation = pooled.pooled_evaluation(store, sweep_id)
         if evaluation is None:
             raise MriError(
-                f"{sweep_id} has no pooled evaluation: it was interrupted", "run mri train --folds again, as before"
+                f"{sweep_id} has no pooled evaluation: it was interrupted, or a model of it was deleted",
+                "run mri train --folds again, as before",
             )
         results = recorded_results(store, evaluation)
-        paths = pooled.fold_models(store, sweep_id)["path"]
+        models = pooled.fold_models(store, sweep_id)
         folds = pooled.fold_evaluations(store, sweep_id, evaluation["dataset_digest"])
     manifest = known_manifest(settings, evaluation)
     return SweepReport(
         sweep_id=sweep_id,
-        models=tuple(read_metadata(Path(path)) for path in paths),
+        models=tuple(
+            read_metadata(model_folder(settings, *each)) for each in zip(models["id"], models["path"], strict=True)
+        ),
         folds=folds,
         **results,
         quality=quality_of(manifest, with_images),

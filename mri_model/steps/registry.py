@@ -12,7 +12,7 @@ from mri_model.models.metadata import read_metadata
 from mri_model.options import CHAMPION
 from mri_model.progress import Log, no_log
 from mri_model.settings import Settings
-from mri_model.steps.database import ensure_recorded, open_store
+from mri_model.steps.database import ensure_recorded, model_folder, open_store
 
 if TYPE_CHECKING:  # PyTorch, scikit-learn and SQLAlchemy take seconds to import: only the steps that use them do
     from mri_model.evaluation.comparison import Difference
@@ -39,10 +39,10 @@ def choose_champion(settings: Settings) -> ChosenModel:
             if readable_models(settings.models)
             else "run: mri train, or name a model folder with --model",
         )
-    for folder in (settings.models / champion.model_id, champion.path):
-        if (folder / "model.json").is_file():
-            since = f"{champion.since:%Y-%m-%d}"
-            return ChosenModel(folder, f"model {champion.model_id}: the champion since {since} ({champion.why})")
+    folder = model_folder(settings, champion.model_id, champion.path)
+    if (folder / "model.json").is_file():
+        since = f"{champion.since:%Y-%m-%d}"
+        return ChosenModel(folder, f"model {champion.model_id}: the champion since {since} ({champion.why})")
     raise MriError(
         f"the folder of the champion is gone: {champion.path}", "restore it, or promote another model with --force"
     )
@@ -55,6 +55,14 @@ def find_champion_id(settings: Settings) -> str | None:
     with open_store(settings) as store:
         champion = find_champion(store)
     return champion.model_id if champion else None
+
+
+def find_champion_before(settings: Settings) -> str | None:
+    """Id of the champion before the present one; None if there is none."""
+    from mri_model.results import registry
+
+    with open_store(settings) as store:
+        return registry.find_champion_before(store)
 
 
 def is_evaluated(settings: Settings, folder: Path, manifest: Manifest) -> bool:
@@ -105,9 +113,19 @@ def pass_gate(candidate: Path, verdict: "Verdict", force: bool, log: Log = no_lo
         raise RefusedError(
             f"model {candidate.name} may not become the champion: {'; '.join(verdict.objections)}",
             "use --force to promote it anyway; the history records that",
+            {"objections": list(verdict.objections), "difference": verdict.difference},
         )
     if verdict.objections:
         log("\n  ".join(["warning: forced, although the gate objects:", *verdict.objections]))
+
+
+def go_back(settings: Settings, folder: Path, why: str, log: Log = no_log) -> "Promotion":
+    """Make the champion before the present one the champion again. The gate is not asked."""
+    from mri_model.evaluation.gate import Verdict
+
+    log("the champion before: going back to it is always allowed, and nothing is compared")
+    reason = f"went back to {read_metadata(folder).id}"
+    return promote_model(settings, folder, f"{reason}: {why}" if why else reason, Verdict(()))
 
 
 def promote_model(settings: Settings, candidate: Path, why: str, verdict: "Verdict") -> "Promotion":

@@ -14,6 +14,7 @@ import pytest
 from mri_model.cli.output import print_result, records
 from mri_model.data.profile import SHIPPED
 from mri_model.settings import Settings
+from tests.conftest import fail_with_json
 
 QUICK = ["--image-size", "32", "--epochs", "1", "--batch-size", "32", "--weights", "none"]
 
@@ -112,6 +113,30 @@ def test_what_a_user_can_cause_is_a_line_why_a_line_what_to_do_and_a_code(
     assert "Traceback" not in done.stderr
     if code == 1:
         assert len(done.stderr.splitlines()) == 2
+
+
+@pytest.mark.usefixtures("settings")
+@pytest.mark.parametrize(
+    ("words", "code", "error", "hint"),
+    [
+        (["evaluate"], 1, "nothing has been trained yet", "run: mri train, or name a model folder with --model"),
+        (["query", "report-table-7"], 2, "there is no question 'report-table-7'", "did you mean report-table-6"),
+        (["train", "--image-size", "8"], 2, "greater than or equal to", "see --help"),
+        (["frobnicate"], 2, "frobnicate", "see --help"),
+        (["sample", "/dev/null/x"], 1, "cannot read or write", "fix this and run the command again"),
+    ],
+)
+def test_an_error_with_json_is_one_object_beside_the_lines_on_stderr(
+    words: list[str],
+    code: int,
+    error: str,
+    hint: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    found, facts, told = fail_with_json(words, monkeypatch, capsys)
+    assert (found, sorted(facts)) == (code, ["error", "hint"])
+    assert error in facts["error"] and facts["hint"].startswith(hint) and told
 
 
 @pytest.mark.slow

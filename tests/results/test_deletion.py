@@ -35,7 +35,7 @@ def rows_of(store: Store) -> dict[str, int]:
 def test_a_model_goes_with_all_its_rows_and_nothing_of_others(full: Store) -> None:
     before = rows_of(full)
     found = deletion.plan(full, "m1")
-    assert (found.kind, found.id, found.sweeps) == ("model", "m1", ("s1",))
+    assert (found.kind, found.id, found.sweeps, found.pooled) == ("model", "m1", ("s1",), ())
     assert found.files == (Path("models/m1"), Path("r1.parquet"))
     assert (found.rows["evaluation"], found.rows["prediction"], found.kept) == (2, 1, 2)
     deletion.delete(full, found)
@@ -45,7 +45,7 @@ def test_a_model_goes_with_all_its_rows_and_nothing_of_others(full: Store) -> No
     assert after["class_metric"] == before["class_metric"] / 2
     with full.reading() as connection:
         assert sorted(connection.scalars(schema.sweep.select())) == ["both", "s2"]
-    with pytest.raises(MriError, match="0 models and scoring runs begin with 'm1'"):
+    with pytest.raises(MriError, match="0 models, sweeps and scoring runs begin with 'm1'"):
         deletion.plan(full, "m1")
 
 
@@ -107,7 +107,63 @@ def test_a_scoring_run_goes_with_its_predictions(full: Store) -> None:
 def test_the_champion_and_ambiguous_names_are_refused(full: Store) -> None:
     with pytest.raises(RefusedError, match="model m2 is the champion"):
         deletion.plan(full, "m2")
-    with pytest.raises(MriError, match="2 models and scoring runs begin with 'm'"):
+    with pytest.raises(MriError, match="2 models, sweeps and scoring runs begin with 'm'"):
         deletion.plan(full, "m")
     with pytest.raises(MriError, match="begin with '%'"):
         deletion.plan(full, "%")
+
+
+@pytest.fixture
+def folds(store: Store) -> Store:
+    """A cross-validation of three models with its pooled evaluation; the third belongs to another sweep too."""
+    for name in ("f1", "f2", "f3", "whole"):
+        samples.record_model(store, id=name, path=f"models/{name}")
+    store.record_sweep({"id": "folds-1", "kind": "folds"}, ["f1", "f2", "f3"])
+    store.record_sweep({"id": "seeds-1", "kind": "seeds"}, ["f3", "whole"])
+    samples.record_evaluation(store, id="pooled", model_id=None, sweep_id="folds-1")
+    return store
+
+
+def test_a_deleted_fold_takes_the_pooled_evaluation_of_its_sweep_with_it(folds: Store) -> None:
+    found = deletion.plan(folds, "f1")
+    assert (found.sweeps, found.pooled, found.rows["evaluation"]) == ((), ("folds-1",), 1)
+    deletion.delete(folds, found)
+    sweeps = folds.query("sweeps").set_index("sweep_id")
+    assert sweeps.loc["folds-1", "models"] == 2 and sweeps.loc["folds-1", ["pooled_accuracy"]].isna().all()
+    assert len(folds.query("evaluations")) == 0
+
+
+def test_a_model_of_a_sweep_of_seeds_takes_no_evaluation_of_others_with_it(folds: Store) -> None:
+    found = deletion.plan(folds, "whole")
+    assert (found.sweeps, found.pooled) == ((), ()) and "evaluation" not in found.rows
+
+
+def test_a_sweep_goes_with_its_models_but_for_those_of_other_sweeps(folds: Store) -> None:
+    found = deletion.plan(folds, "folds")
+    assert (found.kind, found.models, found.sweeps, found.pooled) == ("sweep", ("f1", "f2"), ("folds-1",), ())
+    assert found.files == (Path("models/f1"), Path("models/f2"))
+    before = rows_of(folds)
+    deletion.delete(folds, found)
+    after = rows_of(folds)
+    assert {name: n - after[name] for name, n in before.items() if n != after[name]} == found.rows
+    assert sorted(folds.query("models")["id"]) == ["f3", "whole"]
+    assert folds.query("sweeps")["sweep_id"].tolist() == ["seeds-1"]
+    assert deletion.plan(folds, "seeds-1").models == ("f3", "whole")
+
+
+def test_a_sweep_without_models_of_its_own_can_be_deleted(folds: Store) -> None:
+    folds.record_sweep({"id": "seeds-2", "kind": "seeds"}, ["f3", "whole"])
+    found = deletion.plan(folds, "seeds-2")
+    assert (found.models, found.sweeps) == ((), ("seeds-2",))
+    deletion.delete(folds, found)
+    assert len(folds.query("models")) == 4
+
+
+def test_a_sweep_of_which_a_model_is_the_champion_is_refused(folds: Store) -> None:
+    found = deletion.plan(folds, "folds-1")
+    registry.promote(folds, "f2", "")
+    with pytest.raises(RefusedError, match="model f2 of folds-1 is the champion"):
+        deletion.plan(folds, "folds-1")
+    with pytest.raises(RefusedError, match="model f2 of folds-1 is the champion"):
+        deletion.delete(folds, found)
+    assert len(folds.query("models")) == 4

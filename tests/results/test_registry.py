@@ -85,6 +85,48 @@ def crown(url: str, name: str, start: "multiprocessing.synchronize.Barrier") -> 
         registry.crown_first(store, name)
 
 
+def test_a_first_champion_beside_other_models_is_not_called_the_first_trained(store: Store) -> None:
+    samples.record_model(store, id="m1")
+    registry.crown_first(store, "m1")
+    assert store.query("history")["why"].tolist() == ["the first trained model"]
+
+
+def test_a_champion_among_older_models_says_that_there_was_none(known: Store) -> None:
+    registry.crown_first(known, "m3")
+    assert known.query("history")["why"].tolist() == ["no model was the champion"]
+
+
+def test_forced_is_true_or_false_on_every_database(known: Store) -> None:
+    assert known.query("history")["forced"].dtype == bool
+    registry.promote(known, "m1", "needed", ["it is a fold"])
+    registry.promote(known, "m2", "better")
+    assert known.query("history")["forced"].tolist() == [False, False, True]
+    assert known.query("history")["forced"].dtype == bool
+
+
+def test_the_champion_before_is_the_one_that_was_replaced(known: Store) -> None:
+    assert registry.find_champion_before(known) is None
+    for name, before in (("m1", None), ("m2", "m1"), ("m3", "m2"), ("m2", "m1"), ("m1", None), ("m3", "m1")):
+        registry.promote(known, name, "")
+        assert registry.find_champion_before(known) == before
+
+
+def test_a_deleted_model_is_no_champion_to_go_back_to(known: Store) -> None:
+    for name in ("m1", "m2", "m3"):
+        registry.promote(known, name, "")
+    with known.writing() as connection:
+        registry.append_deletion(connection, "m2")
+    assert registry.find_champion_before(known) == "m1"
+
+
+def test_a_champion_that_was_retired_without_a_successor_is_none_to_go_back_to(known: Store) -> None:
+    registry.promote(known, "m1", "")
+    with known.writing() as connection:
+        registry.append(connection, "m1", "retired", "wrong labels")
+    registry.promote(known, "m2", "")
+    assert registry.find_champion_before(known) is None
+
+
 @pytest.mark.slow
 def test_of_models_that_are_trained_at_once_one_is_crowned(known: Store, url: str) -> None:
     context = multiprocessing.get_context("spawn")
