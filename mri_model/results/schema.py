@@ -31,6 +31,10 @@ ModelStatus = Literal["training", "trained", "stopped"]
 """``stopped``: the training was interrupted or cancelled; it can resume."""
 
 
+RunStatus = Literal["running", "finished", "superseded"]
+"""Of a scoring run. ``running`` after ``active_until`` means interrupted; ``superseded``: the folder changed since."""
+
+
 class UtcDateTime(TypeDecorator[datetime]):
     """A moment with a time zone, stored in UTC. Moments without a time zone are refused."""
 
@@ -333,6 +337,33 @@ scoring_run = Table(
     _text("parquet", null=True),
     _moment("started_at"),
     _moment("finished_at", null=True),
+    # null and "finished" for runs recorded before these were
+    _text("listing", null=True),
+    _one_of("status", *get_args(RunStatus), default="finished"),
+    _moment("active_until", null=True),
+)
+# one unfinished run at a time for a folder as it is: whoever starts it a second time joins the first
+Index(
+    "ix_scoring_run_running",
+    scoring_run.c.model_id,
+    scoring_run.c.folder,
+    scoring_run.c.listing,
+    unique=True,
+    sqlite_where=scoring_run.c.status == "running",
+    postgresql_where=scoring_run.c.status == "running",
+)
+
+scoring_shard = Table(  # a part of a running scoring run; a worker holds it by a lease
+    "scoring_shard",
+    metadata,
+    _key("run_id", ForeignKey("scoring_run.id")),
+    _key("number", kind=Integer),
+    _count("n_files"),
+    _count("fence", 0),
+    _text("worker", null=True),
+    _moment("lease_until", null=True),
+    _moment("done_at", null=True),
+    *(_count(name, null=True) for name in ("n_scored", "n_abstained", "n_rejected", "n_reused")),
 )
 
 prediction = Table(
@@ -350,6 +381,11 @@ prediction = Table(
     _text("contrast", null=True),
     _ratio("probability", null=True),
     _moment("scored_at", null=True),
+    # null for predictions recorded before these were
+    *(_ratio(name, null=True) for name in ("tumor_probability", "contrast_probability")),
+    Column("top5", JSON(none_as_null=True), nullable=True),
+    _number("seconds", null=True),
+    _moment("seen_at", null=True),
     Index(None, "run_id"),
 )
 

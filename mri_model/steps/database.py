@@ -50,11 +50,20 @@ def check_database(settings: Settings, log: Log = no_log) -> None:
 
 def write_rows(settings: Settings, write: "Callable[[Store], T]", log: Log) -> T:
     """Open the results database and write to it; waits for one that is away. ``write`` may be repeated."""
+
+    def attempt() -> T:
+        with open_store(settings) as store:
+            return write(store)
+
+    return patiently(settings, attempt, log)
+
+
+def patiently(settings: Settings, attempt: Callable[[], T], log: Log) -> T:
+    """Call ``attempt``, and again while the results database is away, for ``MRI_DATABASE_SECONDS``."""
     give_up = time.monotonic() + settings.database_seconds
     while True:
         try:
-            with open_store(settings) as store:
-                return write(store)
+            return attempt()
         except UnavailableError as error:
             left = give_up - time.monotonic()
             if left <= 0:

@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mri_model.data.listing import check_outside
 from mri_model.progress import Log, ProgressCallback, no_log, no_progress
 from mri_model.settings import Settings
-from mri_model.steps.database import ensure_recorded, open_store
+from mri_model.steps.database import ensure_recorded, open_store, patiently
 
 if TYPE_CHECKING:  # PyTorch, scikit-learn and SQLAlchemy take seconds to import: only the steps that use them do
     from mri_model.scoring.run import ScoringRun
@@ -23,10 +24,13 @@ def score_folder(
     from mri_model.models.artifact import load_model
     from mri_model.models.network import choose_device
     from mri_model.models.threads import use_free_cores
+    from mri_model.results.scoring_ledger import ScoringLedger
     from mri_model.scoring import run
 
+    check_outside(settings.root, folder)
     model = load_model(model_folder, choose_device(device))
     log(use_free_cores())
     with open_store(settings) as store:
         ensure_recorded(settings, store, model.folder)
-        return run.score_folder(store, model, folder, settings.scores, progress)
+        ledger = ScoringLedger(store, model.id, lambda action: patiently(settings, action, log))
+        return run.score_folder(ledger, model, folder, settings.scores, progress, log)
