@@ -62,7 +62,9 @@ def runs(store: Store) -> dict[str, str]:
         return {row.id: row.status for row in connection.execute(select(table.c.id, table.c.status))}
 
 
-def test_each_shard_is_claimed_by_one_worker_and_a_run_ends_with_its_counts(store: Store, ledger: ScoringLedger) -> None:
+def test_each_shard_is_claimed_by_one_worker_and_a_run_ends_with_its_counts(
+    store: Store, ledger: ScoringLedger
+) -> None:
     start(ledger)
     first, second = ledger.claim("r1", "w1"), ledger.claim("r1", "w2")
     assert (first, second, ledger.claim("r1", "w3")) == ((0, 1), (1, 1), None)
