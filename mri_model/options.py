@@ -59,11 +59,12 @@ HELP = {
     "folds": f"Cross-validation, always over groups: train and test this many times ({MIN_FOLDS} or more). 0 for none.",
     "model": "champion (the model in use, see mri models), best (by validation, on the newest manifest), latest, a "
     "model id, or a model folder.",
+    "reported": "champion, best, latest, a model id, a model folder, or the sweep id of a cross-validation.",
     "promoted": "best (by validation, on the newest manifest), latest, a model id, or a model folder.",
     "why": "The reason, for the history.",
     "force": "Promote the model although the gate refuses it; the history says so.",
     "compare": "Another model; the page puts the two side by side.",
-    "with_images": "Put pictures of the data into the page: samples, and the surest mistakes with Grad-CAM overlays.",
+    "with_images": "Write a page with pictures of the data: samples, and the surest mistakes with Grad-CAM overlays.",
     "split": "Which images to evaluate on; all is for a manifest of other images than the training's.",
     "evaluated_manifest": "Default: that of the training. Images of another that the model has seen are left out.",
     "arrived": "Folder of labelled images that arrived since the training, one folder for each class; may be empty.",

@@ -164,6 +164,7 @@ SHOWN: dict[Callable[..., Any], Callable[[Any], None]] = {
     steps.evaluate_model: show_evaluation,
     steps.write_report_page: show_page,
     steps.write_comparison_page: show_page,
+    steps.write_sweep_page: show_page,
     steps.score_folder: show_scores,
     steps.query_report_tables: show_report_tables,
 }

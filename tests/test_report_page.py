@@ -37,8 +37,9 @@ def evaluated(phantom: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 def model_ids(settings: Settings) -> list[str]:
+    """The two models that are no folds."""
     with steps.open_store(settings) as store:
-        return store.query("models").sort_values("created_at")["id"].tolist()
+        return store.query("models").sort_values("created_at")["id"].tolist()[:2]
 
 
 def test_an_evaluation_of_the_test_split_writes_the_page(evaluated: Settings) -> None:
@@ -57,6 +58,42 @@ def test_pictures_are_in_the_page_only_if_asked_for(evaluated: Settings) -> None
     titles = re.findall(r"<figcaption><b>([^<]*)</b>", samples)
     assert titles == ["_NORMAL T1", "_NORMAL T2", "Astrocitoma T1", "Astrocitoma T1C+", "Astrocitoma T2"]
     assert page.count("regions that speak for") >= 10
+    assert "This page contains images of the data" in page
+    assert "Grad-CAM on the output of layer1, 8×8 cells: an earlier layer" in page
+
+
+def test_an_evaluation_does_not_overwrite_the_page_with_images(evaluated: Settings) -> None:
+    first, _ = model_ids(evaluated)
+    with_images = api.report(evaluated, first, with_images=True)
+    before = with_images.read_bytes()
+    api.evaluate(evaluated, first)
+    assert with_images.name == f"model-{first}-with-images.html" and with_images.read_bytes() == before
+    assert b"data:image" not in steps.report_page(evaluated, first).read_bytes()
+
+
+def test_a_cross_validation_writes_its_page_and_report_writes_it_again(evaluated: Settings) -> None:
+    result = api.train(evaluated, replace(QUICK, epochs=1), folds=3)
+    assert result.page and result.page.name == f"sweep-{result.sweep_id}.html"
+    page = result.page.read_text(encoding="utf-8")
+    assert "Grouped cross-validation with 3 models: each image is tested once" in page
+    assert "data:image" not in page and "The two splits compared" in page
+    result.page.unlink()
+    shown = CliRunner().invoke(app, ["report", str(result.sweep_id)[:12]])
+    assert shown.stdout == f"page  {result.page}\n" and result.page.read_text(encoding="utf-8") == page
+    pictured = api.report(evaluated, str(result.sweep_id), with_images=True)
+    assert pictured.name == f"sweep-{result.sweep_id}-with-images.html"
+    assert "<h3>Samples</h3>" in pictured.read_text(encoding="utf-8")
+    with pytest.raises(UsageError, match="no page that compares it"):
+        api.report(evaluated, result.models[0].id, str(result.sweep_id))
+
+
+def test_a_sweep_without_a_pooled_evaluation_says_why(evaluated: Settings) -> None:
+    with steps.open_store(evaluated) as store:
+        for name in ("seeds-ffff", "folds-ffff", "folds-eeee"):
+            store.record_sweep({"id": name, "kind": name[:5]}, [model_ids(evaluated)[0]])
+    for name, problem in (("seeds", "a sweep of seeds"), ("folds-f", "no pooled eval"), ("folds", "sweeps match")):
+        with pytest.raises(MriError, match=problem):
+            api.report(evaluated, name)
 
 
 def test_a_model_without_an_evaluation_says_what_to_run(evaluated: Settings) -> None:

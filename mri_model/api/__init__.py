@@ -7,7 +7,16 @@ it directly; the flows pass one that makes it a Prefect task (``tasks/runner.py`
 from mri_model.api.evaluation import evaluate, reevaluate, report
 from mri_model.api.ingestion import ingest, learn_profile
 from mri_model.api.registry import promote
-from mri_model.api.results import check_database, delete, export, find_question, list_questions, plan_deletion, query
+from mri_model.api.results import (
+    ask,
+    check_database,
+    delete,
+    export,
+    find_question,
+    list_questions,
+    plan_deletion,
+    query,
+)
 from mri_model.api.runner import DIRECT, StepRunner, callbacks
 from mri_model.api.scoring import score
 from mri_model.api.training import make_recipe, report_recipes, reproduce, train
@@ -19,6 +28,7 @@ __all__ = [
     "DIRECT",
     "REPORT_SIZES",
     "StepRunner",
+    "ask",
     "callbacks",
     "check_database",
     "delete",

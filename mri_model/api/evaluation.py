@@ -91,24 +91,34 @@ def report(
     with_images: bool = False,
     run: StepRunner = DIRECT,
 ) -> Path:
-    """Model with a test evaluation → the path of its report page.
+    """Model with a test evaluation, or cross-validation → the path of its report page.
 
     Args:
+        model: A model, or the sweep of a cross-validation by its id or the start of it.
         compare: Another model: the page then puts the two side by side.
         with_images: Whether the page holds pictures of the data.
 
     Raises:
         MriError: If a model has no test evaluation.
-        UsageError: If pictures are asked for on a page that compares.
+        UsageError: If pictures are asked for on a page that compares, or a cross-validation is compared.
     """
     if compare and with_images:
         raise UsageError("a comparison shows no pictures", "give either --compare or --with-images")
     require_one_process("a report page")
     run(steps.check_database, settings)
+    if compare:
+        return compare_models(settings, model, compare, run)
+    if sweep_id := run(steps.find_sweep, settings, model):
+        return run(steps.write_sweep_page, settings, sweep_id, with_images)
     folder = run(steps.choose_model, settings, model)
-    if not compare:
-        return run(steps.write_report_page, settings, folder, with_images)
-    other = run(steps.choose_model, settings, compare)
+    return run(steps.write_report_page, settings, folder, with_images)
+
+
+def compare_models(settings: Settings, first: str, second: str, run: StepRunner) -> Path:
+    """The page that puts two models side by side."""
+    if any(steps.find_sweep(settings, name) for name in (first, second)):
+        raise UsageError("a cross-validation has no page that compares it", "see: mri query sweeps")
+    folder, other = (run(steps.choose_model, settings, name) for name in (first, second))
     if folder == other:
         raise UsageError("both are the same model", "name two models, see: mri query models")
     return run(steps.write_comparison_page, settings, folder, other)

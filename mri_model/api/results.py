@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from mri_model.results.deletion import Deletion
     from mri_model.results.questions import Question
+    from mri_model.results.subjects import Answer
 
 
 def query(settings: Settings, name: str, parameters: Mapping[str, Any] | None = None) -> "pd.DataFrame":
@@ -22,11 +23,16 @@ def query(settings: Settings, name: str, parameters: Mapping[str, Any] | None = 
         parameters: Parameter → value, for those that are not to have their default.
 
     Raises:
-        UsageError: The question has no such parameter, or a value is not what it must be.
-        MriError: There is no such question, model or class.
+        UsageError: There is no such question, it has no such parameter, or a value is not what it must be.
+        MriError: There is no such model or class.
     """
+    return ask(settings, name, parameters).rows
+
+
+def ask(settings: Settings, name: str, parameters: Mapping[str, Any] | None = None) -> "Answer":
+    """As ``query``, with what the answer is about and, if it has no rows, why."""
     with steps.open_store(settings) as store:
-        return store.query(name, **(parameters or {}))
+        return store.ask(name, **(parameters or {}))
 
 
 def list_questions() -> "dict[str, Question]":
@@ -37,7 +43,7 @@ def list_questions() -> "dict[str, Question]":
 
 
 def find_question(name: str) -> "Question":
-    """A question by its name. Raises MriError if there is none; the hint names similar ones."""
+    """A question by its name. Raises UsageError if there is none; the hint names similar ones."""
     from mri_model.results import questions
 
     return questions.find_question(name)

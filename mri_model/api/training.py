@@ -17,7 +17,6 @@ from mri_model.settings import Settings
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mri_model.evaluation.metrics import Evaluation
     from mri_model.training.recipe import Recipe
     from mri_model.training.sweep import Sweep, SweepKind, TrainingResult
 
@@ -99,18 +98,18 @@ def run_sweep(
             result.evaluations.append(evaluate_folder(settings, folder, manifest, "test", device, run))
     if sweep.kind != "folds":
         return result
-    return replace(result, pooled=pool_folds(settings, sweep, manifest, result.evaluations, run))
+    return pool_folds(settings, sweep, manifest, result, run)
 
 
 def pool_folds(
-    settings: Settings, sweep: "Sweep", manifest: Manifest, folds: "list[Evaluation]", run: StepRunner
-) -> "Evaluation":
-    """Record the evaluation of all folds' predictions together."""
+    settings: Settings, sweep: "Sweep", manifest: Manifest, result: "TrainingResult", run: StepRunner
+) -> "TrainingResult":
+    """Record the evaluation of all folds' predictions together, and write its report page."""
     from mri_model.evaluation.evaluate import pool
 
-    pooled = pool(folds, manifest)
+    pooled = pool(result.evaluations, manifest)
     run(steps.record_evaluation, settings, sweep, manifest, "test", pooled)
-    return pooled
+    return replace(result, pooled=pooled, page=run(steps.write_sweep_page, settings, sweep.id))
 
 
 def reproduce(

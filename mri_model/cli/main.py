@@ -150,7 +150,7 @@ def training_facts(result: "TrainingResult") -> dict[str, Any]:
         "evaluations": [{"evaluation": each.id, **asdict(each.overall)} for each in result.evaluations],
     }
     if result.pooled:
-        facts["pooled"] = models.evaluation_facts(result.pooled)
+        facts["pooled"] = models.evaluation_facts(result.pooled, result.page)
     return facts
 
 

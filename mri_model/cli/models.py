@@ -122,12 +122,12 @@ def promotion_facts(promotion: "Promotion") -> dict[str, Any]:
 
 
 def report(
-    model: Annotated[str, typer.Argument(help=choices.HELP["model"])] = choices.DEFAULT_MODEL,
+    model: Annotated[str, typer.Argument(help=choices.HELP["reported"])] = choices.DEFAULT_MODEL,
     compare: Annotated[str, typer.Option(metavar="OTHER", help=choices.HELP["compare"])] = "",
     with_images: Annotated[bool, typer.Option("--with-images", help=choices.HELP["with_images"])] = False,
     as_json: Json = False,
 ) -> None:
-    """Write the report page of an evaluated model: one HTML file that needs no network."""
+    """Write the report page of an evaluated model or a cross-validation: one HTML file that needs no network."""
     from mri_model import api
     from mri_model.settings import load_settings
 

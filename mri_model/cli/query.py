@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mri_model.cli.options import Json
-from mri_model.cli.output import definition_list, print_result, records, stage_runner
+from mri_model.cli.output import definition_list, print_message, print_result, records, stage_runner
 from mri_model.errors import UsageError
 
 if TYPE_CHECKING:
-    from mri_model.api.results import Question
+    import pandas as pd
+
+    from mri_model.api.results import Answer, Question
     from mri_model.settings import Settings
 
 PARAMETERS_AS_OPTIONS = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
@@ -21,12 +23,21 @@ PARAMETERS_AS_OPTIONS = {"allow_extra_args": True, "ignore_unknown_options": Tru
 WIDTH = 100
 NAME_WIDTH = 28
 
+SHOWN_ROWS = 50
+"""Rows of a table on the screen, without ``--limit``; enough for one row per class."""
+SHOWN_BLOCKS = 10
+"""The same for a table that is too wide, with several lines per row."""
+
 
 def query(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="A question's name; without it, the questions are listed.")] = "",
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values on stdout.")] = False,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=0, help=f"At most so many rows, 0 for all. Default: all; {SHOWN_ROWS} on the screen."),
+    ] = None,
     show_help: Annotated[bool, typer.Option("--help", help="With a name: its notes and parameters.")] = False,
 ) -> None:
     """Ask the results database a named question: report-table-1 … report-table-6, worst-classes, …
@@ -51,18 +62,67 @@ def query(
         print_result(as_json, {each: facts(question) for each, question in questions.items()}, overview(questions))
         return
     if as_csv:
-        print(api.query(settings, name, parameters).to_csv(index=False), end="")
+        answer = api.ask(settings, name, parameters)
+        print_notes(answer)
+        print(first_rows(answer.rows, limit).to_csv(index=False), end="")
     else:
-        print_answer(settings, as_json, name, parameters)
+        print_answer(settings, as_json, name, parameters, limit)
 
 
-def print_answer(settings: "Settings", as_json: bool, name: str, parameters: Mapping[str, str]) -> None:
-    """Print the answer to a question as a table or as JSON."""
+def print_answer(
+    settings: "Settings", as_json: bool, name: str, parameters: Mapping[str, str], limit: int | None = None
+) -> None:
+    """Print the answer to a question as a table or as JSON, with what it is about."""
     from mri_model import api
+
+    answer = api.ask(settings, name, parameters)
+    if not as_json:
+        print_notes(answer)
+        print_result(False, {}, screen_table(answer.rows, limit))
+        return
+    facts = {"name": name, "about": answer.about, "total": len(answer.rows)}
+    facts |= {"reason": answer.reason} if answer.reason else {}
+    print_result(True, {**facts, "rows": records(first_rows(answer.rows, limit))}, "")
+
+
+def print_notes(answer: "Answer") -> None:
+    """Say on stderr what an answer is about, and why it has no rows."""
+    for word, facts in zip(("about", "other"), answer.about, strict=False):
+        line = f"{word}  {describe_subject(facts)}"
+        print_message(textwrap.fill(line, WIDTH, subsequent_indent=" " * 7, break_on_hyphens=False))
+    if answer.reason:
+        print_message(f"no rows: {answer.reason}")
+
+
+def describe_subject(facts: Mapping[str, Any]) -> str:
+    """What an answer is about, in one line; where the data lies only if no model is named."""
+    texts = {
+        "run": "scoring run {run}",
+        "folder": "folder {folder}",
+        "model": "model {model} ({stage}, {protocol} protocol)",
+        "sweep": "sweep {sweep}",
+        "evaluation": "{evaluation} ({split} split, {images} images)",
+        "dataset": "data set {dataset}" if "model" in facts else "data set {dataset} ({data})",
+    }
+    return ", ".join(text.format(**facts) for name, text in texts.items() if name in facts)
+
+
+def first_rows(table: "pd.DataFrame", limit: int | None) -> "pd.DataFrame":
+    return table.head(limit) if limit else table
+
+
+def screen_table(table: "pd.DataFrame", limit: int | None) -> str:
+    """A table for a terminal; where rows are left out, its last line says how many there are."""
     from mri_model.report.tables import format_table
 
-    table = api.query(settings, name, parameters)
-    print_result(as_json, {"name": name, "rows": records(table)}, format_table(table))
+    shown = first_rows(table, SHOWN_ROWS if limit is None else limit)
+    text = format_table(shown)
+    if limit is None and text.count("\n") > 2 * SHOWN_ROWS:
+        shown = first_rows(table, SHOWN_BLOCKS)
+        text = format_table(shown)
+    if len(shown) == len(table):
+        return text
+    return f"{text}\n\n{len(shown)} of {len(table)} rows; all of them: --limit 0, --csv or --json"
 
 
 def export(

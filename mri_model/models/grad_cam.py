@@ -9,9 +9,23 @@ from torch.nn import functional as F
 
 from mri_model.models.artifact import Model
 
+LAYERS = {"layer4": 32, "layer3": 16, "layer2": 8, "layer1": 4}
+"""Groups of blocks of the ResNet, the last one first, with the pixels of the image that a cell of their output covers
+in height and width."""
+
+SMALLEST_MAP = 6
+"""Height and width in cells of the coarsest output that is used: Grad-CAM's usual 7, or nearly."""
+
+
+def explained_layer(size: int) -> str:
+    """The last group of blocks whose output has enough cells, for images of ``size`` pixels; else the finest one."""
+    return next((name for name, cell in LAYERS.items() if size // cell >= SMALLEST_MAP), "layer1")
+
 
 def grad_cam(model: Model, batch: torch.Tensor, classes: Sequence[int]) -> np.ndarray:
-    """Grad-CAM maps on the output of the last ResNet block.
+    """Grad-CAM maps on the output of a ResNet block: the last one or, for small images, an earlier one.
+
+    The last output of a small image has so few cells that it says nothing about the place; see ``explained_layer``.
 
     Each channel is weighted by the mean gradient of the class's logit; the weighted sum, without its negative part, is
     resampled to the image. A model that also looks at the mirror image is explained on the image as it is.
@@ -30,7 +44,8 @@ def grad_cam(model: Model, batch: torch.Tensor, classes: Sequence[int]) -> np.nd
     def keep(_block: Any, _inputs: Any, output: torch.Tensor) -> None:
         found.append(output)
 
-    hook = model.network.resnet.layer4[-1].register_forward_hook(keep)
+    blocks = getattr(model.network.resnet, explained_layer(model.preprocessing.size))
+    hook = blocks[-1].register_forward_hook(keep)
     try:
         with torch.enable_grad():
             images = model.preprocessing.normalize(model.preprocessing.resample(batch.to(model.device)))

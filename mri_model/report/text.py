@@ -117,7 +117,7 @@ def describe_epoch(row: "EpochMetrics") -> str:
 def describe_training(result: "TrainingResult") -> str:
     """A model, a sweep of seeds, or a cross-validation."""
     if result.pooled:
-        return describe_evaluation(result.pooled, "folds", str(result.sweep_id))
+        return f"{describe_evaluation(result.pooled, 'folds', str(result.sweep_id))}\npage  {result.page}"
     if result.sweep_id:
         return describe_seeds(result.sweep_id, [each.overall for each in result.evaluations])
     return f"{describe_model(result.models[0])}\nmodel  {result.folders[0]}"

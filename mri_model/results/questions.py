@@ -1,7 +1,11 @@
 """Named questions in SQL: their text, their parameters, and the values bound to them.
 
 A question is a view of ``sql/views`` or a file of ``sql/queries``. The comment at its top is the question, which ends
-with ``?``, then notes, then a line for each parameter: ``-- :name  what it is; default: …``.
+with ``?``, then notes, then, where they apply:
+
+- ``-- about: NAME``: what the answer is about, see ``subjects``;
+- ``-- empty: …``: why an answer has no rows;
+- ``-- :name  what it is; default: …`` for each parameter.
 
 Values are always bound, never written into the SQL. A parameter that is not given is null, and the SQL says what it
 means then. From ``:days`` and ``:day`` two moments follow, which a query uses in their place because databases differ
@@ -17,7 +21,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Text, TextClause, bindparam, select, text
+from sqlalchemy import Connection, Text, TextClause, bindparam, select, text
 
 from mri_model.errors import MriError, UsageError
 from mri_model.models.choice import is_named
@@ -31,6 +35,7 @@ DERIVED = ("since", "until")
 MAX_DAYS = 36_500
 SHOWN_MATCHES = 3
 
+_FACT = re.compile(r"^(about|empty): (.+)$")
 _PARAMETER = re.compile(r"^:(\w+)\s+(.+)$")
 _BOUND = re.compile(r"(?<![:\w]):([a-z]\w*)")
 _DEFAULT_NUMBER = re.compile(r"default: (\d+)$")
@@ -44,7 +49,10 @@ class Question:
         asked: One sentence that ends with a question mark.
         notes: What its columns mean, and its limits; may be empty.
         parameters: Name of a parameter → what it is and its default.
-        sql: The statement, without comments at the start of a line.
+        sql: The statement, without comments at the start of a line. That of a view is its own.
+        is_view: Whether it is read by its name.
+        about: A statement of ``sql/subjects``; empty if the rows themselves say what they are about.
+        empty: Why an answer has no rows, and what to do; may be empty.
     """
 
     name: str
@@ -52,11 +60,14 @@ class Question:
     notes: str
     parameters: Mapping[str, str]
     sql: str
+    is_view: bool
+    about: str = ""
+    empty: str = ""
 
     @property
     def bound(self) -> set[str]:
         """Names that the statement binds."""
-        return set(_BOUND.findall(self.sql)) if self.parameters else set()
+        return set() if self.is_view else bound_names(self.sql)
 
 
 def questions() -> dict[str, Question]:
@@ -70,7 +81,7 @@ def find_question(name: str) -> Question:
     """A question by its name, which may be spelt as in SQL: ``report_table_1``.
 
     Raises:
-        MriError: There is none; the hint names similar ones.
+        UsageError: There is none; the hint names similar ones.
     """
     name = name.strip().lower().replace("_", "-")
     known = questions()
@@ -78,14 +89,19 @@ def find_question(name: str) -> Question:
         return known[name]
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
     hint = f"did you mean {', '.join(near)}?" if near else "run: mri query, which lists them"
-    raise MriError(f"there is no question {name!r}", hint)
+    raise UsageError(f"there is no question {name!r}", hint)
 
 
-def bind(question: Question, given: Mapping[str, Any], connection: Connection) -> TextClause:
-    """The statement of a question with its values.
+def bound_names(sql: str) -> set[str]:
+    """Names that a statement binds: ``:name``."""
+    return set(_BOUND.findall(sql))
+
+
+def read_values(question: Question, given: Mapping[str, Any], connection: Connection) -> dict[str, Any]:
+    """The values of a question's parameters, and the moments that follow from them.
 
     Args:
-        question: One with parameters.
+        question: Any question.
         given: Parameter → value, as text or a plain value; None counts as not given.
         connection: To find models and classes by name.
 
@@ -95,10 +111,16 @@ def bind(question: Question, given: Mapping[str, Any], connection: Connection) -
     """
     check_parameters(question, given)
     values = {name: _read(name, given.get(name), help, connection) for name, help in question.parameters.items()}
-    moments = _moments(values)
-    types = dict.fromkeys(values, Text()) | {"days": Integer()} | dict.fromkeys(DERIVED, schema.UtcDateTime())
-    bound = {name: value for name, value in (values | moments).items() if name in question.bound}
-    return text(question.sql).bindparams(*(bindparam(name, value, types[name]) for name, value in bound.items()))
+    return values | _moments(values)
+
+
+def bind(sql: str, values: Mapping[str, Any]) -> TextClause:
+    """A statement with its values; those that it binds and that are not given are null."""
+    moment = schema.UtcDateTime()
+    names = sorted(bound_names(sql))
+    return text(sql).bindparams(
+        *(bindparam(name, values.get(name), moment if name in DERIVED else Text()) for name in names)
+    )
 
 
 def check_parameters(question: Question, given: Mapping[str, Any]) -> None:
@@ -112,20 +134,25 @@ def check_parameters(question: Question, given: Mapping[str, Any]) -> None:
 def _parse(name: str, source: str) -> Question:
     words: list[str] = []
     parameters: dict[str, str] = {}
+    facts: dict[str, str] = {}
     for line in source.splitlines():
         if not line.startswith("--"):
             break
         comment = line.removeprefix("--").strip()
         if found := _PARAMETER.match(comment):
             parameters[found[1]] = found[2]
+        elif found := _FACT.match(comment):
+            facts[found[1]] = found[2]
         else:
             words.append(comment)
     asked, mark, notes = " ".join(words).partition("?")
-    view = name.replace("-", "_")
-    if view in view_sources():
-        return Question(name, asked + mark, notes.strip(), parameters, f"SELECT * FROM {view}")
-    sql = "\n".join(line for line in source.splitlines() if not line.lstrip().startswith("--"))
-    return Question(name, asked + mark, notes.strip(), parameters, sql)
+    is_view = name.replace("-", "_") in view_sources()
+    return Question(name, asked + mark, notes.strip(), parameters, without_comments(source), is_view, **facts)
+
+
+def without_comments(source: str) -> str:
+    """A statement without the lines that are comments."""
+    return "\n".join(line for line in source.splitlines() if not line.lstrip().startswith("--"))
 
 
 def _read(name: str, value: Any, help: str, connection: Connection) -> Any:

@@ -13,7 +13,8 @@ from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select,
 
 from mri_model.errors import MriError
 from mri_model.results.schema import prediction, scoring_run, scoring_shard
-from mri_model.results.store import Store, execute_many, values_of
+from mri_model.results.store import Store, execute_many
+from mri_model.results.values import stored_rows
 
 T = TypeVar("T")
 Identity = tuple[str, str]
@@ -31,11 +32,10 @@ class ScoringLedger:
     Args:
         store: The database.
         model_id: A recorded model.
-        patiently: Calls a function, and again while the database is away.
     """
 
-    def __init__(self, store: Store, model_id: str, patiently: Callable[[Callable[[], Any]], Any]) -> None:
-        self._store, self._model_id, self._patiently = store, model_id, patiently
+    def __init__(self, store: Store, model_id: str) -> None:
+        self._store, self._model_id = store, model_id
 
     def start(self, run: Row, shard_sizes: Sequence[int]) -> str:
         """Record a run and its shards, or join the running one of the same folder and listing.
@@ -149,7 +149,7 @@ class ScoringLedger:
     def _start(self, connection: Connection, run: Row, shard_sizes: Sequence[int]) -> str:
         now = moment(connection)
         row = {**run, "model_id": self._model_id, "status": "running", "started_at": now, "active_until": now + LEASE}
-        insert = self._store.insert(scoring_run).values(values_of(scoring_run, [row])).on_conflict_do_nothing()
+        insert = self._store.insert(scoring_run).values(stored_rows(scoring_run, [row])).on_conflict_do_nothing()
         insert = insert.returning(scoring_run.c.id)
         of_folder = and_(
             scoring_run.c.model_id == self._model_id,
@@ -170,7 +170,7 @@ class ScoringLedger:
         connection.execute(scoring_shard.delete().where(scoring_shard.c.run_id.in_(dead)))
         connection.execute(scoring_run.update().where(scoring_run.c.id.in_(dead)).values(status="superseded"))
         shards = [{"run_id": run["id"], "number": n, "n_files": size} for n, size in enumerate(shard_sizes)]
-        execute_many(connection, scoring_shard.insert(), values_of(scoring_shard, shards))
+        execute_many(connection, scoring_shard.insert(), stored_rows(scoring_shard, shards))
         return str(run["id"])
 
     def _commit(
@@ -213,22 +213,16 @@ class ScoringLedger:
                     if not column.primary_key
                 },
             ),
-            values_of(prediction, rows),
+            stored_rows(prediction, rows),
         )
 
     def _write(self, action: Callable[[Connection], T]) -> T:
-        def attempt() -> T:
-            with self._store.writing() as connection:
-                return action(connection)
-
-        return self._patiently(attempt)
+        with self._store.writing() as connection:
+            return action(connection)
 
     def _read(self, query: Any) -> Sequence[Any]:
-        def attempt() -> Sequence[Any]:
-            with self._store.reading() as connection:
-                return connection.execute(query).all()
-
-        return self._patiently(attempt)
+        with self._store.reading() as connection:
+            return connection.execute(query).all()
 
 
 STATUSES = ("scored", "abstained", "rejected")

@@ -1,20 +1,17 @@
 """The results database: what was ingested, trained, evaluated and scored, and named queries over it.
 
-A row is a plain mapping of column name → value; rows are an iterable of those or a DataFrame. Values may come
-from numpy or pandas; NaN, NA and NaT are stored as null.
+Rows are what ``values`` takes: mappings of column name → value, or a DataFrame.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
 import pandas as pd
-from sqlalchemy import URL, Column, ColumnElement, Connection, Engine, Table, and_, case, select
+from sqlalchemy import URL, Column, ColumnElement, Connection, Engine, Table, and_, case, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from mri_model.progress import ProgressCallback, no_progress
@@ -22,10 +19,9 @@ from mri_model.results import schema
 from mri_model.results.database import connect, writing
 from mri_model.results.export import export_tables
 from mri_model.results.failures import translated_errors
-from mri_model.results.questions import Question, bind, check_parameters, find_question, questions
-
-Row = Mapping[str, Any]
-Rows = pd.DataFrame | Iterable[Row]
+from mri_model.results.questions import Question, bind, check_parameters, find_question, questions, read_values
+from mri_model.results.subjects import Answer, choose, describe, why_empty
+from mri_model.results.values import Row, Rows, as_frame, stored_rows
 
 PATHS_A_QUERY = 1000
 
@@ -65,7 +61,9 @@ class Store:
         with self.writing() as connection:
             self._upsert(connection, schema.dataset, row, update=("root", "ingested_at"))
             statement = self.insert(schema.dataset_class).on_conflict_do_nothing()
-            execute_many(connection, statement, values_of(schema.dataset_class, classes, dataset_digest=row["digest"]))
+            execute_many(
+                connection, statement, stored_rows(schema.dataset_class, classes, dataset_digest=row["digest"])
+            )
 
     def record_model(self, row: Row, epochs: Rows) -> None:
         """Record a model and its epochs, in place of what was recorded under the same id.
@@ -149,14 +147,7 @@ class Store:
         table = schema.evaluated_image
         query = select(table).where(table.c.evaluation_id == evaluation_id).order_by(table.c.path)
         with self.reading() as connection:
-            return _frame([column.name for column in table.columns], connection.execute(query).all())
-
-    def latest_model(self) -> str | None:
-        """Id of the most recently created model, of those that are trained."""
-        newest_first = schema.model.c.created_at.desc(), schema.model.c.id.desc()
-        with self.reading() as connection:
-            trained = select(schema.model.c.id).where(schema.model.c.status == "trained")
-            return connection.scalar(trained.order_by(*newest_first).limit(1))
+            return as_frame([column.name for column in table.columns], connection.execute(query).all())
 
     def knows_dataset(self, digest: str) -> bool:
         return self._knows(schema.dataset.c.digest, digest)
@@ -168,6 +159,10 @@ class Store:
             return connection.scalar(status) == "trained"
 
     def query(self, name: str, /, **parameters: Any) -> pd.DataFrame:
+        """The rows of ``ask``."""
+        return self.ask(name, **parameters).rows
+
+    def ask(self, name: str, /, **parameters: Any) -> Answer:
         """Run a named query: a view of ``sql/views`` or a query of ``sql/queries``.
 
         Args:
@@ -175,22 +170,23 @@ class Store:
             **parameters: Values of its parameters, as text or plain values; None counts as not given. A model may be
                 named by the start of its id.
 
-        Returns:
-            One row per row of the result; moments are datetime64 in UTC.
-
         Raises:
-            UsageError: The query has no such parameter, or a value is not what it must be.
-            MriError: There is no query of that name, or no model or class; the hint names similar ones.
+            UsageError: There is no query of that name (the hint names similar ones), the query has no such parameter,
+                or a value is not what it must be.
+            MriError: There is no such model or class.
         """
         question = find_question(name)
         check_parameters(question, parameters)
         with self.reading() as connection:
-            if question.parameters:
-                result = connection.execute(bind(question, parameters, connection))
+            values = read_values(question, parameters, connection)
+            chosen = choose(question, values, connection)
+            if question.is_view:
+                result = connection.execute(select(text("*")).select_from(text(question.name.replace("-", "_"))))
             else:
-                # without parameters "%" is a plain character: some columns are called so
-                result = connection.exec_driver_sql(question.sql, execution_options={"no_parameters": True})
-            return _frame(list(result.keys()), result.all())
+                result = connection.execute(bind(question.sql, values | chosen))
+            rows = as_frame(list(result.keys()), result.all())
+            reason = "" if len(rows) else why_empty(question, values, chosen, connection)
+            return Answer(rows, describe(question, chosen, connection), reason)
 
     @staticmethod
     def questions() -> dict[str, Question]:
@@ -233,7 +229,7 @@ class Store:
             update: Columns to update in an existing row; default: all.
             replaced: Column name → SQL expression to store in an existing row instead of the value in ``row``.
         """
-        statement = self.insert(table).values(values_of(table, [row]))
+        statement = self.insert(table).values(stored_rows(table, [row]))
         columns = [column.name for column in table.columns if not column.primary_key]
         values = {name: statement.excluded[name] for name in update or columns}
         connection.execute(
@@ -246,54 +242,10 @@ class Store:
 def _replace(connection: Connection, table: Table, rows: Rows, **owner: str) -> None:
     ((column, value),) = owner.items()
     connection.execute(table.delete().where(table.c[column] == value))
-    execute_many(connection, table.insert(), values_of(table, rows, **owner))
+    execute_many(connection, table.insert(), stored_rows(table, rows, **owner))
 
 
 def execute_many(connection: Connection, statement: Any, values: list[dict[str, Any]]) -> int:
     if not values:
         return 0
     return connection.execute(statement, values, execution_options={"preserve_rowcount": True}).rowcount
-
-
-def values_of(table: Table, rows: Rows, **fixed: Any) -> list[dict[str, Any]]:
-    """Rows for the driver: plain Python values for every column. Raises ValueError for an unknown column."""
-    records = rows.to_dict("records") if isinstance(rows, pd.DataFrame) else rows
-    return [_value(table, {str(name): value for name, value in record.items()} | fixed) for record in records]
-
-
-def _value(table: Table, record: Row) -> dict[str, Any]:
-    unknown = record.keys() - table.columns.keys()
-    if unknown:
-        raise ValueError(f"table {table.name!r} has no column {', '.join(sorted(unknown))}")
-    return {column.name: _stored(column, record.get(column.name)) for column in table.columns}
-
-
-def _stored(column: Column[Any], value: Any) -> Any:
-    plain = _plain(value)
-    return getattr(column.default, "arg", None) if plain is None else plain
-
-
-def _plain(value: Any) -> Any:
-    """A value without numpy or pandas in it; bytes of a path that are no UTF-8 become escapes such as ``\\udce9``."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | np.ndarray):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if value is pd.NA or value is pd.NaT or (isinstance(value, float) and value != value):
-        return None
-    if isinstance(value, pd.Timestamp):
-        return value.to_pydatetime()
-    if isinstance(value, str | Path):
-        return str(value).encode("utf-8", "backslashreplace").decode("utf-8")
-    return value
-
-
-def _frame(columns: list[str], rows: Sequence[Sequence[Any]]) -> pd.DataFrame:
-    """A frame with the same types on both databases."""
-    plain = [[float(value) if isinstance(value, Decimal) else value for value in row] for row in rows]
-    frame = pd.DataFrame(plain, columns=columns)
-    for name in filter(schema.is_moment, columns):
-        frame[name] = pd.to_datetime(frame[name], utc=True).dt.as_unit("us")
-    return frame

@@ -26,7 +26,7 @@ from mri_model.steps.ingestion import (
     validate_inventory,
     write_manifest,
 )
-from mri_model.steps.pages import report_page, write_comparison_page, write_report_page
+from mri_model.steps.pages import find_sweep, report_page, write_comparison_page, write_report_page, write_sweep_page
 from mri_model.steps.registry import (
     check_gate,
     choose_model,
@@ -52,6 +52,7 @@ __all__ = [
     "find_champion_folder",
     "find_ingested",
     "find_last_answers",
+    "find_sweep",
     "ingest_arrived",
     "is_evaluated",
     "make_latest",
@@ -77,4 +78,5 @@ __all__ = [
     "write_comparison_page",
     "write_manifest",
     "write_report_page",
+    "write_sweep_page",
 ]

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mri_model.data.class_table import class_table
 from mri_model.data.manifest import Manifest, find_manifest
@@ -55,11 +55,22 @@ def write_rows(settings: Settings, write: "Callable[[Store], T]", log: Log) -> T
         with open_store(settings) as store:
             return write(store)
 
-    return patiently(settings, attempt, log)
+    return wait_for_database(settings, attempt, log)
 
 
-def patiently(settings: Settings, attempt: Callable[[], T], log: Log) -> T:
-    """Call ``attempt``, and again while the results database is away, for ``MRI_DATABASE_SECONDS``."""
+class Patient:
+    """Calls the methods of ``target`` and waits for a database that goes away. Each of them may be repeated."""
+
+    def __init__(self, settings: Settings, target: Any, log: Log) -> None:
+        self._settings, self._target, self._log = settings, target, log
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._target, name)
+        return lambda *values, **named: wait_for_database(self._settings, lambda: method(*values, **named), self._log)
+
+
+def wait_for_database(settings: Settings, attempt: "Callable[[], T]", log: Log) -> T:
+    """Repeat ``attempt`` until the database answers. Raises UnavailableError after ``MRI_DATABASE_SECONDS``."""
     give_up = time.monotonic() + settings.database_seconds
     while True:
         try:

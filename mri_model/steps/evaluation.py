@@ -83,7 +83,8 @@ def record_evaluation(
         dataset = dataset_row(manifest), class_table(manifest)
         place = keep(settings.unrecorded, row, evaluation.tables, dataset, folder)
         raise UnavailableError(
-            f"{error}; the evaluation is kept in {place}", "the next command records it once the database answers"
+            f"{error}; the evaluation is kept in {place}",
+            "the next stage records it once the database answers; so does: mri doctor",
         ) from None
 
 

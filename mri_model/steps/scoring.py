@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from mri_model.data.listing import check_outside
 from mri_model.progress import Log, ProgressCallback, no_log, no_progress
 from mri_model.settings import Settings
-from mri_model.steps.database import ensure_recorded, open_store, patiently
+from mri_model.steps.database import Patient, ensure_recorded, open_store
 
 if TYPE_CHECKING:  # PyTorch, scikit-learn and SQLAlchemy take seconds to import: only the steps that use them do
     from mri_model.scoring.run import ScoringRun
@@ -20,7 +20,11 @@ def score_folder(
     progress: ProgressCallback = no_progress,
     log: Log = no_log,
 ) -> "ScoringRun":
-    """Score every file below ``folder``; one that this model scored before, unchanged, keeps its row."""
+    """Score every file below ``folder``; one that this model scored before, unchanged, keeps its row.
+
+    Raises:
+        MriError: If the folder is missing or empty, or the system's own files lie in it.
+    """
     from mri_model.models.artifact import load_model
     from mri_model.models.network import choose_device
     from mri_model.models.threads import use_free_cores
@@ -32,5 +36,5 @@ def score_folder(
     log(use_free_cores())
     with open_store(settings) as store:
         ensure_recorded(settings, store, model.folder)
-        ledger = ScoringLedger(store, model.id, lambda action: patiently(settings, action, log))
+        ledger = Patient(settings, ScoringLedger(store, model.id), log)
         return run.score_folder(ledger, model, folder, settings.scores, progress, log)

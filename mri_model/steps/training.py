@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mri_model.data.manifest import Manifest
-from mri_model.errors import MriError
+from mri_model.errors import MriError, UnavailableError
 from mri_model.files import is_locked, write_text
 from mri_model.models.metadata import EpochMetrics, ModelMetadata, read_history, read_metadata
 from mri_model.progress import Log, ProgressCallback, is_first_process, no_log, no_progress
@@ -135,8 +135,14 @@ def record_model(settings: Settings, folder: Path, log: Log = no_log) -> ModelMe
     """
     metadata = read_metadata(folder)
     if is_first_process():
-        write_rows(settings, lambda store: write_model_rows(store, folder, metadata), log)
-        log(write_rows(settings, lambda store: crown_first(store, metadata), log))
+        try:
+            write_rows(settings, lambda store: write_model_rows(store, folder, metadata), log)
+            log(write_rows(settings, lambda store: crown_first(store, metadata), log))
+        except UnavailableError as error:
+            raise UnavailableError(
+                f"{error}; the model is complete in {folder}",
+                "run the same command again once the database answers: it only records the model",
+            ) from None
     return metadata
 
 

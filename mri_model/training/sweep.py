@@ -40,6 +40,7 @@ class TrainingResult:
         sweep_id: Id of the sweep they belong to, None for a single training.
         evaluations: Of a sweep of seeds or folds: each model on its own test split.
         pooled: Of a cross-validation: all folds' predictions together.
+        page: The report page of ``pooled``.
     """
 
     models: list[ModelMetadata] = field(default_factory=list)
@@ -47,6 +48,7 @@ class TrainingResult:
     sweep_id: str | None = None
     evaluations: list[Evaluation] = field(default_factory=list)
     pooled: Evaluation | None = None
+    page: Path | None = None
 
 
 def seed_recipes(recipe: Recipe, seeds: int) -> tuple[Recipe, ...]:

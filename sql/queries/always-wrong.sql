@@ -1,6 +1,8 @@
 -- Which images of the newest data set does every model that was tested on them get wrong, the most models first?
 -- Only images that at least two models were tested on, each in its latest evaluation. "taken_for" is the most frequent
 -- answer, "probability" the highest that a model gave its answer.
+-- about: dataset
+-- empty: there is no image that at least two models were tested on and all get wrong
 WITH latest AS (
     SELECT
         id,
@@ -9,7 +11,7 @@ WITH latest AS (
     WHERE
         model_id IS NOT NULL
         AND split IN ('test', 'all')
-        AND dataset_digest = (SELECT digest FROM dataset ORDER BY ingested_at DESC, digest DESC LIMIT 1)
+        AND dataset_digest = :dataset
 ),
 answer AS (
     SELECT

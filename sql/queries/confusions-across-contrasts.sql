@@ -1,12 +1,9 @@
 -- For which tumors does the champion find the tumor but not the contrast, the most frequent confusion first?
 -- "share" is relative to "images", those of this tumor in its true contrast.
+-- about: evaluation
+-- empty: no test image was taken for its tumor in another contrast
 -- :model  a model id or the start of one; default: the champion, without one the model evaluated last
-WITH chosen AS (
-    SELECT evaluation_id
-    FROM latest_evaluation
-    WHERE model_id = CAST(:model AS TEXT) OR (CAST(:model AS TEXT) IS NULL AND is_default = 1)
-),
-cell AS (
+WITH cell AS (
     SELECT
         true_class.tumor AS true_tumor,
         true_class.contrast AS true_contrast,
@@ -19,7 +16,7 @@ cell AS (
         ON confusion.evaluation_id = true_class.evaluation_id AND confusion.true_label = true_class.label
     INNER JOIN class_metric AS answer
         ON confusion.evaluation_id = answer.evaluation_id AND confusion.predicted_label = answer.label
-    WHERE confusion.evaluation_id = (SELECT evaluation_id FROM chosen)
+    WHERE confusion.evaluation_id = :evaluation
 )
 SELECT
     true_tumor AS tumor,

@@ -1,13 +1,10 @@
 -- Which tumors does the champion confuse within one contrast, the most frequent confusion first?
 -- "share" is relative to "images", those of the true tumor in this contrast. In data without contrasts all confusions
 -- are here.
+-- about: evaluation
+-- empty: no test image was taken for another tumor of its contrast
 -- :model  a model id or the start of one; default: the champion, without one the model evaluated last
-WITH chosen AS (
-    SELECT evaluation_id
-    FROM latest_evaluation
-    WHERE model_id = CAST(:model AS TEXT) OR (CAST(:model AS TEXT) IS NULL AND is_default = 1)
-),
-cell AS (
+WITH cell AS (
     SELECT
         true_class.tumor AS true_tumor,
         true_class.contrast AS true_contrast,
@@ -20,7 +17,7 @@ cell AS (
         ON confusion.evaluation_id = true_class.evaluation_id AND confusion.true_label = true_class.label
     INNER JOIN class_metric AS answer
         ON confusion.evaluation_id = answer.evaluation_id AND confusion.predicted_label = answer.label
-    WHERE confusion.evaluation_id = (SELECT evaluation_id FROM chosen)
+    WHERE confusion.evaluation_id = :evaluation
 )
 SELECT
     true_contrast AS contrast,

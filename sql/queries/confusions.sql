@@ -1,5 +1,7 @@
 -- Which classes does the champion confuse in its latest test evaluation, the most frequent confusion first?
 -- "share" is relative to all images of the true class. A pooled evaluation of a cross-validation counts too.
+-- about: evaluation
+-- empty: no test image was given a wrong class
 -- :model  a model id or the start of one; default: the champion, without one the model evaluated last
 
 -- 1e-9 lets halves round up on every database: 0.845 is slightly less in binary.
@@ -10,11 +12,7 @@ WITH cell AS (
         n,
         SUM(n) OVER (PARTITION BY true_label) AS n_true
     FROM confusion
-    WHERE evaluation_id = (
-        SELECT evaluation_id
-        FROM latest_evaluation
-        WHERE model_id = CAST(:model AS TEXT) OR (CAST(:model AS TEXT) IS NULL AND is_default = 1)
-    )
+    WHERE evaluation_id = :evaluation
 )
 SELECT
     true_label,

@@ -1,14 +1,11 @@
 -- How accurate is the champion on each tumor in each contrast, the tumor with the lowest accuracy first?
 -- An image counts as right if tumor and contrast are right. "n" is the number of images.
+-- about: evaluation
 -- :model  a model id or the start of one; default: the champion, without one the model evaluated last
 WITH class_result AS (
     SELECT tumor, COALESCE(contrast, '') AS contrast, support, support * recall AS n_right
     FROM class_metric
-    WHERE evaluation_id = (
-        SELECT evaluation_id
-        FROM latest_evaluation
-        WHERE model_id = CAST(:model AS TEXT) OR (CAST(:model AS TEXT) IS NULL AND is_default = 1)
-    )
+    WHERE evaluation_id = :evaluation
 )
 SELECT
     tumor,

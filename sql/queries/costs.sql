@@ -1,6 +1,7 @@
 -- How many trainings, evaluations and scoring runs were there on each day (UTC), and how long did they take?
 -- "seconds" is their sum, "longest" one of them. A scoring run that was interrupted counts without its time. "images"
 -- counts evaluated images and files found for scoring.
+-- empty: nothing ran in these days
 -- :days  so many days back from now; default: 30
 
 -- The moments of a scoring run as days and seconds, from their text, which is alike on every database. The number of a

@@ -1,5 +1,7 @@
 -- How accurate is the champion if it answers only for the 80, 90 or 95 % of the test images it is most confident of?
 -- "threshold" is the lowest probability among these images. Images of equal probability are taken by path.
+-- about: evaluation
+-- empty: this evaluation is older than the rows of its images; run: mri evaluate
 -- :model  a model id or the start of one; default: the champion, without one the model evaluated last
 WITH image AS (
     SELECT
@@ -8,11 +10,7 @@ WITH image AS (
         ROW_NUMBER() OVER (ORDER BY probability DESC, path) AS place,
         COUNT(*) OVER () AS n
     FROM evaluated_image
-    WHERE evaluation_id = (
-        SELECT evaluation_id
-        FROM latest_evaluation
-        WHERE model_id = CAST(:model AS TEXT) OR (CAST(:model AS TEXT) IS NULL AND is_default = 1)
-    )
+    WHERE evaluation_id = :evaluation
 ),
 level AS (
     SELECT 80 AS coverage

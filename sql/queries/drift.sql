@@ -2,16 +2,14 @@
 -- "difference" is the share among scored images less the share among training images; "distance" is half the sum of
 -- all absolute differences: 0 for the same mix, 1 for no class in common. Under the protocol "given" the training mix
 -- is that of all images of the data set.
+-- about: scorers
+-- empty: this model scored nothing in these days; run: mri score FOLDER
 -- :model  a model id or the start of one; default: the champion, without one the model that scored last
 -- :days  so many days back from now; default: 7
 WITH chosen AS (
     SELECT id, dataset_digest, protocol
     FROM model
-    WHERE id = COALESCE(
-        CAST(:model AS TEXT),
-        (SELECT model_id FROM champion),
-        (SELECT model_id FROM scoring_run ORDER BY started_at DESC, id DESC LIMIT 1)
-    )
+    WHERE id = :model
 ),
 scored AS (
     SELECT label, COUNT(*) AS n

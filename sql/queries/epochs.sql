@@ -1,4 +1,7 @@
--- How did each epoch of the newest model go? It may still be in training.
+-- How did each epoch of a model go? It may still be in training.
+-- about: training
+-- empty: no epoch is complete yet
+-- :model  a model id or the start of one; default: the newest model
 SELECT
     epoch.model_id,
     epoch.epoch,
@@ -10,5 +13,5 @@ SELECT
     epoch.val_f1,
     epoch.seconds
 FROM epoch
-WHERE epoch.model_id = (SELECT id FROM model ORDER BY created_at DESC, id DESC LIMIT 1)
+WHERE epoch.model_id = :model
 ORDER BY epoch.epoch

@@ -2,6 +2,7 @@
 -- Compares evaluations of one model on the same data set and split. "low" is the lower end of the earlier 95 %
 -- interval: below it the verdict is "worse", from it on "lower". Without an interval any loss is "worse". "tested_id"
 -- is the model, or the sweep of a cross-validation as a whole.
+-- empty: no model was tested twice on the same images; run: mri reevaluate
 WITH ranked AS (
     SELECT
         evaluation.*,

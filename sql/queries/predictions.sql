@@ -1,7 +1,8 @@
 -- What is the result for each file of the folder that was scored last, the lowest probability first?
 -- A file that an earlier run scored keeps that run's row. Rejected files have no probability and come last.
+-- about: run
 WITH latest AS (
-    SELECT model_id, folder FROM scoring_run ORDER BY started_at DESC, id DESC LIMIT 1
+    SELECT model_id, folder FROM scoring_run WHERE id = :run
 ),
 below AS (
     SELECT

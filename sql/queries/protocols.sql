@@ -1,6 +1,7 @@
 -- How much higher is the accuracy under the random protocol than under the grouped one?
 -- For each data set and protocol: the model with the best validation macro-F1, single folds only if there is no other,
 -- in its latest test evaluation. "unlike" are test images unlike any training image.
+-- empty: no model was tested on the data set that it was trained on; run: mri evaluate
 WITH tested AS (
     SELECT
         evaluation.*,

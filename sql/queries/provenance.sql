@@ -1,5 +1,6 @@
 -- Which model, weights, preprocessing and temperature gave the result of a file?
 -- "weights" is the SHA-256 of the file of weights; the probabilities are softmax(logits / temperature).
+-- empty: no scored file has this path
 -- :path  the path of a scored file, or the end of it; default: the ten files scored last
 WITH result AS (
     SELECT

@@ -1,6 +1,8 @@
 -- How often is the champion right when it is so confident, in ten bins, before and after calibration?
 -- Calibration is good where accuracy is near confidence, the mean probability of the answers in a bin. The columns with
 -- "raw" are before calibration. Empty bins are left out.
+-- about: evaluation
+-- empty: this evaluation is older than the rows of its images; run: mri evaluate
 -- :model  a model id or the start of one; default: the champion, without one the model evaluated last
 WITH RECURSIVE bin (place) AS (
     SELECT 0
@@ -13,11 +15,7 @@ image AS (
         uncalibrated,
         CASE WHEN predicted_label = true_label THEN 1.0 ELSE 0.0 END AS is_right
     FROM evaluated_image
-    WHERE evaluation_id = (
-        SELECT evaluation_id
-        FROM latest_evaluation
-        WHERE model_id = CAST(:model AS TEXT) OR (CAST(:model AS TEXT) IS NULL AND is_default = 1)
-    )
+    WHERE evaluation_id = :evaluation
 ),
 answer AS (
     SELECT probability AS confidence, is_right, 1 AS is_calibrated FROM image

@@ -1,5 +1,6 @@
 -- Which results came from a model that is retired since, the last retired first?
 -- One row for each scoring run; "scored" is its last day in UTC. The rows of single files: mri query provenance.
+-- empty: no result is from a retired model
 SELECT
     model_stage.since AS retired_at,
     prediction.model_id,

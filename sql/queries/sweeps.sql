@@ -1,5 +1,6 @@
 -- How do the models of each sweep (sizes, seeds, folds) do on the test split: mean, lowest and highest, newest first?
 -- Uses the latest test evaluation of each model, if it has one. The pooled figures are those of all folds together.
+-- empty: there is no sweep yet; run: mri train --seeds 3
 WITH test_evaluation AS (
     SELECT
         evaluation.*,

@@ -1,13 +1,9 @@
 -- Which files of a folder have no result, and why?
 -- Shows the last attempt at each file, by any model. Files that no scoring run has reached have no row.
+-- about: folder
+-- empty: every file there that a scoring run reached has a result
 -- :folder  a folder that was scored, or one below or above it; default: the folder scored last
-WITH chosen AS (
-    SELECT COALESCE(
-        CAST(:folder AS TEXT),
-        (SELECT folder FROM scoring_run ORDER BY started_at DESC, id DESC LIMIT 1)
-    ) AS folder
-),
-attempt AS (
+WITH attempt AS (
     SELECT
         prediction.*,
         ROW_NUMBER() OVER (
@@ -18,7 +14,7 @@ attempt AS (
                 prediction.run_id DESC
         ) AS age
     FROM prediction
-    INNER JOIN chosen ON SUBSTR(prediction.path, 1, LENGTH(chosen.folder) + 1) = chosen.folder || '/'
+    WHERE SUBSTR(prediction.path, 1, LENGTH(CAST(:folder AS TEXT)) + 1) = CAST(:folder AS TEXT) || '/'
 )
 SELECT path, status, reason
 FROM attempt

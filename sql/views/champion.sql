@@ -1,5 +1,6 @@
 -- Which model is in production, since when, who promoted it, and why?
 -- The last row of a model in "promotion" says its stage. Without a row here there is no champion.
+-- empty: no model is the champion; run: mri promote MODEL
 SELECT
     model_id,
     at AS since,

@@ -1,6 +1,7 @@
 -- What is the latest test evaluation of each model, and of each cross-validation as a whole?
 -- Questions about one model use it. Without --model they use the row with is_default = 1: that of the champion or, if
 -- there is no champion, the latest of all.
+-- empty: nothing was tested yet; run: mri evaluate
 WITH ranked AS (
     SELECT
         id,

@@ -1,4 +1,5 @@
 -- Report, Table 1: how many images of each contrast does the latest data set have?
+-- about: dataset
 
 -- 1e-9 lets halves round up on every database: 0.845 is slightly less in binary.
 WITH latest AS (

@@ -1,5 +1,6 @@
 -- Report, Table 4: how good is the latest test evaluation over all images?
 -- It may be the pooled evaluation of a cross-validation; the same applies to Tables 5 and 6.
+-- about: newest_evaluation
 
 -- 1e-9 lets halves round up on every database: 0.845 is slightly less in binary.
 WITH latest AS (

@@ -1,5 +1,6 @@
 -- Report, Table 5: how good is the latest test evaluation on each class, the lowest F1 first?
 -- As in the report, classes with the same rounded F1 are sorted by name.
+-- about: newest_evaluation
 
 -- 1e-9 lets halves round up on every database: 0.845 is slightly less in binary.
 SELECT

@@ -1,4 +1,5 @@
 -- Report, Table 6: how accurate is the latest test evaluation on each contrast?
+-- about: newest_evaluation
 
 -- 1e-9 lets halves round up on every database: 0.845 is slightly less in binary.
 SELECT

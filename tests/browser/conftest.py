@@ -20,7 +20,7 @@ PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 
 @pytest.fixture(scope="session")
 def pages(phantom: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """``model`` (with pictures), ``plain`` (without), ``compare``, and ``data``: the page of the quality report."""
+    """``model`` (with pictures), ``plain`` (without), ``compare``, ``sweep`` (of folds), ``data`` (quality report)."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("MRI_DATABASE_URL", "MRI_WEIGHTS"):
             patch.delenv(name, raising=False)
@@ -33,7 +33,9 @@ def pages(phantom: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
         plain = api.report(settings, second)
         compare = api.report(settings, first, second)
         model = api.report(settings, first, with_images=True)
-        return {"plain": plain, "compare": compare, "model": model, "data": data}
+        sweep = api.train(settings, replace(QUICK, epochs=1), folds=3).page
+        assert sweep
+        return {"plain": plain, "compare": compare, "model": model, "sweep": sweep, "data": data}
 
 
 @pytest.fixture(scope="session")

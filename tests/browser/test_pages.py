@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
-NAMES = ("model", "plain", "compare", "data")
+NAMES = ("model", "plain", "compare", "sweep", "data")
 PHONE, DESKTOP = 375, 1200
 
 Visit = Callable[..., "Page"]
@@ -123,3 +123,34 @@ def test_a_page_can_be_printed(visit: Visit) -> None:
     page.emulate_media(media="print")
     assert not page.locator(".sections").is_visible()
     assert page.pdf(format="A4").startswith(b"%PDF")
+
+
+@pytest.mark.parametrize("name", ["model", "sweep"])
+def test_what_is_folded_is_open_in_print_and_closed_again(name: str, visit: Visit) -> None:
+    page = visit(name)
+    open_ones = "[...document.querySelectorAll('details')].map((each) => each.open)"
+    page.locator("details summary").first.click()
+    before = page.evaluate(open_ones)
+    assert before[0] and not all(before)
+    page.evaluate(f"addEventListener('beforeprint', () => window.printed = {open_ones})")
+    page.pdf(format="A4")
+    assert page.evaluate("window.printed") == [True] * len(before)
+    assert page.evaluate(open_ones) == before
+
+
+def test_differences_of_classes_are_sorted_as_numbers_and_marks_stay_before_dashes(visit: Visit) -> None:
+    page = visit("compare")
+    heads = page.locator("table", has=page.locator("caption:has-text('F1 by class')")).locator("thead th")
+    heads.nth(5).locator("button").click()
+    numbers = [float(text.replace("−", "-")) for text in column(page, "F1 by class", 6)]
+    assert numbers == sorted(numbers, reverse=True)
+    for _ in range(2):
+        heads.nth(1).locator("button").click()
+        marks = [text != "–" for text in column(page, "F1 by class", 2)]
+        assert marks == sorted(marks, reverse=True)
+
+
+def test_the_matrix_of_44_classes_is_whole_on_a_desktop(visit: Visit) -> None:
+    page = visit("plain")
+    board = page.locator("[aria-label='Confusion matrix']")
+    assert board.evaluate("(each) => each.scrollWidth <= each.clientWidth")

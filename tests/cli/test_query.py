@@ -3,9 +3,10 @@
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from mri_model.cli.query import read_words
+from mri_model.cli.query import read_words, screen_table
 from mri_model.errors import UsageError
 from mri_model.results.store import Store
 from mri_model.settings import Settings
@@ -71,6 +72,8 @@ def test_a_question_with_parameters_in_every_output() -> None:
         (["scored-mix", "--days", "soon"], 2, "--days soon is not a number of days"),
         (["worst-classes", "--model"], 2, "--model needs a value"),
         (["--model", "x"], 2, "--model needs a question"),
+        (["nonsense"], 2, "there is no question 'nonsense'"),
+        (["champion-on", "--day", "soon"], 2, "--day soon is not a day"),
         (["worst-classes", "--model", "nobody"], 1, "no model has an id that starts with 'nobody'"),
     ],
 )
@@ -79,6 +82,57 @@ def test_a_wrong_parameter_is_a_line_why_and_a_line_what_to_do(arguments: list[s
     assert (done.returncode, done.stdout) == (code, "")
     assert words in done.stderr
     assert len(done.stderr.splitlines()) == 2
+
+
+@pytest.mark.usefixtures("recorded")
+@pytest.mark.slow
+def test_what_an_answer_is_about_is_on_stderr_and_in_json() -> None:
+    about = "about  model resnet18-one (candidate, random protocol), e1 (test split, 672 images), data set d1"
+    for words in ([], ["--csv"]):
+        assert mri("query", "worst-classes", *words).stderr.startswith(about)
+    (facts,) = answer(mri("query", "worst-classes", "--json"))["about"]
+    assert (facts["model"], facts["evaluation"], facts["dataset"]) == ("resnet18-one", "e1", "d1")
+
+
+@pytest.mark.usefixtures("recorded")
+@pytest.mark.slow
+def test_an_answer_without_rows_says_why_and_is_no_error() -> None:
+    reason = "nothing is scored yet; run: mri score FOLDER"
+    printed = mri("query", "predictions")
+    assert (printed.returncode, printed.stdout, printed.stderr) == (0, "(no rows)\n", f"no rows: {reason}\n")
+    as_json = answer(mri("query", "predictions", "--json"))
+    assert (as_json["reason"], as_json["total"], as_json["rows"]) == (reason, 0, [])
+    assert "reason" not in answer(mri("query", "models", "--json"))
+
+
+@pytest.mark.usefixtures("recorded")
+@pytest.mark.slow
+def test_a_limit_applies_to_every_output() -> None:
+    assert mri("query", "classes", "--limit", "2").stdout.splitlines()[3:] == [
+        "",
+        "2 of 44 rows; all of them: --limit 0, --csv or --json",
+    ]
+    assert len(mri("query", "classes", "--csv", "--limit=2").stdout.splitlines()) == 3
+    limited = answer(mri("query", "classes", "--json", "--limit", "2"))
+    assert (limited["total"], len(limited["rows"])) == (44, 2)
+    assert mri("query", "classes", "--limit", "-1").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("limit", "columns", "shown", "last"),
+    [
+        (None, 3, 50, "50 of 60 rows; all of them: --limit 0, --csv or --json"),
+        (0, 3, 60, "row 59"),
+        (None, 40, 10, "10 of 60 rows; all of them: --limit 0, --csv or --json"),
+    ],
+)
+def test_the_screen_shows_the_first_rows_and_says_how_many_there_are(
+    limit: int | None, columns: int, shown: int, last: str
+) -> None:
+    rows = pd.DataFrame({f"column {n}": [f"row {row}" for row in range(60)] for n in range(columns)})
+    text = screen_table(rows, limit)
+    assert text.splitlines()[-1].startswith(last)
+    assert f"row {shown - 1}" in text and f"row {shown} " not in text
 
 
 @pytest.mark.slow

@@ -8,8 +8,9 @@ import pytest
 from mri_model.errors import MriError, UsageError
 from mri_model.report.tables import format_table
 from mri_model.results import schema
-from mri_model.results.questions import DERIVED, questions
+from mri_model.results.questions import DERIVED, bound_names, questions
 from mri_model.results.store import Store
+from mri_model.results.subjects import FACTS, KINDS, subject_sql
 from tests.results import result_samples as samples
 from tests.results.question_samples import (
     IDS,
@@ -28,7 +29,11 @@ def test_a_query_binds_exactly_the_parameters_it_declares() -> None:
     for name, question in questions().items():
         declared = set(question.parameters)
         derived = set(DERIVED) if declared & {"day", "days"} else set()
-        assert question.bound - derived == declared - {"day", "days"}, name
+        chosen = subject_sql(question.about) if question.about else ""
+        bound = question.bound | bound_names(chosen)
+        columns = {*KINDS, *FACTS} if question.about else set()
+        assert bound - derived - columns - {"other"} == declared - {"day", "days", "model", "other", "folder"}, name
+        assert declared - {"day", "days"} <= bound, name
         assert all("default: " in text for text in question.parameters.values()), name
 
 

@@ -14,14 +14,10 @@ from mri_model.results.store import Store
 from tests.results import result_samples as samples
 
 
-def once(action: Callable[[], Any]) -> Any:
-    return action()
-
-
 @pytest.fixture
 def ledger(store: Store) -> ScoringLedger:
     samples.record_model(store)
-    return ScoringLedger(store, "m1", once)
+    return ScoringLedger(store, "m1")
 
 
 @pytest.fixture

@@ -108,20 +108,12 @@ def test_a_model_recorded_again_is_replaced_with_its_epochs(store: Store) -> Non
     assert len(rows(store, schema.evaluation)) == 1
 
 
-def test_the_latest_model_is_the_last_created_then_the_last_by_name(store: Store) -> None:
-    assert store.latest_model() is None
-    samples.record_model(store, id="old", created_at=samples.later(0))
-    for name in ("m_a", "mB", "m_c"):
-        store.record_model(samples.model(id=name, created_at=samples.later(1)), [])
-    assert store.latest_model() == "m_c"
-
-
 def test_running_a_finished_training_again_leaves_its_row_as_it_was(store: Store) -> None:
     samples.record_model(store)
     store.record_model(samples.model(id="m2", created_at=samples.later(1)), [])
     store.record_model(samples.model(created_at=samples.later(2)), samples.epochs())
     assert rows(store, schema.model)[0] == samples.model()
-    assert store.latest_model() == "m2"
+    assert list(store.query("models")["id"]) == ["m2", "m1"]
 
 
 @pytest.mark.parametrize("status", ["training", "stopped"])
@@ -146,7 +138,6 @@ def test_only_a_model_in_training_can_be_marked_stopped(store: Store) -> None:
         "training3": "training",
     }
     assert store.training_models() == [("training3", "p3")]
-    assert store.latest_model() == "trained1"
     assert not store.knows_model("stopped2")
 
 

@@ -22,6 +22,11 @@ LEFT, RIGHT, TOP, BOTTOM = 58, 416, 12, 236
 COVERAGES = (0.8, 0.9, 0.95, 1.0)
 MOST_POINTS = 200
 SMALLEST_DOT, LARGEST_DOT = 2.0, 7.0
+EPOCH_DOT, FEW_EPOCHS_DOT, FEW_EPOCHS = 2.0, 4.0, 10
+"""Radius of the dots on learning curves, and on those of few epochs, where the lines are short or none."""
+
+MOST_STEPS = 6
+"""Most steps between the ticks of an axis."""
 
 Point = tuple[float, float]
 
@@ -95,23 +100,34 @@ def learning_charts(history: Sequence[EpochMetrics]) -> list[Chart]:
     """Losses, and accuracies with macro-F1, by epoch; none without a history."""
     if not history:
         return []
-    said, last = summary(history), history[-1].epoch
     losses = [getattr(row, field) for row in history for field, _, _ in LOSSES]
-    top = nice_top(max((loss for loss in losses if math.isfinite(loss)), default=1.0))
-    epochs = sorted({1, last, *np.linspace(1, last, min(last, 6)).round().astype(int).tolist()})
-    charts = []
-    for title, fields, highest in (("Loss", LOSSES, top), ("Accuracy and macro-F1", SCORES, 1.0)):
-        axes = Axes((1, last), (0, highest))
-        lines = [
-            axes.line(name, style, finite_points(history, field), [SMALLEST_DOT] * last)
-            for (field, name, _), style in zip(fields, "abc", strict=False)
-        ]
-        best = best_epoch(history)
-        lines.append(axes.line(f"epoch kept: {best}", "reference", [(best, 0), (best, highest)]))
-        ticks = axes.y_ticks([highest * part / 4 for part in range(5)], lambda y: f"{y:.3g}")
-        across = axes.x_ticks(epochs, lambda x: f"{x:.0f}")
-        charts.append(Chart(title, f"{title} by epoch. {said}", "Epoch", title, tuple(lines), across, ticks))
-    return charts
+    top = max((loss for loss in losses if math.isfinite(loss)), default=1.0) or 1.0
+    return [learning_chart(history, "Loss", LOSSES, top), learning_chart(history, "Accuracy and macro-F1", SCORES, 1.0)]
+
+
+def learning_chart(
+    history: Sequence[EpochMetrics], title: str, fields: Sequence[tuple[str, str, str]], highest: float
+) -> Chart:
+    """Lines from 0 to ``highest`` or a little more, with a dot at each epoch, and the epoch that was kept."""
+    last, best = history[-1].epoch, best_epoch(history)
+    levels = nice_ticks(0, highest)
+    axes = Axes((1, last) if last > 1 else (0, 2), (0, levels[-1]))
+    radii = [FEW_EPOCHS_DOT if last <= FEW_EPOCHS else EPOCH_DOT] * last
+    lines = [axes.line(f"epoch kept: {best}", "reference", [(best, 0), (best, levels[-1])])]
+    lines += [
+        axes.line(name, style, finite_points(history, field), radii)
+        for (field, name, _), style in zip(fields, "abc", strict=False)
+    ]
+    said = f"{title} by epoch. {summary(history)}"
+    ticks = axes.x_ticks(epoch_ticks(last), lambda x: f"{x:.0f}"), axes.y_ticks(levels, lambda y: f"{y:.3g}")
+    return Chart(title, said, "Epoch", title, tuple(lines), *ticks)
+
+
+def epoch_ticks(last: int) -> list[float]:
+    """All epochs where they are few, else round ones."""
+    return (
+        [float(epoch) for epoch in range(1, last + 1)] if last <= MOST_STEPS else nice_ticks(0, last, inside=True)[1:]
+    )
 
 
 def finite_points(history: Sequence[EpochMetrics], field: str) -> list[Point]:
@@ -119,17 +135,27 @@ def finite_points(history: Sequence[EpochMetrics], field: str) -> list[Point]:
     return [point for point in points if math.isfinite(point[1])]
 
 
-def nice_top(value: float) -> float:
-    """The smallest of 1, 2, 4, 5 or 8 times a power of ten that is at least ``value``."""
-    scale = 10.0 ** math.floor(math.log10(max(value, 1e-9)))
-    return next((scale * step for step in (1, 2, 4, 5, 8) if scale * step >= value), 10 * scale)
+def nice_ticks(low: float, high: float, inside: bool = False) -> list[float]:
+    """Multiples of 1, 2 or 5 times a power of ten, at most ``MOST_STEPS`` apart, that hold ``low`` and ``high``.
+
+    Args:
+        inside: Without those that lie outside of ``low`` and ``high``.
+    """
+    scale = 10.0 ** math.floor(math.log10((high - low) / MOST_STEPS))
+    for step in (scale * factor for factor in (1, 2, 5, 10, 20)):
+        first = math.floor(round(low / step, 9))
+        last = math.ceil(round(high / step, 9))
+        if last - first <= MOST_STEPS:
+            break
+    ticks = [round(step * at, 12) for at in range(first, last + 1)]
+    return [tick for tick in ticks if low <= tick <= high] if inside else ticks
 
 
-def reliability(images: pd.DataFrame, temperature: float) -> Chart:
-    """Accuracy by confidence in bins of equal width, before and after calibration."""
+def reliability(images: pd.DataFrame, after: str) -> Chart:
+    """Accuracy by confidence in bins of equal width, before and after calibration, which is called ``after``."""
     axes, right = Axes((0, 1), (0, 1)), is_right(images)
     lines = [axes.line("as confident as accurate", "reference", [(0, 0), (1, 1)])]
-    kinds = (("uncalibrated", "before calibration", "b"), ("probability", f"after, temperature {temperature:.2f}", "a"))
+    kinds = (("uncalibrated", "before calibration", "b"), ("probability", after, "a"))
     for column, name, style in kinds:
         bins = confidence_bins(images[column].to_numpy(float), right)
         largest = max((n for _, _, n in bins), default=1)
@@ -173,15 +199,13 @@ def coverage_chart(images: pd.DataFrame) -> Chart:
     """Accuracy of the answers that remain if the least confident ones are left out."""
     accuracy, _ = accuracy_by_coverage(images)
     n = len(accuracy)
-    lowest = math.floor(10 * accuracy.min()) / 10
-    lowest = min(lowest, 0.9)
-    axes = Axes((0, 1), (lowest, 1))
+    levels = nice_ticks(min(float(accuracy.min()), 0.9), 1)
+    axes = Axes((0, 1), (levels[0], 1))
     chosen = np.unique(np.linspace(0, n - 1, min(n, MOST_POINTS)).round().astype(int))
     line = axes.line("accuracy", "a", [((at + 1) / n, float(accuracy[at])) for at in chosen])
     overall = axes.line("accuracy of all answers", "reference", [(0, accuracy[-1]), (1, accuracy[-1])])
-    steps = np.linspace(lowest, 1, 6).tolist()
     said = "Accuracy among the most confident answers, by their share; the table has the numbers."
-    ticks = axes.x_ticks([part / 5 for part in range(6)], in_percent), axes.y_ticks(steps, in_percent)
+    ticks = axes.x_ticks([part / 5 for part in range(6)], in_percent), axes.y_ticks(levels, in_percent)
     return Chart("Accuracy by coverage", said, "Share of images answered", "Accuracy", (overall, line), *ticks)
 
 

@@ -43,33 +43,30 @@ class Exhibits:
         samples: One image of each kind.
         mistakes: The most probable wrong answers, with a Grad-CAM overlay each.
         missing: Images that cannot be shown, because their files are gone or have changed.
+        overlay: What the overlays are, in words.
     """
 
     samples: tuple[Exhibit, ...] = ()
     mistakes: tuple[Exhibit, ...] = ()
     missing: tuple[str, ...] = ()
+    overlay: str = ""
 
 
-@dataclass(frozen=True)
-class ModelReport:
-    """A model and its newest test evaluation. Columns are those of the results database.
+@dataclass(frozen=True, kw_only=True)
+class EvaluationReport:
+    """A test evaluation with its data. Columns are those of the results database.
 
     Attributes:
-        model: What the model folder says.
-        history: One row per epoch; empty if ``history.csv`` is missing.
         evaluation: Row of the table ``evaluation``.
         classes, contrasts, similarities, confusion, images: Rows of ``class_metric``, ``contrast_metric``,
             ``similarity_metric``, ``confusion`` and ``evaluated_image``. No rows in ``images``: the evaluation was
             recorded before there were any.
-        dataset: Row of ``dataset``: the data it was tested on.
+        dataset: Row of ``dataset``: the data of the evaluation.
         dataset_classes: Rows of ``dataset_class``.
-        sizes: Rows of ``model``: those that differ in image size, or the model alone.
         quality: Quality report of the data; None if it is not here.
         exhibits: Pictures; None if the page shows none.
     """
 
-    model: ModelMetadata
-    history: list[EpochMetrics]
     evaluation: Mapping[str, Any]
     classes: pd.DataFrame
     contrasts: pd.DataFrame
@@ -78,7 +75,6 @@ class ModelReport:
     images: pd.DataFrame
     dataset: Mapping[str, Any]
     dataset_classes: pd.DataFrame
-    sizes: pd.DataFrame
     quality: Section | None = None
     exhibits: Exhibits | None = field(default=None, repr=False)
 
@@ -89,3 +85,33 @@ class ModelReport:
         return self.dataset.get("profile") == "phantom" or (
             len(names) > 0 and bool(names.str.contains("phantom").all())
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelReport(EvaluationReport):
+    """A model and its newest test evaluation.
+
+    Attributes:
+        model: What the model folder says.
+        history: One row per epoch; empty if ``history.csv`` is missing.
+        sizes: Rows of ``model``: those that differ in image size, or the model alone.
+    """
+
+    model: ModelMetadata
+    history: list[EpochMetrics]
+    sizes: pd.DataFrame
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepReport(EvaluationReport):
+    """A cross-validation: its models, and the evaluation of all their predictions together.
+
+    Attributes:
+        sweep_id: Id of the sweep.
+        models: What the model folders say, in the order of the folds.
+        folds: Rows of ``evaluation``: the newest one of each model on its own test images.
+    """
+
+    sweep_id: str
+    models: tuple[ModelMetadata, ...]
+    folds: pd.DataFrame

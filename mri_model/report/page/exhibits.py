@@ -23,22 +23,37 @@ OPACITY = 0.55
 """Of the overlay where it is strongest."""
 
 
-def collect_exhibits(model: "Model", manifest: "Manifest", images: pd.DataFrame) -> Exhibits:
+def collect_exhibits(model: "Model | None", manifest: "Manifest", images: pd.DataFrame) -> Exhibits:
     """Decode the files that are shown.
 
     Args:
-        model: For the overlays; on the CPU.
+        model: For the overlays, on the CPU; None for samples alone.
         manifest: The data it was evaluated on.
         images: Rows of ``evaluated_image``.
     """
     missing: list[str] = []
     samples = [found for row in sample_rows(manifest.frame) if (found := sample_exhibit(manifest, row, missing))]
+    if model is None:
+        return Exhibits(tuple(samples), missing=tuple(missing))
     mistakes = [
         found
         for row in surest_mistakes(images, MOST_PICTURED).to_dict("records")
         if (found := mistake_exhibit(model, manifest, row, missing))
     ]
-    return Exhibits(tuple(samples), tuple(mistakes), tuple(missing))
+    return Exhibits(tuple(samples), tuple(mistakes), tuple(missing), overlay_text(model))
+
+
+def overlay_text(model: "Model") -> str:
+    """What the overlays show, and how finely."""
+    from mri_model.models.grad_cam import LAYERS, explained_layer
+
+    size = model.preprocessing.size
+    layer = explained_layer(size)
+    cells, last = (-(-size // LAYERS[name]) for name in (layer, "layer4"))
+    text = f"Grad-CAM on the output of {layer}, {cells}×{cells} cells"
+    if layer == "layer4":
+        return text
+    return f"{text}: an earlier layer, because the last one has only {last}×{last} cells at {size} pixels"
 
 
 def sample_rows(frame: pd.DataFrame) -> list[dict]:
@@ -82,7 +97,9 @@ def mistake_exhibit(model: "Model", manifest: "Manifest", row: dict, missing: li
         picture(seen, f"Image of class {row['true_label']}, as the network sees it"),
         picture(overlay(seen, attention), f"The same with the regions that speak for {row['predicted_label']}"),
     )
-    lines = (f"answered {row['predicted_label']}, probability {row['probability']:.3f}", row["path"])
+    lines: tuple[str, ...] = (f"answered {row['predicted_label']}, probability {row['probability']:.3f}", row["path"])
+    if not attention.any():
+        lines += ("no region of this layer speaks for the answer",)
     return Exhibit(row["true_label"], lines, pictures)
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from mri_model.report.page.contents import ModelReport
+from mri_model.report.page.contents import EvaluationReport
 from mri_model.report.page.tables import Column, TableView, make_table, share
 
 CELL = 18
@@ -51,7 +51,7 @@ class Matrix:
     summary: str
 
 
-def confusion_matrix(report: ModelReport) -> Matrix | None:
+def confusion_matrix(report: EvaluationReport) -> Matrix | None:
     """The heat map with the classes sorted by tumor; None if there are too many classes or no images."""
     classes = report.classes.sort_values(["tumor", "contrast", "label"], na_position="first")
     labels, tumors = classes["label"].tolist(), classes["tumor"].tolist()
@@ -93,7 +93,7 @@ def shortened(label: str) -> str:
     return label if len(label) <= LONGEST_NAME else label[: LONGEST_NAME - 1] + "…"
 
 
-def largest_confusions(report: ModelReport) -> TableView:
+def largest_confusions(report: EvaluationReport) -> TableView:
     """Pairs of true class and wrong answer, most frequent first."""
     confusion = report.confusion
     totals = confusion.groupby("true_label")["n"].sum()
@@ -107,5 +107,11 @@ def largest_confusions(report: ModelReport) -> TableView:
         .itertuples(index=False)
     ]
     more = max(0, len(wrong) - MOST_CONFUSIONS)
-    note = f"And {more} more pairs: mri query confusions." if more else ""
-    return make_table("Largest confusions", columns, rows, note)
+    return make_table(
+        "Largest confusions", columns, rows, more_pairs(more, report.evaluation["model_id"]) if more else ""
+    )
+
+
+def more_pairs(n: int, model_id: str | None) -> str:
+    """How many pairs the table leaves out and, for a model, the question that lists them."""
+    return f"And {n} more pairs" + (f": mri query confusions --model {model_id}" if model_id else ".")

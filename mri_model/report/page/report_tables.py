@@ -4,24 +4,30 @@ from typing import Any
 
 import pandas as pd
 
-from mri_model.report.page.contents import ModelReport
+from mri_model.report.page.contents import EvaluationReport
 from mri_model.report.page.tables import Bar, Column, TableView, interval, make_table, published, share
 from mri_model.report.published import PublishedResults
+
+NORMAL = "Normal"
+"""What images without a tumor are called, as in the published report."""
 
 FIGURES = ("precision", "recall", "f1")
 
 
-def report_tables(report: ModelReport, printed: PublishedResults | None) -> list[TableView]:
+def report_tables(
+    report: EvaluationReport, printed: PublishedResults | None, sizes: pd.DataFrame | None
+) -> list[TableView]:
     """Tables 1 to 6; those by contrast only if classes have one.
 
     Args:
-        report: The model.
+        report: The evaluation.
         printed: The published results, None if the data has other classes.
+        sizes: Rows of ``model``: those that differ in image size; None to leave out Table 3.
     """
     found = [
         contrast_counts(report, printed),
         tumor_counts(report, printed),
-        size_table(report, printed),
+        *([size_table(sizes, printed)] if sizes is not None else []),
         average_table(report, printed),
         class_table(report, printed),
         contrast_table(report, printed),
@@ -29,20 +35,26 @@ def report_tables(report: ModelReport, printed: PublishedResults | None) -> list
     return [table for table in found if table.rows]
 
 
-def contrast_counts(report: ModelReport, printed: PublishedResults | None) -> TableView:
+def contrast_counts(report: EvaluationReport, printed: PublishedResults | None) -> TableView:
     counts = report.dataset_classes.dropna(subset=["contrast"]).groupby("contrast")["n_ok"].sum()
     known = {row[0]: row for row in printed.table_1} if printed else {}
     return counted("Table 1. Contrast image types", "Contrast", counts, known)
 
 
-def tumor_counts(report: ModelReport, printed: PublishedResults | None) -> TableView:
-    names = report.dataset_classes["tumor"].replace("NORMAL", "Normal")
+def tumor_counts(report: EvaluationReport, printed: PublishedResults | None) -> TableView:
+    names = report.dataset_classes["tumor"].map(tumor_name)
     counts = report.dataset_classes["n_ok"].groupby(names).sum()
     known = {row[0]: row for row in printed.table_2} if printed else {}
-    return counted("Table 2. Brain tumor type", "Tumor type", counts, known)
+    note = f"{NORMAL}: images without a tumor." if NORMAL in counts.index else ""
+    return counted("Table 2. Brain tumor type", "Tumor type", counts, known, note)
 
 
-def counted(caption: str, name: str, counts: "pd.Series[int]", known: dict[str, Any]) -> TableView:
+def tumor_name(tumor: str) -> str:
+    """A tumor type apart from its class: as the folder spells it, but ``Normal`` in one spelling."""
+    return NORMAL if tumor.casefold() == NORMAL.casefold() else tumor
+
+
+def counted(caption: str, name: str, counts: "pd.Series[int]", known: dict[str, Any], note: str = "") -> TableView:
     """Images and percentage of each kind, most frequent first."""
     columns = [Column(name), Column("Images", "d"), Column("%", ".1f")]
     if known:
@@ -51,18 +63,17 @@ def counted(caption: str, name: str, counts: "pd.Series[int]", known: dict[str, 
     for kind, n in sorted(counts.items(), key=lambda item: (-item[1], str(item[0]))):
         theirs = known.get(str(kind), (None, None, None))[1:] if known else ()
         rows.append((kind, int(n), share(n, counts.sum()), *theirs))
-    return make_table(caption, columns, rows)
+    return make_table(caption, columns, rows, note)
 
 
-def size_table(report: ModelReport, printed: PublishedResults | None) -> TableView:
+def size_table(sizes: pd.DataFrame, printed: PublishedResults | None) -> TableView:
     """One row per image size and source."""
     names = ("Training accuracy", "Accuracy", "Avg precision", "Avg recall", "Avg F1")
     columns = [Column("Image size", "d"), Column("Source"), Column("Batch size", "d")]
     columns += [Column(name, form) for name, form in zip(names, (".3f", ".3f", ".2f", ".2f", ".2f"), strict=True)]
     fields = ("batch_size", "train_accuracy", "val_accuracy", "val_precision", "val_recall", "val_f1")
     rows: list[tuple[Any, ...]] = [
-        (int(row["image_size"]), "this system", *(row[name] for name in fields))
-        for row in report.sizes.to_dict("records")
+        (int(row["image_size"]), "this system", *(row[name] for name in fields)) for row in sizes.to_dict("records")
     ]
     rows += [(row[0], "report", *row[1:]) for row in (printed.table_3 if printed else ())]
     note = "On the validation split, of the epoch that was kept. Averages are macro averages. Sizes in pixels."
@@ -70,7 +81,7 @@ def size_table(report: ModelReport, printed: PublishedResults | None) -> TableVi
     return make_table("Table 3. Effect of resizing images on validation metrics", columns, rows, note)
 
 
-def average_table(report: ModelReport, printed: PublishedResults | None) -> TableView:
+def average_table(report: EvaluationReport, printed: PublishedResults | None) -> TableView:
     row = report.evaluation
     columns = [Column("Measure"), Column("Accuracy", ".3f")]
     columns += [Column(f"Avg {name}", ".3f") for name in ("precision", "recall", "F1")]
@@ -90,7 +101,7 @@ def averages(row: Any, kind: str) -> tuple[Any, ...]:
     return tuple(row[f"{kind}_{name}"] for name in FIGURES)
 
 
-def class_table(report: ModelReport, printed: PublishedResults | None) -> TableView:
+def class_table(report: EvaluationReport, printed: PublishedResults | None) -> TableView:
     columns = [Column("Class"), *(Column(name, ".2f") for name in ("Precision", "Recall", "F1")), Column("Images", "d")]
     theirs = {row[0]: row[1:] for row in printed.table_5} if printed else {}
     if theirs:
@@ -109,7 +120,7 @@ def by_f1(classes: pd.DataFrame) -> pd.DataFrame:
     return classes.assign(rounded=classes["f1"].astype(float).round(2)).sort_values(["rounded", "label"])
 
 
-def contrast_table(report: ModelReport, printed: PublishedResults | None) -> TableView:
+def contrast_table(report: EvaluationReport, printed: PublishedResults | None) -> TableView:
     columns = [Column("Contrast"), Column("Images", "d"), Column("Accuracy, %", ".1f"), Column("Macro-F1", ".3f")]
     theirs = {name: (n, accuracy) for name, n, accuracy in printed.table_6} if printed else {}
     if theirs:
@@ -125,7 +136,7 @@ def percent(ratio: float | None) -> float | None:
     return None if ratio is None else 100 * ratio
 
 
-def class_bars(report: ModelReport) -> TableView:
+def class_bars(report: EvaluationReport) -> TableView:
     """F1 of each class as a bar with its interval, and on what it rests."""
     names = ("Average precision", "Images", "Independent groups")
     columns = [Column("Class"), Column("F1, with 95 % interval", "bar"), Column("F1", ".2f"), Column("95 % interval")]

@@ -25,11 +25,11 @@ def data_quality(manifest: Manifest, with_images: bool) -> Section | None:
     return quality_section(report, data, with_images)
 
 
-def exhibits_of(folder: Path, manifest: Manifest | None, images: pd.DataFrame) -> Exhibits:
+def exhibits_of(folder: Path | None, manifest: Manifest | None, images: pd.DataFrame) -> Exhibits:
     """Pictures of the data; none if the manifest is gone.
 
     Args:
-        folder: Of the model, which is loaded for the overlays.
+        folder: Of the model, which is loaded for the overlays; None for samples alone.
         manifest: The data it was evaluated on.
         images: Rows of ``evaluated_image``.
     """
@@ -39,4 +39,5 @@ def exhibits_of(folder: Path, manifest: Manifest | None, images: pd.DataFrame) -
 
     if manifest is None:
         return Exhibits()
-    return collect_exhibits(load_model(folder, torch.device("cpu")), manifest, images)
+    model = load_model(folder, torch.device("cpu")) if folder else None
+    return collect_exhibits(model, manifest, images)

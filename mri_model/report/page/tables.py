@@ -20,12 +20,22 @@ class Bar:
 
 
 @dataclass(frozen=True)
+class Range:
+    """A difference with its 95 % interval on an axis whose middle is 0, as percentages of the width of the cell."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class Cell:
-    """A text, the number it is sorted by (None: by the text), and a bar instead of the text."""
+    """A text, the number it is sorted by (None: by the text), and a bar or a range instead of the text."""
 
     text: str
     value: float | None = None
     bar: Bar | None = None
+    range: Range | None = None
 
 
 @dataclass(frozen=True)
@@ -34,7 +44,8 @@ class Column:
 
     Attributes:
         name: Its heading.
-        form: Format of its numbers, for example ``.3f``; empty for texts, ``bar`` for bars.
+        form: Format of its numbers, for example ``.3f`` (``+.3f`` for differences); empty for texts, ``bar`` for bars
+            and ranges, ``mark`` for texts that stand out.
         is_published: Whether it holds numbers of the published report.
     """
 
@@ -44,7 +55,7 @@ class Column:
 
     @property
     def is_number(self) -> bool:
-        return self.form not in ("", "bar")
+        return self.form not in ("", "bar", "mark")
 
 
 @dataclass(frozen=True)
@@ -66,9 +77,11 @@ def make_table(caption: str, columns: Sequence[Column], rows: Iterable[Sequence[
 def make_cell(column: Column, value: Any) -> Cell:
     if isinstance(value, Bar):
         return Cell("", value.width, value)
+    if isinstance(value, Range):
+        return Cell("", value.value, range=value)
     if is_missing(value):
         return Cell(NOTHING)
-    return Cell(format(value, column.form), float(value)) if column.is_number else Cell(str(value))
+    return Cell(formatted(value, column.form), float(value)) if column.is_number else Cell(str(value))
 
 
 def is_missing(value: Any) -> bool:
@@ -77,12 +90,18 @@ def is_missing(value: Any) -> bool:
 
 def shown(value: Any, form: str = ".3f") -> str:
     """A number, or a dash where there is none."""
-    return NOTHING if is_missing(value) else format(value, form)
+    return NOTHING if is_missing(value) else formatted(value, form)
+
+
+def formatted(value: float, form: str) -> str:
+    """A number with the minus sign of typography; one that is rounded to zero has no sign."""
+    text = format(value, form)
+    return text.replace("-", "\N{MINUS SIGN}") if text.strip("+-0.") else text.lstrip("+-")
 
 
 def interval(low: Any, high: Any, form: str = ".3f") -> str:
     """``0.512 to 0.734``; a dash if an end is missing."""
-    return NOTHING if is_missing(low) or is_missing(high) else f"{low:{form}} to {high:{form}}"
+    return NOTHING if is_missing(low) or is_missing(high) else f"{formatted(low, form)} to {formatted(high, form)}"
 
 
 def share(part: float, whole: float) -> float | None:

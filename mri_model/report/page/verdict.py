@@ -6,7 +6,8 @@ from typing import Any
 import pandas as pd
 
 from mri_model.quality.classes import FEW_GROUPS
-from mri_model.report.page.contents import ModelReport
+from mri_model.quality.wording import many
+from mri_model.report.page.contents import EvaluationReport, ModelReport, SweepReport
 from mri_model.report.page.tables import Column, TableView, interval, make_table, shown
 from mri_model.report.published import PublishedResults
 
@@ -55,22 +56,47 @@ def headlines(row: Any) -> list[Headline]:
     ]
 
 
-def sentences(report: ModelReport, printed: PublishedResults | None) -> list[str]:
-    """The verdict in words, the most important first."""
+def sentences(report: EvaluationReport, meaning: list[str], printed: PublishedResults | None) -> list[str]:
+    """The verdict in words, the most important first; ``meaning`` says what was tested."""
     row = report.evaluation
-    said = [PROTOCOL_MEANING.get(report.model.protocol, f"Protocol: {report.model.protocol}.")]
-    if row["split"] == "all":
-        said = ["All images of a data set that the model was not trained on."]
-    said.append(unlike_sentence(row))
+    said = [*meaning, unlike_sentence(row)]
     said += [f"{row['n_seen']} more images were left out: the model has seen them."] if row["n_seen"] else []
     said += few_groups(report.classes)
-    if report.model.fold:
-        said.append("This model is one fold of a cross-validation; mri query sweeps has the pooled result.")
     if printed and not report.is_generated:
         theirs = f"The published report has accuracy {printed.accuracy:.3f} and macro-F1 {printed.macro[2]:.2f}"
         said.append(f"{theirs}, on a random split of its own.")
     if report.is_generated:
         said.insert(0, "The images are generated. These figures show that the software works, and nothing else.")
+    return said
+
+
+def model_meaning(report: ModelReport) -> list[str]:
+    """What the accuracy of a model means."""
+    if report.evaluation["split"] == "all":
+        return ["All images of a data set that the model was not trained on."]
+    said = [PROTOCOL_MEANING.get(report.model.protocol, f"Protocol: {report.model.protocol}.")]
+    if report.model.fold:
+        said.append("This model is one fold of a cross-validation; mri report SWEEP shows the pooled result.")
+    return said
+
+
+def sweep_meaning(report: SweepReport) -> list[str]:
+    """What the accuracy of a cross-validation means, and how much its models differ."""
+    said = [
+        f"Grouped cross-validation with {len(report.models)} models: each image is tested once, by the one model that "
+        "was trained without its group. That is the closest to new patients that data without patient identifiers "
+        "allows.",
+        "The figures are those of this way to train, on data like this. They are not those of one model to use.",
+    ]
+    accuracies = report.folds["accuracy"]
+    if len(accuracies) > 1:
+        said.append(
+            f"The single models have accuracies from {accuracies.min():.3f} to {accuracies.max():.3f} "
+            f"(standard deviation {accuracies.std():.3f}). The interval above does not include this variation."
+        )
+    n_left_out = int(report.dataset.get("n_ok") or 0) - report.evaluation["n"]
+    if n_left_out > 0:
+        said.append(f"{many(n_left_out, 'image', 'is', 'are')} left out: the same picture is in two classes.")
     return said
 
 
@@ -106,3 +132,18 @@ def worth_table(row: Any) -> TableView:
         (name, row[accuracy], row[n], meaning) for n, accuracy, name, meaning in TOGETHER if row[accuracy] is not None
     ]
     return make_table("What the accuracy is worth", columns, rows)
+
+
+def calibration_text(row: Any, fitted: str) -> str:
+    """The calibration errors in words; ``fitted`` says where the temperature comes from."""
+    after, before = row["calibration_error"], row["uncalibrated_error"]
+    said = (
+        f"Calibration error {shown(after)}; before calibration {shown(before)} (mean distance of probability and "
+        f"accuracy, 0 is best). {fitted}"
+    )
+    if after is None or before is None or round(after - before, 3) <= 0:
+        return said
+    return (
+        f"{said} On the test images it made the error larger: what was fitted on the validation images does not hold "
+        "here. Use the probabilities to rank answers, not as the chance that an answer is right."
+    )

@@ -1,6 +1,6 @@
 """Reports of a model that was never trained: real metrics of drawn answers."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ from mri_model.data.labels import parse_label
 from mri_model.data.preprocessing import Preprocessing
 from mri_model.evaluation.metrics import NEAR_DUPLICATE, SIMILAR, UNLIKE, Predictions, evaluate_predictions
 from mri_model.models.metadata import EpochMetrics, ModelMetadata
-from mri_model.report.page.contents import ModelReport
+from mri_model.report.page.contents import EvaluationReport, ModelReport, SweepReport
 from mri_model.report.published import published_results
 
 CLASSES = tuple(sorted(row[0] for row in published_results().table_5))
@@ -99,3 +99,19 @@ def model_report(
         sizes=pd.DataFrame([sizes]),
     )
     return replace(report, **changes)
+
+
+def sweep_report(classes: tuple[str, ...] = CLASSES, **changes: Any) -> SweepReport:
+    """A cross-validation with three models, the last of which has no evaluation of its own."""
+    whole = model_report(classes)
+    shared = {field.name: getattr(whole, field.name) for field in fields(EvaluationReport)}
+    models = tuple(fold_metadata(classes, fold) for fold in (1, 2, 3))
+    folds = pd.DataFrame([{**whole.evaluation, "model_id": models[at].id, "accuracy": 0.5 + at / 4} for at in (0, 1)])
+    shared["evaluation"] = {**whole.evaluation, "model_id": None, "sweep_id": "folds-0123456789"}
+    return replace(SweepReport(**shared, sweep_id="folds-0123456789", models=models, folds=folds), **changes)
+
+
+def fold_metadata(classes: tuple[str, ...], fold: int) -> ModelMetadata:
+    recipe = {"fold": fold, "folds": 3, "weights": "none", "image_size": 64, "seed": 0}
+    name = f"resnet18-64px-grouped-fold{fold}of3-0123456789"
+    return metadata(classes, id=name, protocol="grouped", recipe=recipe, sha256=str(fold) * 64, temperature=fold / 2)

@@ -11,9 +11,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from mri_model.report.page.contents import Exhibit, Exhibits, ModelReport, Picture
-from mri_model.report.page.render import write_comparison, write_model_page
-from tests.report.page.samples import CLASSES, PLAIN_CLASSES, metadata, model_report
+from mri_model.evaluation.comparison import compare
+from mri_model.report.page.contents import Exhibit, Exhibits, ModelReport, Picture, SweepReport
+from mri_model.report.page.render import write_comparison, write_model_page, write_sweep_page
+from mri_model.report.page.tables import formatted
+from tests.report.page.samples import CLASSES, PLAIN_CLASSES, metadata, model_report, sweep_report
 
 HOSTILE = "x\n<script>alert(1)</script>\" onerror='alert(1) {{ 7 * 7 }} \x1b[31m\u202e&lt;"
 VOID = {"meta", "img", "link", "br"}
@@ -57,6 +59,18 @@ def written(report: ModelReport, folder: Path) -> str:
 def compared(first: ModelReport, second: ModelReport, folder: Path) -> str:
     out = write_comparison(first, second, folder / "compare.html", ("a.html", "b.html"))
     return out.read_text(encoding="utf-8")
+
+
+def pooled(report: SweepReport, folder: Path) -> str:
+    return write_sweep_page(report, folder / "sweep.html").read_text(encoding="utf-8")
+
+
+def made(make: str, folder: Path) -> str:
+    """A page of each kind."""
+    if make == "sweep":
+        return pooled(sweep_report(), folder)
+    other = model_report(seed=1)
+    return written(other, folder) if make == "model" else compared(model_report(), other, folder)
 
 
 def test_the_page_says_what_the_model_is_worth(tmp_path: Path) -> None:
@@ -106,10 +120,9 @@ def test_classes_without_a_contrast_have_no_tables_by_contrast(tmp_path: Path) -
     assert "Table 1." not in text and "Table 6." not in text and "Table 2." in text
 
 
-@pytest.mark.parametrize("make", ["model", "compare"])
+@pytest.mark.parametrize("make", ["model", "compare", "sweep"])
 def test_a_page_needs_nothing_but_itself(make: str, tmp_path: Path) -> None:
-    other = model_report(seed=1)
-    page = written(other, tmp_path) if make == "model" else compared(model_report(), other, tmp_path)
+    page = made(make, tmp_path)
     seen = Seen(page)
     assert not re.search(r"https?:|//[a-z]|@import|url\(", re.sub(r"base64,[^\"]*", "", page))
     assert not {"link", "iframe", "object", "embed", "form", "base"} & set(seen.tags)
@@ -120,10 +133,9 @@ def test_a_page_needs_nothing_but_itself(make: str, tmp_path: Path) -> None:
     assert f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'" in page
 
 
-@pytest.mark.parametrize("make", ["model", "compare"])
+@pytest.mark.parametrize("make", ["model", "compare", "sweep"])
 def test_a_page_has_landmarks_ordered_headings_and_alternatives(make: str, tmp_path: Path) -> None:
-    other = model_report(seed=1)
-    page = written(other, tmp_path) if make == "model" else compared(model_report(), other, tmp_path)
+    page = made(make, tmp_path)
     seen = Seen(page)
     assert [tag for tag in seen.tags if tag in ("header", "nav", "main", "footer")] == [
         "header",
@@ -195,7 +207,7 @@ def test_pictures_are_shown_only_where_there_are_any(tmp_path: Path) -> None:
     )
     seen = Seen(written(replace(model_report(), exhibits=exhibits), tmp_path))
     assert seen.tags.count("img") == 3 and all(seen.values("alt"))
-    assert "holds pictures of the data" in seen.text and "c.jpg" in seen.text
+    assert "contains images of the data: share it only" in seen.text and "c.jpg" in seen.text
     seen = Seen(written(model_report(), tmp_path))
     assert "img" not in seen.tags and "--with-images" in seen.text
 
@@ -225,6 +237,47 @@ def test_the_better_model_is_named_if_the_difference_is_clear(tmp_path: Path) ->
     assert "No clear difference" in Seen(compared(weak, weak, tmp_path)).text
 
 
+def cells(page: str, caption: str) -> list[list[str]]:
+    """The texts of each row of a table."""
+    (table,) = re.findall(rf"<caption><span>{re.escape(caption)}.*?<tbody>(.*?)</tbody>", page, re.DOTALL)
+    rows = re.findall(r"<tr>(.*?)</tr>", table, re.DOTALL)
+    return [[re.sub("<[^>]*>", "", cell).strip() for cell in re.findall(r"<t[hd].*?</t[hd]>", row)] for row in rows]
+
+
+def test_each_class_has_the_interval_of_its_difference_and_clear_ones_are_marked_in_words(tmp_path: Path) -> None:
+    weak, strong = model_report(skill=0.45, per_class=20), model_report(skill=0.6, per_class=20, seed=1)
+    found = compare(weak.images, strong.images, CLASSES)
+    assert found
+    page = compared(weak, strong, tmp_path)
+    rows = {row[0]: row for row in cells(page, "F1 by class, clear differences first")}
+    assert len(rows) == 44
+    for row in found.classes.to_dict("records"):
+        _, mark, first, second, _, difference, interval, n, n_groups = rows[row["label"]]
+        assert (first, second, n, n_groups) == (f"{row['first']:.2f}", f"{row['second']:.2f}", "20", "10")
+        assert difference == formatted(row["difference"], "+.2f")
+        ends = [formatted(row[f"difference_{end}"], "+.2f") for end in ("low", "high")]
+        assert interval == " to ".join(ends)
+        assert mark == ("B better" if row["difference_low"] > 0 else "–")
+    marked = [row[1] == "B better" for row in cells(page, "F1 by class, clear differences first")]
+    assert 0 < sum(marked) < 44 and marked == sorted(marked, reverse=True)
+    assert f"excludes 0: {sum(marked)} of 44, where chance alone makes about 2" in page
+
+
+def test_a_clear_difference_on_few_groups_says_so(tmp_path: Path) -> None:
+    page = compared(model_report(skill=0.3), model_report(skill=0.6), tmp_path)
+    marks = {row[1] for row in cells(page, "F1 by class, clear differences first")}
+    assert marks <= {"B better, few groups", "–"} and len(marks) == 2
+
+
+def test_equal_models_differ_by_zero_without_a_sign(tmp_path: Path) -> None:
+    page = compared(model_report(), model_report(), tmp_path)
+    assert (
+        "accuracy B − A is 0.000 (95 % interval 0.000 to 0.000, by group; permutation test, p 1.000). 0 answers differ."
+        in page
+    )
+    assert not re.search(r"[+−-]0\.0+\b", page)
+
+
 def test_what_makes_two_models_incomparable_is_said(tmp_path: Path) -> None:
     report = model_report()
     other = replace(
@@ -236,4 +289,73 @@ def test_what_makes_two_models_incomparable_is_said(tmp_path: Path) -> None:
     text = Seen(compared(report, other, tmp_path)).text
     for words in ("different data sets", "protocols differ", "splits differ", "different classes", "New T1"):
         assert words in text
-    assert "temperature 0.800 2.000" in text
+    assert "temperature 0.800 2.000" in text and "Without such an image: New T1." in text
+
+
+def test_a_cross_validation_says_that_each_image_is_tested_once_and_by_how_many_models(tmp_path: Path) -> None:
+    report = sweep_report(dataset={"digest": "d1", "profile": "auto", "n_ok": 266, "n_rejected": 3})
+    text = Seen(pooled(report, tmp_path)).text
+    for words in (
+        "Cross-validation report",
+        "Grouped cross-validation with 3 models: each image is tested once",
+        "not those of one model to use",
+        f"On {report.evaluation['n']} images, each tested once by one of 3 models",
+        "accuracies from 0.500 to 0.750 (standard deviation 0.177)",
+        "2 images are left out",
+        "Each model has a temperature of its own",
+        "mri report folds-0123456789 --with-images",
+    ):
+        assert words in text
+
+
+def test_what_belongs_to_one_model_is_a_row_of_a_table_in_the_page_of_a_cross_validation(tmp_path: Path) -> None:
+    page = pooled(sweep_report(), tmp_path)
+    folds = cells(page, "The models, one for each fold")
+    assert [row[0] for row in folds] == ["1 of 3", "2 of 3", "3 of 3"]
+    assert [row[5] for row in folds] == ["0.500", "0.750", "–"]
+    weights = cells(page, "Ids and weights")
+    assert [row[4] for row in weights] == ["1" * 64, "2" * 64, "3" * 64]
+    assert [row[2] for row in weights] == ["0.500", "1.000", "1.500"]
+    text = Seen(page).text
+    assert "Table 2." in text and "Table 3." not in text and "Table 4." in text
+    assert "Epoch kept" in text and "by epoch" not in text and "SHA-256 of the weights" in text
+    assert "and of these mistakes" not in text
+
+
+def test_a_cross_validation_of_hostile_names_does_nothing(tmp_path: Path) -> None:
+    report = sweep_report(tuple(f"{HOSTILE} {number} T1" for number in range(3)), sweep_id=HOSTILE)
+    model = replace(report.models[0], id=HOSTILE, sha256=HOSTILE, git_commit=HOSTILE, intended_use=HOSTILE)
+    page = pooled(replace(report, models=(model,)), tmp_path)
+    seen = Seen(page)
+    assert seen.tags.count("script") == 1 and "\x1b" not in page
+    assert not [name for name, _ in seen.attributes if name.startswith("on")]
+
+
+def test_an_old_cross_validation_says_what_to_run_again(tmp_path: Path) -> None:
+    report = sweep_report()
+    report = replace(report, images=report.images.head(0), similarities=report.similarities.head(0))
+    assert Seen(pooled(report, tmp_path)).text.count("run the cross-validation again") == 4
+
+
+@pytest.mark.parametrize(("before", "after", "is_worse"), [(0.1, 0.2, True), (0.2, 0.1, False), (0.1, 0.1001, False)])
+def test_a_calibration_that_made_it_worse_is_commented(
+    before: float, after: float, is_worse: bool, tmp_path: Path
+) -> None:
+    report = model_report()
+    row = {**report.evaluation, "uncalibrated_error": before, "calibration_error": after}
+    assert ("it made the error larger" in Seen(written(replace(report, evaluation=row), tmp_path)).text) == is_worse
+
+
+def test_images_without_a_tumor_are_normal_in_one_spelling_and_classes_are_as_their_folders(tmp_path: Path) -> None:
+    page = written(model_report(), tmp_path)
+    assert "Normal" in {row[0] for row in cells(page, "Table 2.")} and ">NORMAL" not in page
+    assert "_NORMAL T1" in {row[0] for row in cells(page, "Table 5.")}
+    page = written(model_report(("_NORMAL T1", "normal T2", "Glioma T1")), tmp_path)
+    assert {row[0]: row[1] for row in cells(page, "Table 2.")} == {"Normal": "40", "Glioma": "20"}
+
+
+def test_the_footer_says_what_of_the_data_is_in_the_page(tmp_path: Path) -> None:
+    report = model_report()
+    assert "names of files, but no image of the data" in Seen(written(report, tmp_path)).text
+    shown = Exhibits(overlay="Grad-CAM on the output of layer2, 8×8 cells")
+    assert "It contains images of the data and names" in Seen(written(replace(report, exhibits=shown), tmp_path)).text
