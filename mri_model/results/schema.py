@@ -397,4 +397,4 @@ def is_moment(column: str) -> bool:
 
     SQLite stores them as text, and its answers do not say what a column holds.
     """
-    return column in ("at", "since", "until") or column.endswith("_at")
+    return column in ("at", "since", "until") or column.endswith(("_at", "_until"))

@@ -1,8 +1,11 @@
 -- Which folders were scored, with which model, and with which counts, newest first?
--- A run without finished_at is running, or was interrupted.
+-- "superseded": it was interrupted, and the folder changed before it was scored again. A run that is "running" with
+-- active_until in the past was interrupted: the same command goes on with it.
 SELECT
     started_at,
     finished_at,
+    status,
+    active_until,
     id,
     model_id,
     folder,

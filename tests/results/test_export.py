@@ -20,8 +20,8 @@ def record_everything(store: Store) -> None:
     samples.record_evaluation(store)
     samples.record_promotion(store, "m1", "champion", 1)
     store.record_sweep({"id": "s1", "kind": "seeds", "recorded_at": samples.START}, ["m1"])
-    store.start_scoring_run(samples.scoring_run())
-    store.add_predictions([samples.prediction(), samples.unreadable()])
+    samples.record_run(store)
+    samples.record_predictions(store, [samples.prediction(), samples.unreadable()])
 
 
 def test_every_row_of_every_table_is_there(store: Store, tmp_path: Path) -> None:
@@ -59,8 +59,8 @@ def test_values_keep_their_types(store: Store, tmp_path: Path) -> None:
 
 def test_columns_without_a_value_keep_their_type(store: Store, tmp_path: Path) -> None:
     samples.record_model(store)
-    store.start_scoring_run(samples.scoring_run())
-    store.add_predictions([samples.unreadable()])
+    samples.record_run(store)
+    samples.record_predictions(store, [samples.unreadable()])
     store.export(tmp_path / "out")
     kinds = pq.read_schema(tmp_path / "out" / "prediction.parquet")
     assert kinds.field("probability").type == pa.float64() and kinds.field("label").type == pa.string()
@@ -71,8 +71,8 @@ def test_columns_without_a_value_keep_their_type(store: Store, tmp_path: Path) -
 def test_large_tables_are_written_in_chunks(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export, "ROWS_A_CHUNK", 10)
     samples.record_model(store)
-    store.start_scoring_run(samples.scoring_run())
-    store.add_predictions([samples.prediction(f"{n:02}.jpg") for n in range(25)])
+    samples.record_run(store)
+    samples.record_predictions(store, [samples.prediction(f"{n:02}.jpg") for n in range(25)])
     seen: list[tuple[int, int]] = []
     store.export(tmp_path / "out", lambda stage, done, total: seen.append((done, total)))
     file = pq.ParquetFile(tmp_path / "out" / "prediction.parquet")
@@ -86,7 +86,7 @@ def test_all_tables_are_as_of_one_moment(store: Store, tmp_path: Path) -> None:
 
     def write_meanwhile(stage: str, done: int, total: int) -> None:
         if not done:
-            store.add_predictions([samples.prediction("later.jpg")])
+            samples.record_predictions(store, [samples.prediction("later.jpg")])
             store.record_dataset(samples.dataset(digest="later"), [])
 
     counts = store.export(tmp_path / "out", write_meanwhile)

@@ -35,6 +35,7 @@ def upgrade() -> None:
     op.add_column("prediction", sa.Column("top5", sa.JSON(none_as_null=True), nullable=True))
     op.add_column("prediction", sa.Column("seconds", sa.Double(), nullable=True))
     op.add_column("prediction", sa.Column("seen_at", MOMENT, nullable=True))
+    op.execute("UPDATE prediction SET seen_at = scored_at")
 
 
 def create_table() -> None:
