@@ -62,7 +62,7 @@ HELP = {
     "reported": "champion, best, latest, a model id, a model folder, or the sweep id of a cross-validation.",
     "promoted": "best (by validation, on the newest manifest), latest, a model id, or a model folder.",
     "why": "The reason, for the history.",
-    "force": "Promote the model although the gate refuses it; the history says so.",
+    "force": "Promote the model although the gate objects; the history keeps the objections.",
     "compare": "Another model; the page puts the two side by side.",
     "with_images": "Write a page with pictures of the data: samples, and the surest mistakes with Grad-CAM overlays.",
     "split": "Which images to evaluate on; all is for a manifest of other images than the training's.",

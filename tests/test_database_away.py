@@ -51,6 +51,20 @@ def test_an_evaluation_is_kept_and_recorded_by_the_next_command(
     assert len(lines) == 1
 
 
+def test_an_evaluation_that_waits_is_deleted_with_its_model(
+    settings: Settings, evaluated: tuple[Path, Any], postgresql_url: str
+) -> None:
+    away = settings.model_copy(update={"database_url": NOBODY, "database_seconds": 0})
+    with pytest.raises(UnavailableError):
+        record(away, evaluated)
+    there = settings.model_copy(update={"database_url": postgresql_url})
+    deletion = api.plan_deletion(there, evaluated[0].name)
+    assert deletion.files == (evaluated[0], settings.unrecorded / evaluated[1].id)
+    api.delete(there, deletion)
+    steps.check_database(there)
+    assert api.query(there, "evaluations").empty
+
+
 def test_writing_waits_for_a_database_that_comes_back(
     settings: Settings, evaluated: tuple[Path, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -90,6 +90,47 @@ def test_labelled_images_that_arrived_are_evaluated_and_never_trained_on(
         assert store.query("report-table-4").iloc[0, 0] != found.arrived.overall.n
 
 
+def test_arrived_images_that_the_model_has_seen_are_counted_and_left_out(
+    settings: Settings, champion: Path, own_phantom: Path, tmp_path: Path
+) -> None:
+    arrived, home = tmp_path / "arrived", {"MRI_HOME": str(settings.root)}
+    write_phantom(tmp_path / "new", per_class=2, seed=7, max_side=96)
+    shutil.copytree(tmp_path / "new" / "Papiloma T1", arrived / "Papiloma T1")
+    partition = read_metadata(champion).partition(steps.open_manifest(settings, "latest"))
+    for number, path in enumerate(partition.rows("train")["path"][:3]):
+        target = arrived / Path(path).parent / f"known{number}{Path(path).suffix}"
+        target.parent.mkdir(exist_ok=True)
+        shutil.copy(own_phantom / path, target)
+    done = CliRunner().invoke(app, ["reevaluate", "--arrived", str(arrived)], env=home)
+    assert done.exit_code == 0, done.output
+    told = "  2 images evaluated; 3 more left out, which the model was trained on or chosen by"
+    assert told in done.stdout.splitlines()
+    assert max(map(len, done.stdout.splitlines())) <= 100
+    shutil.rmtree(arrived)
+    tested = partition.rows("test")["path"].iloc[0]
+    (arrived / tested).parent.mkdir(parents=True)
+    shutil.copy(own_phantom / tested, arrived / tested)
+    done = CliRunner().invoke(app, ["reevaluate", "--arrived", str(arrived)], env=home)
+    assert "  none of them is new and of a class that the test split has: nothing is compared" in done.stdout
+
+
+def test_an_evaluation_says_which_images_are_gone_or_changed_on_disk(
+    settings: Settings, champion: Path, own_phantom: Path
+) -> None:
+    def told() -> str:
+        done = CliRunner().invoke(app, ["evaluate"], env={"MRI_HOME": str(settings.root)})
+        assert done.exit_code == 0
+        return done.stderr
+
+    first, second = read_metadata(champion).partition(steps.open_manifest(settings, "latest")).rows("test")["path"][:2]
+    assert "warning" not in told()
+    (own_phantom / first).unlink()
+    (own_phantom / second).write_bytes(b"other")
+    assert f"warning: 2 of 44 images are gone or changed on disk, the first: {first}\n" in told()
+    own_phantom.rename(own_phantom.with_name("moved"))
+    assert f"warning: all 44 images are gone from disk with their folder {own_phantom}\n" in told()
+
+
 def test_arrived_images_of_unknown_classes_alone_are_an_error_before_anything_is_evaluated(
     settings: Settings, champion: Path, tmp_path: Path, phantom: Path
 ) -> None:

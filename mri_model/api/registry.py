@@ -1,19 +1,19 @@
 """A model becomes the champion."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mri_model import steps
 from mri_model.api.evaluation import evaluate_folder
 from mri_model.api.runner import DIRECT, StepRunner, require_one_process
+from mri_model.errors import MriError, UnavailableError
 from mri_model.models.metadata import read_metadata
 from mri_model.options import Device
 from mri_model.settings import Settings
 
 if TYPE_CHECKING:
     from mri_model.evaluation.comparison import Difference
-    from mri_model.evaluation.gate import Promotion
+    from mri_model.evaluation.gate import Promotion, Verdict
 
 
 def promote(
@@ -27,23 +27,42 @@ def promote(
     """Make a model the champion, which evaluation and scoring use, if it passes the gate (``evaluation/gate.py``).
 
     Candidate and champion are compared on the test images of the candidate's manifest; what is not evaluated yet is.
+    The champion itself stays it, and nothing is recorded.
 
     Args:
-        force: Without the gate; the history says so.
+        force: Promote it even if the gate objects; the history keeps the objections.
 
     Raises:
-        RefusedError: If the gate refuses the model.
+        RefusedError: If the gate objects.
     """
+    from mri_model.evaluation.gate import Promotion
+
     require_one_process("promotion")
     run(steps.check_database, settings)
     candidate = run(steps.choose_model, settings, model)
-    champion = None if force else run(steps.find_champion_folder, settings)
-    if champion is None or champion.name == candidate.name:
-        return run(steps.promote_model, settings, candidate, why or "no gate", force)
-    difference = difference_from(settings, candidate, champion, device, run)
-    run(steps.check_gate, candidate, champion, difference)
-    promotion = run(steps.promote_model, settings, candidate, why or "passed the gate", False)
-    return replace(promotion, difference=difference)
+    champion_id, candidate_id = run(steps.find_champion_id, settings), read_metadata(candidate).id
+    if champion_id == candidate_id:
+        return Promotion(candidate_id, None)
+    verdict = judge(settings, candidate, champion_id, device, run)
+    run(steps.pass_gate, candidate, verdict, force)
+    return run(steps.promote_model, settings, candidate, why, verdict)
+
+
+def judge(settings: Settings, candidate: Path, champion_id: str | None, device: Device, run: StepRunner) -> "Verdict":
+    """What the gate has against a model; that it cannot be compared with the champion is an objection too."""
+    from mri_model.evaluation.gate import Verdict
+
+    against = run(steps.judge_fold, settings, candidate)
+    if champion_id is None:
+        return Verdict(against)
+    try:
+        champion = run(steps.choose_champion, settings).folder
+        difference = difference_from(settings, candidate, champion, device, run)
+    except UnavailableError:
+        raise
+    except MriError as error:
+        return Verdict((*against, f"it cannot be compared with the champion {champion_id}: {error}"))
+    return Verdict((*against, *run(steps.judge_difference, candidate, champion, difference)), difference)
 
 
 def difference_from(

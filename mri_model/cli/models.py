@@ -116,7 +116,9 @@ def promote(
 def promotion_facts(promotion: "Promotion") -> dict[str, Any]:
     """What ``mri promote --json`` prints."""
     facts: dict[str, Any] = {"champion": promotion.model_id, "retired": promotion.retired}
-    if found := promotion.difference:
+    verdict = promotion.verdict
+    facts |= {"recorded": verdict is not None, "objections": verdict.objections if verdict else []}
+    if verdict and (found := verdict.difference):
         facts |= {**vars(found), "classes": records(found.classes)}
     return facts
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from mri_model.data.manifest import Manifest
 from mri_model.evaluation.comparison import Difference
 from mri_model.models.metadata import ModelMetadata
 
@@ -19,22 +20,50 @@ MOST_NAMED = 3
 
 
 @dataclass(frozen=True)
+class Verdict:
+    """What the gate found.
+
+    Attributes:
+        objections: What speaks against the candidate, with numbers; empty if it may replace the champion.
+        difference: Candidate minus champion; None if they were not compared.
+    """
+
+    objections: tuple[str, ...]
+    difference: Difference | None = None
+
+
+@dataclass(frozen=True)
 class Promotion:
     """A promotion that was recorded.
 
     Attributes:
         model_id: The champion now.
         retired: Id of the champion before; None if there was none, or if it is the same model.
-        difference: What the gate compared; None if it compared nothing.
+        verdict: What the gate found; None if the model was the champion already: then nothing was recorded.
     """
 
     model_id: str
     retired: str | None
-    difference: Difference | None = None
+    verdict: Verdict | None = None
+
+
+def fold_objection(candidate: ModelMetadata, manifest: Manifest | None) -> Iterator[str]:
+    """What speaks against one fold of a cross-validation.
+
+    Args:
+        manifest: That of the training; None if it is gone.
+    """
+    if not candidate.fold:
+        return
+    some = "a part of the images"
+    if manifest:
+        n = {split: len(candidate.partition(manifest).rows(split)) for split in ("train", "val", "test")}
+        some = f"{n['train']} of {sum(n.values())} images"
+    yield f"it is fold {candidate.fold} of {candidate.recipe['folds']} of a cross-validation, trained on {some}"
 
 
 def objections(candidate: ModelMetadata, champion: ModelMetadata, difference: Difference | None) -> Iterator[str]:
-    """What speaks against the candidate, with numbers; nothing if it may replace the champion.
+    """What speaks against the candidate in comparison with the champion, with numbers.
 
     Args:
         difference: Candidate minus champion on the test images of the candidate's manifest that both have answered and

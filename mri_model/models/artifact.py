@@ -17,7 +17,7 @@ from mri_model.data.preprocessing import Preprocessing
 from mri_model.errors import MriError
 from mri_model.files import atomic
 from mri_model.models.inference import forward
-from mri_model.models.metadata import ModelMetadata, read_metadata
+from mri_model.models.metadata import ModelMetadata, read_metadata, train_again
 from mri_model.models.network import Resnet18
 
 INTENDED_USE = "Research on brain MRI image classification. Not a medical device; not for diagnosis."
@@ -86,15 +86,13 @@ def load_model(folder: Path, device: torch.device) -> Model:
     if not file.is_file() or sha256(file) != metadata.sha256:
         raise MriError(
             f"{file} is missing or not the file this model was written with",
-            f"restore it, or delete {folder} and train again",
+            f"restore it, or {train_again(folder)}",
         )
     network = Resnet18(len(metadata.classes))
     try:
         network.load_state_dict(load_file(file))
     except (SafetensorError, RuntimeError) as error:
-        raise MriError(
-            f"{file} does not fit its metadata: {str(error).splitlines()[0]}", f"delete {folder} and train again"
-        ) from None
+        raise MriError(f"{file} does not fit its metadata: {str(error).splitlines()[0]}", train_again(folder)) from None
     network = network.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Model(folder, metadata, network, device)
 

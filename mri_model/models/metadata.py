@@ -107,13 +107,18 @@ def read_metadata(folder: Path) -> ModelMetadata:
     except FileNotFoundError:
         raise MriError(f"there is no trained model in {folder}", "run: mri train") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise MriError(f"{file} is damaged: {error}", f"delete {folder} and train again") from None
+        raise MriError(f"{file} is damaged: {error}", train_again(folder)) from None
     if not isinstance(stored, dict) or stored.pop("format", None) != FORMAT:
-        raise MriError(f"{folder} is not a model folder of format {FORMAT}", f"delete {folder} and train again")
+        raise MriError(f"{folder} is not a model folder of format {FORMAT}", train_again(folder))
     try:
         return parse_metadata(stored)
     except (AttributeError, TypeError, ValueError, KeyError, UsageError) as error:
-        raise MriError(f"{file} is damaged: {error}", f"delete {folder} and train again") from None
+        raise MriError(f"{file} is damaged: {error}", train_again(folder)) from None
+
+
+def train_again(folder: Path) -> str:
+    """What to do with a model folder that cannot be used."""
+    return f"run: mri delete {folder.name}, then train again"
 
 
 def parse_metadata(stored: dict[str, Any]) -> ModelMetadata:
@@ -152,7 +157,7 @@ def read_history(folder: Path) -> list[EpochMetrics]:
     except (OSError, ValueError, TypeError, KeyError):
         history = []
     if not history:
-        raise MriError(f"{folder / 'history.csv'} is missing or damaged", f"delete {folder} and train again")
+        raise MriError(f"{folder / 'history.csv'} is missing or damaged", train_again(folder))
     return history
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import zip_longest
 from typing import Any
 
 import pandas as pd
@@ -184,6 +185,18 @@ def take(text: str, room: int) -> str:
     return text[:end]
 
 
+def wrapped(text: str, room: int) -> list[str]:
+    """Lines of at most ``room`` cells, at least one; a word that is longer is shortened."""
+    lines = [""]
+    for word in text.split(" "):
+        joined = f"{lines[-1]} {word}" if lines[-1] else word
+        if cells_of(joined) <= room:
+            lines[-1] = joined
+        else:
+            lines.append(shorten(word, room))
+    return [line for line in lines if line] or [""]
+
+
 def header(column: TextColumn, wrap: bool) -> list[str]:
     """The name, on one line or a line for each of its words."""
     name = visible(column.name)
@@ -215,14 +228,16 @@ def pad(text: str, width: int, to_the_right: bool) -> str:
 
 
 def as_blocks(columns: Sequence[TextColumn], width: int) -> str:
-    """For each row a line per column: its name and its value."""
+    """For each row a line per column, or more for a long text: its name and its value."""
     names = [header(column, wrap=False)[0] for column in columns]
     indent = max(map(cells_of, names))
     room = max(SHORTEST_PATH, width - indent - len(GAP))
     blocks = []
     for values in zip(*(column.cells for column in columns), strict=True):
         lines = [
-            pad(name, indent, False) + GAP + shorten(value, room) for name, value in zip(names, values, strict=True)
+            pad(start, indent, False) + GAP + line
+            for name, value in zip(names, values, strict=True)
+            for start, line in zip_longest([name], wrapped(value, room), fillvalue="")
         ]
         blocks.append("\n".join(line.rstrip() for line in lines))
     return "\n\n".join(blocks)

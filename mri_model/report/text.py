@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mri_model.data.manifest import Manifest
     from mri_model.evaluation.gate import Promotion
     from mri_model.evaluation.metrics import Evaluation, OverallMetrics
-    from mri_model.evaluation.reevaluation import Reevaluation
+    from mri_model.evaluation.reevaluation import Drop, Reevaluation
     from mri_model.models.metadata import EpochMetrics, ModelMetadata
     from mri_model.quality.report import QualityReport
     from mri_model.scoring.run import ScoringRun
@@ -233,26 +233,41 @@ def describe_reevaluation(found: "Reevaluation") -> str:
     if found.repetition:
         same = found.repetition.n - found.repetition.n_changed
         lines.append(f"again  {same} of {found.repetition.n} answers as in {found.repetition.last_id}")
-    if found.drop and found.arrived:
-        from mri_model.evaluation.reevaluation import MIN_GROUPS, MIN_IMAGES
-
-        few = f"{MIN_IMAGES} images of {MIN_GROUPS} groups are needed to judge"
-        judged = few if found.drop.p_value is None else f"p = {found.drop.p_value:.4f}"
-        lines.append(
-            f"arrived  accuracy {found.drop.accuracy:.3f} on {found.drop.n} images of {found.drop.n_groups} groups, "
-            f"{found.drop.expected:.3f} in the test split ({judged})    {found.arrived.id}"
-        )
+    if found.arrived:
+        seen = f"; {found.arrived.n_seen} more left out, which the model was trained on or chosen by"
+        lines += [
+            f"arrived  {found.arrived.id}",
+            f"  {many(found.arrived.overall.n, 'image')} evaluated" + (seen if found.arrived.n_seen else ""),
+            *drop_lines(found.drop),
+        ]
     return "\n".join(lines)
+
+
+def drop_lines(drop: "Drop | None") -> list[str]:
+    """Accuracy on arrived images beside that on the test split."""
+    from mri_model.evaluation.reevaluation import MIN_GROUPS, MIN_IMAGES
+
+    if drop is None:
+        return ["  none of them is new and of a class that the test split has: nothing is compared"]
+    few = f"too few to judge: {MIN_IMAGES} images of {MIN_GROUPS} groups are needed"
+    return [
+        f"  accuracy {drop.accuracy:.3f} on {many(drop.n, 'image')} of {many(drop.n_groups, 'group')}, "
+        "new and of a class that the test split has",
+        f"  accuracy {drop.expected:.3f} in the test split with the same mix of classes",
+        f"  {few if drop.p_value is None else f'p = {drop.p_value:.4f}'}",
+    ]
 
 
 def describe_promotion(promotion: "Promotion") -> str:
     """The champion now and, if the gate compared it, by how much it differs from the one before."""
+    if promotion.verdict is None:
+        return f"model {promotion.model_id} is the champion already: nothing was recorded"
     lines = [
         f"champion  {promotion.model_id}",
         *([f"retired   {promotion.retired}"] if promotion.retired else []),
         "evaluation and scoring use the champion; who changed it and why: mri query history",
     ]
-    if found := promotion.difference:
+    if found := promotion.verdict.difference:
         lines.insert(
             0,
             f"accuracy {found.accuracy:+.3f} ({found.accuracy_low:+.3f} to {found.accuracy_high:+.3f}), "
@@ -270,6 +285,7 @@ def describe_deletion(facts: Mapping[str, Any]) -> str:
             f"{facts['kind']} {facts['id']}",
             *(f"  {n:>7} {'row' if n == 1 else 'rows'} of {table}" for table, n in rows),
             *(f"  {path}" for path in facts["files"]),
+            *([f"its history of {many(facts['kept'], 'row')} is kept: mri query history"] if facts["kept"] else []),
             "deleted" if facts["deleted"] else "nothing is deleted yet: run it again with --yes",
         ]
     )

@@ -67,7 +67,8 @@ def training_row(
 
 def recipe_columns(recipe: RecipeFields) -> Row:
     names = ("protocol", "image_size", "batch_size", "weights")
-    return {**{name: recipe[name] for name in names}, "recipe": dict(recipe)}
+    fold = {name: recipe[name] or None for name in ("fold", "folds")}
+    return {**{name: recipe[name] for name in names}, **fold, "recipe": dict(recipe)}
 
 
 def best_columns(best: EpochMetrics) -> Row:

@@ -2,17 +2,16 @@
 
 import getpass
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
 from sqlalchemy import Connection, func, select
 
-from mri_model.results.schema import model, promotion
+from mri_model.errors import MriError
+from mri_model.results.schema import Stage, model, promotion
 from mri_model.results.store import Store
-
-Stage = Literal["candidate", "champion", "retired"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,8 @@ def find_champion(store: Store) -> Champion | None:
 def champion_of(connection: Connection) -> Champion | None:
     """The model of the last promotion, if it has not been retired since."""
     last = select(func.max(promotion.c.id)).group_by(promotion.c.model_id)
-    champions = select(promotion, model.c.path).join(model).where(promotion.c.id.in_(last))
+    recorded = promotion.join(model, promotion.c.model_id == model.c.id)
+    champions = select(promotion, model.c.path).select_from(recorded).where(promotion.c.id.in_(last))
     newest_first = champions.where(promotion.c.stage == "champion").order_by(promotion.c.id.desc())
     found = connection.execute(newest_first).first()
     return Champion(found.model_id, Path(found.path), found.at, found.why) if found else None
@@ -57,27 +57,43 @@ def crown_first(store: Store, model_id: str) -> bool:
         return True
 
 
-def promote(store: Store, model_id: str, why: str, forced: bool = False) -> str | None:
+def promote(store: Store, model_id: str, why: str, objections: Sequence[str] = ()) -> str | None:
     """Make a recorded model the champion and retire the one before.
+
+    Args:
+        objections: What the gate had against it; with any, the promotion is a forced one.
 
     Returns:
         Id of the retired model; None if there was none, or if the model is the champion already: then nothing changes.
+
+    Raises:
+        MriError: The model is not recorded.
     """
     with store.writing() as connection:
         lock(connection)
         before = champion_of(connection)
         if before and before.model_id == model_id:
             return None
-        append(connection, model_id, "champion", why, forced)
+        if connection.scalar(select(model.c.id).where(model.c.id == model_id)) is None:
+            raise MriError(f"no model {model_id} is recorded", "run: mri models, which lists them")
+        append(connection, model_id, "champion", why, objections)
         if before:
-            append(connection, before.model_id, "retired", f"replaced by {model_id}", forced)
+            append(connection, before.model_id, "retired", f"replaced by {model_id}")
         return before.model_id if before else None
 
 
-def append(connection: Connection, model_id: str, stage: Stage, why: str, forced: bool = False) -> None:
+def append(connection: Connection, model_id: str, stage: Stage, why: str, objections: Sequence[str] = ()) -> None:
     """Add one row to the history."""
-    row = {"model_id": model_id, "stage": stage, "who": who(), "why": why, "at": datetime.now(UTC), "forced": forced}
+    row = {"model_id": model_id, "stage": stage, "who": who(), "why": why, "at": datetime.now(UTC)}
+    row |= {"forced": bool(objections), "objections": "; ".join(objections) or None}
     connection.execute(promotion.insert().values(row))
+
+
+def append_deletion(connection: Connection, model_id: str) -> None:
+    """Say in the history of a model that it is deleted now; a model without a history gets none."""
+    newest_first = select(promotion.c.stage).where(promotion.c.model_id == model_id).order_by(promotion.c.id.desc())
+    if connection.scalar(newest_first.limit(1)) not in (None, "deleted"):
+        append(connection, model_id, "deleted", "mri delete")
 
 
 def lock(connection: Connection) -> None:

@@ -30,6 +30,9 @@ SweepKind = Literal["sizes", "seeds", "folds"]
 ModelStatus = Literal["training", "trained", "stopped"]
 """``stopped``: the training was interrupted or cancelled; it can resume."""
 
+Stage = Literal["candidate", "champion", "retired", "deleted"]
+"""What a row of the table ``promotion`` says of a model."""
+
 
 RunStatus = Literal["running", "finished", "superseded"]
 """Of a scoring run. ``running`` after ``active_until`` means interrupted; ``superseded``: the folder changed since."""
@@ -166,6 +169,8 @@ model = Table(
     _text("path"),
     _one_of("status", *get_args(ModelStatus), default="trained"),
     Column("recipe", JSON(none_as_null=True), nullable=False),
+    # of a model that is one fold of a cross-validation, from 1; null for all others
+    *(Column(name, Integer, CheckConstraint(f"{name} > 0", name=name), nullable=True) for name in ("fold", "folds")),
     # null while it trains, and for models recorded before these were
     _text("sha256", null=True),
     _number("temperature", null=True),
@@ -202,12 +207,13 @@ promotion = Table(  # append-only: the last row of a model says its stage; witho
     "promotion",
     metadata,
     Column("id", Integer, primary_key=True),
-    _text("model_id", ForeignKey("model.id")),
-    _one_of("stage", "candidate", "champion", "retired"),
+    _text("model_id"),  # refers to no row: the history of a deleted model stays
+    _one_of("stage", *get_args(Stage)),
     _text("who"),
     _text("why"),
     _moment("at"),
     Column("forced", Boolean, nullable=False, default=False, server_default=false()),
+    _text("objections", null=True),  # of the gate, against a model that was promoted nevertheless
 )
 
 evaluation = Table(

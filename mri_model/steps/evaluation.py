@@ -15,6 +15,7 @@ from mri_model.errors import ChangedError, MriError, UnavailableError
 from mri_model.files import write_text
 from mri_model.models.metadata import read_metadata
 from mri_model.progress import Log, ProgressCallback, no_log, no_progress
+from mri_model.quality.wording import visible
 from mri_model.settings import Settings
 from mri_model.steps.database import ensure_recorded, open_store, write_dataset_rows, write_rows
 
@@ -46,9 +47,24 @@ def evaluate_model(
 
     model = load_model(folder, choose_device(device))
     selection = select_images(model, manifest, split, progress)
+    changes = changes_on_disk(manifest, selection.rows["path"])
+    if changes:
+        log(f"warning: {changes}")
     pixels = pack_pixels(manifest, model.preprocessing, settings.pixels, progress)
+    if changes:
+        log("  they are evaluated as they were when ingested")
     log(use_free_cores())
     return evaluate.evaluate_model(model, selection, pixels, progress)
+
+
+def changes_on_disk(manifest: Manifest, paths: "pd.Series[str]") -> str:
+    """How many of some images are not on disk as they were ingested, and the first of them; empty if all are."""
+    if not manifest.root.is_dir():
+        return f"all {len(paths)} images are gone from disk with their folder {manifest.root}"
+    changed = manifests.changed_files(manifest, paths)
+    if not changed:
+        return ""
+    return f"{len(changed)} of {len(paths)} images are gone or changed on disk, the first: {visible(changed[0])}"
 
 
 def record_evaluation(

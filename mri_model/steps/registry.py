@@ -1,9 +1,10 @@
 """Which model is used, and the steps of a promotion."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mri_model.data.manifest import Manifest
+from mri_model.data.manifest import Manifest, find_manifest
 from mri_model.errors import MriError, RefusedError
 from mri_model.models.choice import ChosenModel, readable_models
 from mri_model.models.choice import choose_model as choose
@@ -15,7 +16,7 @@ from mri_model.steps.database import ensure_recorded, open_store
 
 if TYPE_CHECKING:  # PyTorch, scikit-learn and SQLAlchemy take seconds to import: only the steps that use them do
     from mri_model.evaluation.comparison import Difference
-    from mri_model.evaluation.gate import Promotion
+    from mri_model.evaluation.gate import Promotion, Verdict
 
 
 def choose_model(settings: Settings, name: str, log: Log = no_log) -> Path:
@@ -47,13 +48,13 @@ def choose_champion(settings: Settings) -> ChosenModel:
     )
 
 
-def find_champion_folder(settings: Settings) -> Path | None:
-    """The champion's folder; None if no model is the champion."""
+def find_champion_id(settings: Settings) -> str | None:
+    """The champion's id; None if no model is the champion."""
     from mri_model.results.registry import find_champion
 
     with open_store(settings) as store:
         champion = find_champion(store)
-    return choose_champion(settings).folder if champion else None
+    return champion.model_id if champion else None
 
 
 def is_evaluated(settings: Settings, folder: Path, manifest: Manifest) -> bool:
@@ -74,23 +75,47 @@ def compare_with_champion(
     return compare(first, second, manifest.classes)
 
 
-def check_gate(candidate: Path, champion: Path, difference: "Difference | None") -> None:
-    """Raises RefusedError, with the reasons and their numbers, if the candidate may not replace the champion."""
+def judge_fold(settings: Settings, candidate: Path) -> tuple[str, ...]:
+    """What speaks against the candidate whatever the champion: that it is one fold of a cross-validation."""
+    from mri_model.evaluation.gate import fold_objection
+
+    metadata, manifest = read_metadata(candidate), None
+    with suppress(MriError):  # the manifest may be gone
+        manifest = find_manifest(settings.manifests, metadata.manifest)
+    return tuple(fold_objection(metadata, manifest))
+
+
+def judge_difference(candidate: Path, champion: Path, difference: "Difference | None") -> tuple[str, ...]:
+    """What speaks against the candidate in comparison with the champion."""
     from mri_model.evaluation.gate import objections
 
-    against = list(objections(read_metadata(candidate), read_metadata(champion), difference))
-    if against:
+    return tuple(objections(read_metadata(candidate), read_metadata(champion), difference))
+
+
+def pass_gate(candidate: Path, verdict: "Verdict", force: bool, log: Log = no_log) -> None:
+    """Let a model pass the gate.
+
+    Args:
+        force: Whether objections are a warning only.
+
+    Raises:
+        RefusedError: With the objections, unless forced.
+    """
+    if verdict.objections and not force:
         raise RefusedError(
-            f"model {candidate.name} may not replace the champion {champion.name}: {'; '.join(against)}",
+            f"model {candidate.name} may not become the champion: {'; '.join(verdict.objections)}",
             "use --force to promote it anyway; the history records that",
         )
+    if verdict.objections:
+        log("\n  ".join(["warning: forced, although the gate objects:", *verdict.objections]))
 
 
-def promote_model(settings: Settings, candidate: Path, why: str, forced: bool) -> "Promotion":
+def promote_model(settings: Settings, candidate: Path, why: str, verdict: "Verdict") -> "Promotion":
     """Make a model the champion and retire the one before."""
     from mri_model.evaluation.gate import Promotion
     from mri_model.results.registry import promote
 
+    why = why or ("forced" if verdict.objections else "passed the gate")
     with open_store(settings) as store:
         metadata = ensure_recorded(settings, store, candidate)
-        return Promotion(metadata.id, promote(store, metadata.id, why, forced))
+        return Promotion(metadata.id, promote(store, metadata.id, why, verdict.objections), verdict)

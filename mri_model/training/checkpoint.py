@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 
 from mri_model.errors import MriError
 from mri_model.files import atomic
-from mri_model.models.metadata import EpochMetrics, best_epoch
+from mri_model.models.metadata import EpochMetrics, best_epoch, train_again
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
 
@@ -105,7 +105,7 @@ def load_checkpoint(folder: Path, network: nn.Module, optimizer: Optimizer) -> T
         state = TrainingState.from_json(stored, under("best.", tensors))
         network.load_state_dict(under("network.", tensors))
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise MriError(f"{file} is damaged: {error}", f"delete {folder} and train again") from None
+        raise MriError(f"{file} is damaged: {error}", train_again(folder)) from None
     restore_optimizer(network, optimizer, under("optimizer.", tensors))
     return state
 

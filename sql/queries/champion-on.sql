@@ -1,5 +1,7 @@
 -- Which model was in production on a day (UTC), from when to when, who promoted it, and why?
--- Several rows: the champion changed on that day. An empty "until": it is still the champion.
+-- Several rows: the champion changed on that day. An empty "until": it is still the champion. "deleted" is 1 for a
+-- model that was deleted since.
+-- empty: no model was the champion on that day
 -- :day  a day such as 2026-11-25, in UTC; default: today
 WITH event AS (
     SELECT
@@ -40,7 +42,15 @@ SELECT
     period.since,
     period.until,
     promotion.who,
-    promotion.why
+    promotion.why,
+    CASE
+        WHEN EXISTS (
+            SELECT 1
+            FROM promotion AS later
+            WHERE later.model_id = promotion.model_id AND later.id > promotion.id AND later.stage = 'deleted'
+        ) THEN 1
+        ELSE 0
+    END AS deleted
 FROM period
 INNER JOIN promotion ON period.champion_row = promotion.id
 WHERE

@@ -1,11 +1,12 @@
 -- Which models are there, at which stage, and how good are they on validation and on their own test split?
 -- Newest first. A stopped training can resume. The test figures are of the latest evaluation: mri query evaluations.
+-- "fold 1/5": the first of five folds of a cross-validation, which is always grouped; trained on a part of the images.
 SELECT
     model.created_at,
     model.id,
     model_stage.stage,
     model.status,
-    model.protocol,
+    CASE WHEN model.fold IS NULL THEN model.protocol ELSE 'fold ' || model.fold || '/' || model.folds END AS protocol,
     model.image_size AS size,
     model.val_f1,
     tested.accuracy AS "test accuracy",

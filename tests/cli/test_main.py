@@ -92,7 +92,7 @@ def test_no_output_fails_on_the_encoding_of_the_terminal(own_phantom: Path, enco
         (["train"], 1, "nothing has been ingested yet"),
         (["evaluate"], 1, "nothing has been trained yet"),
         (["score", "nowhere"], 1, "nothing has been trained yet"),
-        (["query", "report-table-7"], 1, "did you mean report-table-6"),
+        (["query", "report-table-7"], 2, "did you mean report-table-6"),
         (["ingest", "nowhere", "--profile", "x"], 1, "there is no profile 'x'"),
         (["train", "--epochs", "none"], 2, "--epochs"),
         (["ingest", "nowhere", "--on-invalid", "shrug"], 2, "shrug"),

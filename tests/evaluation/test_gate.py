@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 
 from mri_model.evaluation.comparison import Difference, compare
-from mri_model.evaluation.gate import objections
+from mri_model.evaluation.gate import fold_objection, objections
 from mri_model.models.metadata import ModelMetadata
 from tests.evaluation.test_comparison import rows
 from tests.models.test_choice import MODEL
@@ -44,6 +44,12 @@ def test_a_class_that_falls_off_a_cliff_is_named_even_if_the_rest_improves() -> 
         text for text in objections(model(), model(), difference(with_errors(30, 0), candidate)) if "cliff" in text
     ]
     assert told == "F1 falls off a cliff in C 1.00 → 0.00 (8 images)"
+
+
+def test_a_fold_of_a_cross_validation_is_refused() -> None:
+    assert not list(fold_objection(model(), None))
+    (told,) = fold_objection(model(recipe={"fold": 2, "folds": 5}), None)
+    assert told == "it is fold 2 of 5 of a cross-validation, trained on a part of the images"
 
 
 def test_what_cannot_be_compared_is_refused() -> None:

@@ -158,6 +158,13 @@ def test_a_table_that_does_not_fit_becomes_a_block_per_row() -> None:
     )
 
 
+def test_a_long_text_in_a_block_is_wrapped_and_a_long_word_shortened() -> None:
+    frame = pd.DataFrame({"why": [" ".join(["word"] * 30)], "path": ["/" + "d" * 120], "n": [1]})
+    why, more, path, n = format_table(frame).splitlines()
+    assert (why, more) == ("why   " + " ".join(["word"] * 19), "      " + " ".join(["word"] * 11))
+    assert len(path) == 100 and "…" in path and n == "n     1"
+
+
 def test_wide_characters_keep_the_columns_aligned() -> None:
     lines = shown(name=["脑 MRT", "Größe", "e\u0301"], n=[1, 2, 3])
     assert {cell_len(line) for line in lines} == {9}

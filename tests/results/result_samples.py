@@ -86,6 +86,8 @@ def model(**changes: Any) -> dict[str, Any]:
         "sha256": "w1",
         "temperature": 0.8,
         "preprocessing": {"size": 100, "mean": [0.5, 0.5, 0.5]},
+        "fold": None,
+        "folds": None,
     }
     return row | changes
 

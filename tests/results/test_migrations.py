@@ -18,7 +18,7 @@ from mri_model.results.database import parse, writing
 from mri_model.results.store import Store
 from tests.results import result_samples as samples
 
-REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008"]
+REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009"]
 RENAMED = {
     "twin_free_n": "duplicate_free_n",
     "twin_free_accuracy": "duplicate_free_accuracy",
@@ -33,8 +33,21 @@ SWEEP_ROWS = [
     {"id": "sweep-1", "kind": "sizes", "recorded_at": samples.later(-1)},
 ]
 NEW_OF_CLASSES = ("n_groups", "f1_low", "f1_high", "average_precision")
-NEW_OF_MODELS = ("sha256", "temperature", "preprocessing")
+NEW_OF_MODELS = ("sha256", "temperature", "preprocessing", "fold", "folds")
 """Columns that are null for rows of an earlier schema."""
+
+RECIPES: list[dict[str, Any]] = [
+    {"fold": 0, "folds": 0},
+    {},
+    {"fold": 2, "folds": 5},
+    {"fold": 1, "folds": 2},
+    {"fold": 2, "folds": 2},
+    {"fold": 0, "folds": 0},
+]
+"""Recipe of each model; migration 0010 reads the fold from it."""
+
+FORCED = {"id": 8, "model_id": "m1", "stage": "retired", "who": "w", "why": "replaced", "at": samples.later(1)}
+"""A row as schema 0009 recorded it: it was marked as forced because the promotion of the next champion was."""
 
 MEMBERS = [
     {"sweep_id": sweep, "model_id": model, "position": place}
@@ -55,15 +68,20 @@ def rows_of(revision: str) -> dict[str, list[dict[str, Any]]]:
         added = {"sweep": SWEEP_ROWS, "sweep_model": MEMBERS}
         if revision >= "0007":
             added["similarity_metric"] = [{**row, "evaluation_id": "e1"} for row in samples.similarity_metrics()]
-        return {**expected(old_rows(status=True)), **added}
+        if revision >= "0009":
+            added["evaluated_image"] = [{**row, "evaluation_id": "e1"} for row in samples.evaluated_images()]
+        rows = {**expected(old_rows(status=True)), **added}
+        if revision >= "0009":
+            rows["promotion"].append({**FORCED, "forced": True})
+        return rows
     return old_rows(status=revision == "0003")
 
 
 def old_rows(status: bool) -> dict[str, list[dict[str, Any]]]:
     """Rows for every table of the schema before migration 0004."""
     models = [
-        {**samples.model(id=name), "sweep_id": sweep, "created_at": samples.later(-minute), "recipe": {"folds": folds}}
-        for minute, ((name, sweep), folds) in enumerate(zip(SWEEPS.items(), [0, 0, 5, 2, 2, 0], strict=True))
+        {**samples.model(id=name), "sweep_id": sweep, "created_at": samples.later(-minute), "recipe": recipe}
+        for minute, ((name, sweep), recipe) in enumerate(zip(SWEEPS.items(), RECIPES, strict=True))
     ]
     evaluation = samples.evaluation(duplicate_free_n=3, duplicate_free_accuracy=0.25)
     for old, new in RENAMED.items():
@@ -131,10 +149,15 @@ def expected(before: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str
         "dataset_class": [{"n_groups": None} | row for row in before["dataset_class"]],
         "class_metric": [dict.fromkeys(NEW_OF_CLASSES) | row for row in before["class_metric"]],
         "model": [
-            dict.fromkeys(NEW_OF_MODELS) | {name: value for name, value in row.items() if name != "sweep_id"}
+            dict.fromkeys(NEW_OF_MODELS)
+            | {name: value for name, value in row.items() if name != "sweep_id"}
+            | ({name: row["recipe"][name] for name in ("fold", "folds")} if row["recipe"].get("fold") else {})
             for row in models
         ],
-        "promotion": [{"forced": False} | row for row in before["promotion"]],
+        "promotion": [
+            {"objections": None, **row, "forced": row.get("forced", False) and row["stage"] == "champion"}
+            for row in before["promotion"]
+        ],
         "evaluation": [
             dict.fromkeys(samples.NOT_SAID_BEFORE) | {"sweep_id": None, "n_seen": 0} | row for row in evaluations
         ],
@@ -154,6 +177,35 @@ def test_rows_of_an_earlier_schema_survive_the_upgrade(old_url: str) -> None:
             rows, key=lambda row: str(sorted(row.items(), key=str))
         ), name
     assert after.keys() - before.keys() <= {"sweep", "sweep_model", "similarity_metric", "evaluated_image"}
+
+
+def test_folds_of_an_earlier_schema_say_which_one_they_are(old_url: str) -> None:
+    with Store.open(old_url) as store:
+        protocols = dict(store.query("models")[["id", "protocol"]].values.tolist())
+    folds = {"m3": "fold 2/5", "m4": "fold 1/2", "m5": "fold 2/2"}
+    assert protocols == dict.fromkeys(("m1", "m2", "m6"), "random") | folds
+
+
+def test_only_the_promotion_itself_stays_a_forced_one(url: str, tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    champion = {"id": 7, "model_id": "m2", "stage": "champion", "who": "w", "why": "y", "at": samples.START}
+    with raw(url) as engine, engine.begin() as connection:
+        upgrade.migrate(connection, "0009")
+        tables = MetaData()
+        tables.reflect(connection)
+        for name, rows in expected(old_rows(status=True)).items():
+            if name in ("dataset", "model"):
+                known = tables.tables[name].columns.keys()
+                connection.execute(
+                    tables.tables[name].insert(), [{k: row[k] for k in row if k in known} for row in rows]
+                )
+        connection.execute(tables.tables["promotion"].insert(), [row | {"forced": True} for row in (champion, FORCED)])
+    with Store.open(url) as store:
+        history = store.query("history")
+    assert list(zip(history["stage"], history["forced"].astype(bool), strict=True)) == [
+        ("retired", False),
+        ("champion", True),
+    ]
 
 
 def test_models_with_a_common_sweep_id_become_a_sweep(old_url: str) -> None:
@@ -278,7 +330,7 @@ def test_the_schema_before_the_given_protocol_gets_its_constraint_and_keeps_its_
             connection.execute(tables.tables[name].insert(), [{k: row[k] for k in known} for row in rows[name]])
         before = dump(connection)
     with Store.open(url) as store, store._engine.connect() as connection:
-        models = [dict.fromkeys(NEW_OF_MODELS) | row for row in before["model"]]
+        models = expected({**rows, "model": before["model"]})["model"]
         assert dump(connection) == before | {"model": models, "similarity_metric": [], "evaluated_image": []}
         assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []
         samples.record_model(store, id="new", protocol="given")

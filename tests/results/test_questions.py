@@ -147,7 +147,7 @@ def test_answers_are_readable_in_100_columns(store: Store) -> None:
             reason="not an image (JPEG, PNG, WebP, BMP or TIFF), or its header is corrupt",
         )
         record_scored(store, f"score-2026112{place}T180501-3f2a9{place}", name, now() - 60, *files, broken)
-    samples.record_promotion(store, IDS[0], "champion", 5, why="accuracy 0.85 against 0.84 on the same split")
+    samples.record_promotion(store, IDS[0], "champion", 5, why="accuracy 0.85 against 0.84, same split")
     samples.record_promotion(store, IDS[1], "retired", 6, why="never promoted")
     answers = {name: store.query(name) for name in IN_ROWS}
     shown = {name: format_table(answer, 100).splitlines() for name, answer in answers.items()}

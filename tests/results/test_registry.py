@@ -38,17 +38,25 @@ def test_the_first_model_is_crowned_and_no_later_one(known: Store) -> None:
 def test_a_promotion_retires_the_champion_and_keeps_the_history(known: Store) -> None:
     registry.crown_first(known, "m1")
     assert registry.promote(known, "m2", "better on T2") == "m1"
-    assert registry.promote(known, "m1", "m2 was a mistake", forced=True) == "m2"
+    assert registry.promote(known, "m1", "m2 was a mistake", ["it is worse", "it is a fold"]) == "m2"
     assert champion(known) == "m1"
     expected = [("m1", "champion"), ("m2", "champion"), ("m1", "retired"), ("m1", "champion"), ("m2", "retired")]
     assert history(known) == expected
     rows = known.query("history")
-    assert rows["why"].iloc[1] == "m2 was a mistake" and rows["forced"].astype(bool).tolist() == [
-        True,
-        True,
-        *[False] * 3,
-    ]
+    assert rows["why"].iloc[1] == "m2 was a mistake"
     assert rows["who"].str.contains("@").all()
+
+
+def test_only_the_row_of_a_model_that_the_gate_objected_to_is_forced(known: Store) -> None:
+    registry.promote(known, "m1", "first")
+    registry.promote(known, "m2", "needed", ["it is worse", "it is a fold"])
+    rows = known.query("history")
+    rows = rows.astype(object).where(rows.notna(), None)
+    assert list(zip(rows["model_id"], rows["stage"], rows["forced"].astype(bool), rows["objections"], strict=True)) == [
+        ("m1", "retired", False, None),
+        ("m2", "champion", True, "it is worse; it is a fold"),
+        ("m1", "champion", False, None),
+    ]
 
 
 def test_promoting_the_champion_again_changes_nothing(known: Store) -> None:
@@ -66,7 +74,7 @@ def test_without_a_champion_no_model_is_crowned_by_itself_again(known: Store) ->
 
 
 def test_only_recorded_models_can_be_promoted(known: Store) -> None:
-    with pytest.raises(MriError, match="refused a row"):
+    with pytest.raises(MriError, match="no model absent is recorded"):
         registry.promote(known, "absent", "")
     assert history(known) == []
 

@@ -109,8 +109,8 @@ def test_who_was_in_production_on_a_day(store: Store) -> None:
     samples.record_promotion(store, "m-old", "retired", 3 * DAY)
     samples.record_promotion(store, "m-new", "champion", 3 * DAY)
     samples.record_promotion(store, "m-new", "retired", 5 * DAY)
-    first = ["m-old", samples.later(1 * DAY), samples.later(3 * DAY), "ada", "champion it is"]
-    second = ["m-new", samples.later(3 * DAY), samples.later(5 * DAY), "ada", "champion it is"]
+    first = ["m-old", samples.later(1 * DAY), samples.later(3 * DAY), "ada", "champion it is", 0]
+    second = ["m-new", samples.later(3 * DAY), samples.later(5 * DAY), "ada", "champion it is", 0]
     days = {"02": [], "03": [first], "04": [first], "05": [first, second], "06": [second], "07": [second], "08": []}
     for day, expected in days.items():
         assert listed(store.query("champion-on", day=f"2026-11-{day}")) == expected, day

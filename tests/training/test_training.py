@@ -169,11 +169,11 @@ def test_a_model_whose_weights_were_exchanged_is_refused(
 
 
 @pytest.mark.parametrize("metadata", ["{", "[]", '{"format": 1}', '{"format": 4}'])
-def test_damaged_metadata_says_which_folder_to_delete(tmp_path: Path, metadata: str) -> None:
+def test_damaged_metadata_says_how_to_delete_its_model(tmp_path: Path, metadata: str) -> None:
     (tmp_path / "model.json").write_text(metadata)
     with pytest.raises(MriError) as caught:
         load_model(tmp_path, CPU)
-    assert caught.value.hint == f"delete {tmp_path} and train again"
+    assert caught.value.hint == f"run: mri delete {tmp_path.name}, then train again"
 
 
 def test_the_recipes_name_follows_what_decides_the_outcome() -> None:
