@@ -15,6 +15,8 @@ from tasks.states import plain_failures
 @flow(name="score-mri")
 @plain_failures
 @with_parameters()
-def score_mri(folder: Path, model: str = DEFAULT_MODEL, device: Device = "auto") -> str:
+def score_mri(folder: Path, model: str = DEFAULT_MODEL, device: Device = "auto", csv: Path | None = None) -> str:
     """Score every file below a folder, to Parquet and the results database; returns the run's id."""
-    return api.score(load_settings(), folder, model, device, TaskRunner()).run_id
+    scored = api.score(load_settings(), folder, model, device, csv, TaskRunner())
+    scored.require_scores()
+    return scored.run_id

@@ -69,6 +69,7 @@ HELP = {
     "evaluated_manifest": "Default: that of the training. Images of another that the model has seen are left out.",
     "arrived": "Folder of labelled images that arrived since the training, one folder for each class; may be empty.",
     "folder": "Folder of images, of any structure.",
+    "csv": "Write the rows to this CSV file too.",
     "sizes": "Image sizes to compare, in pixels.",
     "device": "Where to compute; auto takes a GPU if there is one.",
 }

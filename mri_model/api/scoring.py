@@ -17,10 +17,23 @@ def score(
     folder: Path,
     model: str = DEFAULT_MODEL,
     device: Device = "auto",
+    csv: Path | None = None,
     run: StepRunner = DIRECT,
 ) -> "ScoringRun":
-    """Folder of images → one row for every file, in Parquet and in the database."""
+    """Folder of images → one row for every file, in Parquet and in the database.
+
+    Who calls it for a folder that is being scored, or whose scoring was interrupted, joins that run.
+
+    Args:
+        csv: Where to write the rows as CSV too.
+
+    Raises:
+        MriError: If the folder is missing or empty, or the system's own files lie in it.
+    """
     require_one_process("scoring")
     run(steps.check_database, settings)
     model_folder = run(steps.choose_model, settings, model)
-    return run(steps.score_folder, settings, model_folder, folder, device)
+    scored = run(steps.score_folder, settings, model_folder, folder, device)
+    if csv:
+        run(steps.write_scores_csv, scored, csv)
+    return scored

@@ -304,7 +304,8 @@ def describe_scoring(scored: "ScoringRun") -> str:
 
 def scoring_facts(scored: "ScoringRun") -> dict[str, Any]:
     """What ``mri score --json`` prints."""
-    return {"run": scored.run_id, "model": scored.model_id, "parquet": str(scored.parquet), **asdict(scored.counts)}
+    facts = {"run": scored.run_id, "model": scored.model_id, "parquet": str(scored.parquet), **asdict(scored.counts)}
+    return {**facts, "reasons": dict(scored.reasons.counts)}
 
 
 def describe_report(tables: Mapping[str, pd.DataFrame]) -> str:

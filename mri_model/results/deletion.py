@@ -20,6 +20,7 @@ from mri_model.results.schema import (
     prediction,
     promotion,
     scoring_run,
+    scoring_shard,
     similarity_metric,
     sweep,
     sweep_model,
@@ -114,6 +115,7 @@ def parts(kind: str, name: str, sweeps: tuple[str, ...]) -> Iterator[tuple[Table
     """The tables with rows of a model or run, and which rows these are; those that refer to others come first."""
     if kind == "run":
         yield prediction, prediction.c.run_id == name
+        yield scoring_shard, scoring_shard.c.run_id == name
         yield scoring_run, scoring_run.c.id == name
         return
     own = or_(evaluation.c.model_id == name, evaluation.c.sweep_id.in_(sweeps))
@@ -121,6 +123,7 @@ def parts(kind: str, name: str, sweeps: tuple[str, ...]) -> Iterator[tuple[Table
         yield table, table.c.evaluation_id.in_(select(evaluation.c.id).where(own))
     yield evaluation, own
     yield prediction, prediction.c.model_id == name
+    yield scoring_shard, scoring_shard.c.run_id.in_(select(scoring_run.c.id).where(scoring_run.c.model_id == name))
     yield scoring_run, scoring_run.c.model_id == name
     yield epoch, epoch.c.model_id == name
     yield sweep_model, sweep_model.c.model_id == name
@@ -133,8 +136,9 @@ def count(connection: Connection, table: Table, where: ColumnElement[bool]) -> i
 
 
 def files(connection: Connection, kind: str, name: str) -> tuple[Path, ...]:
-    """The model's folder as it was recorded, and the Parquet files of the runs."""
+    """The model's folder as it was recorded; the Parquet file of each run, and its folder if it is not finished."""
     runs = scoring_run.c.id if kind == "run" else scoring_run.c.model_id
     parquet = select(scoring_run.c.parquet).where(runs == name, scoring_run.c.parquet.is_not(None))
     folder = select(model.c.path).where(model.c.id == name)
-    return tuple(Path(each) for query in (folder, parquet) for each in connection.scalars(query))
+    scores = [Path(each) for each in connection.scalars(parquet)]
+    return *map(Path, connection.scalars(folder)), *scores, *(each.with_suffix("") for each in scores)

@@ -43,7 +43,7 @@ class ScoringLedger:
         Interrupted runs of the folder with another listing are superseded: what they committed stays.
 
         Args:
-            run: ``id``, ``folder``, ``listing`` and ``n_found``.
+            run: ``id``, ``folder``, ``listing``, ``n_found`` and ``parquet``, which is written at its end.
             shard_sizes: Number of files of each shard.
 
         Returns:
@@ -135,7 +135,7 @@ class ScoringLedger:
         query = select(table.c.id).where(table.c.id.in_(run_ids), table.c.status != "running")
         return [row.id for row in self._read(query)]
 
-    def finish(self, run_id: str, parquet: str) -> dict[str, Any]:
+    def finish(self, run_id: str) -> dict[str, Any]:
         """Complete the row of a run whose shards are all done; a run is finished once only.
 
         Returns:
@@ -144,7 +144,7 @@ class ScoringLedger:
         Raises:
             MriError: If the run was deleted.
         """
-        return self._write(lambda connection: finish(connection, run_id, parquet))
+        return self._write(lambda connection: finish(connection, run_id))
 
     def _start(self, connection: Connection, run: Row, shard_sizes: Sequence[int]) -> str:
         now = moment(connection)
@@ -242,12 +242,12 @@ def claim(connection: Connection, run_id: str, worker: str) -> tuple[int, int] |
     return number, int(fence or 0)
 
 
-def finish(connection: Connection, run_id: str, parquet: str) -> dict[str, Any]:
+def finish(connection: Connection, run_id: str) -> dict[str, Any]:
     totals = select(*(func.sum(scoring_shard.c[name]).label(name) for name in COUNTS)).where(
         scoring_shard.c.run_id == run_id
     )
     counts = connection.execute(totals).mappings().one()
-    values = {**counts, "status": "finished", "finished_at": moment(connection), "parquet": parquet}
+    values = {**counts, "status": "finished", "finished_at": moment(connection)}
     running = and_(scoring_run.c.id == run_id, scoring_run.c.status == "running")
     if connection.execute(scoring_run.update().where(running).values(values)).rowcount:
         connection.execute(scoring_shard.delete().where(scoring_shard.c.run_id == run_id))

@@ -40,6 +40,8 @@ RENEW_SECONDS = 15.0
 
 POLL_SECONDS = 1.0
 
+MOST_REASONS = 5
+
 
 class Ledger(Protocol):
     """What a scoring run needs of the results database, see ``results.scoring_ledger.ScoringLedger``."""
@@ -61,7 +63,7 @@ class Ledger(Protocol):
     def leases(self, run_id: str) -> list[tuple[int, int, str]]: ...
     def fences(self, run_id: str) -> list[int]: ...
     def ended(self, run_ids: Sequence[str]) -> list[str]: ...
-    def finish(self, run_id: str, parquet: str) -> dict[str, Any]: ...
+    def finish(self, run_id: str) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,16 @@ class ScoringRun:
         """All rows, read from ``parquet``."""
         return pd.read_parquet(self.parquet)
 
+    def require_scores(self) -> None:
+        """Raises MriError, with the reasons, if not one file could be scored."""
+        if not self.counts.n_scored + self.counts.n_abstained:
+            counts = ", ".join(f"{n} {reason}" for reason, n in self.reasons.counts.most_common(MOST_REASONS))
+            more = ", …" if len(self.reasons.counts) > MOST_REASONS else ""
+            raise MriError(
+                f"none of {self.counts.n_found} files could be scored: {counts}{more}",
+                "give a folder of images to score",
+            )
+
 
 @dataclass(frozen=True)
 class OpenRun:
@@ -115,6 +127,10 @@ class OpenRun:
     @property
     def listing(self) -> Path:
         return self.folder / LISTING
+
+    @property
+    def parquet(self) -> Path:
+        return self.folder.with_name(f"{self.id}.parquet")
 
 
 @dataclass
@@ -147,13 +163,20 @@ def score_folder(
     Raises:
         MriError: If the folder is missing or empty, or the run was deleted meanwhile.
     """
-    remove_ended(ledger, scores)
-    run = open_run(ledger, folder, scores, log)
-    with working(run):
-        while work(ledger, model, run, progress):
-            free_shards_of_the_dead(ledger, run)
-            time.sleep(POLL_SECONDS)
-    return finish(ledger, model, run, scores)
+    try:
+        remove_ended(ledger, scores)
+        run = open_run(ledger, folder, scores, log)
+        with working(run):
+            while work(ledger, model, run, progress):
+                free_shards_of_the_dead(ledger, run)
+                time.sleep(POLL_SECONDS)
+        return finish(ledger, model, run)
+    except OSError as error:  # a full disk, or a share that is gone
+        place = f" {error.filename}" if error.filename else ""
+        raise MriError(
+            f"cannot write{place}: {error.strerror or error}",
+            "free some space; then run the same command, which goes on",
+        ) from None
 
 
 def open_run(ledger: Ledger, folder: Path, scores: Path, log: Log) -> OpenRun:
@@ -163,7 +186,7 @@ def open_run(ledger: Ledger, folder: Path, scores: Path, log: Log) -> OpenRun:
         own = Path(temporary) / LISTING
         listing = write_listing(folder, own)
         row = {"id": name, "folder": str(listing.folder), "listing": listing.digest, "n_found": listing.n_files}
-        chosen = ledger.start(row, listing.shard_sizes)
+        chosen = ledger.start({**row, "parquet": str(scores / f"{name}.parquet")}, listing.shard_sizes)
         if not (placed := scores / chosen / LISTING).is_file():
             with atomic(placed) as copy:
                 shutil.copyfile(own, copy)
@@ -229,22 +252,21 @@ def commit(ledger: Ledger, run: OpenRun, shard: Shard) -> None:
         part.unlink(missing_ok=True)
 
 
-def finish(ledger: Ledger, model: Model, run: OpenRun, scores: Path) -> ScoringRun:
+def finish(ledger: Ledger, model: Model, run: OpenRun) -> ScoringRun:
     """Write the run's file of scores; of several processes that come here together each returns the same run."""
-    parquet = scores / f"{run.id}.parquet"
     parts = [part_file(run.folder, number, fence) for number, fence in enumerate(ledger.fences(run.id))]
     if parts:
         try:
-            merge_parts(parts, parquet)
+            merge_parts(parts, run.parquet)
         except FileNotFoundError as error:
             if not ledger.ended([run.id]):
                 raise MriError(f"{error.filename} is missing", f"mri delete {run.id}, then score again") from None
-    row = ledger.finish(run.id, str(parquet))
+    row = ledger.finish(run.id)
     if row["status"] != "finished":
         raise MriError(f"{run.id} was superseded: the folder changed meanwhile", "run the command again")
     shutil.rmtree(run.folder, ignore_errors=True)
     counts = ScoringCounts(**{name: row[name] for name in ScoringCounts.__annotations__})
-    return ScoringRun(run.id, model.id, parquet, counts, read_reasons(parquet))
+    return ScoringRun(run.id, model.id, run.parquet, counts, read_reasons(run.parquet))
 
 
 @contextmanager

@@ -38,7 +38,7 @@ from mri_model.steps.registry import (
     pass_gate,
     promote_model,
 )
-from mri_model.steps.scoring import score_folder
+from mri_model.steps.scoring import score_folder, write_scores_csv
 from mri_model.steps.training import record_model, record_sweep, stop_dead_trainings, train_network
 
 __all__ = [
@@ -84,5 +84,6 @@ __all__ = [
     "write_comparison_page",
     "write_manifest",
     "write_report_page",
+    "write_scores_csv",
     "write_sweep_page",
 ]

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mri_model.data.listing import check_outside
+from mri_model.errors import MriError
 from mri_model.progress import Log, ProgressCallback, no_log, no_progress
 from mri_model.settings import Settings
 from mri_model.steps.database import Patient, ensure_recorded, open_store
@@ -38,3 +39,16 @@ def score_folder(
         ensure_recorded(settings, store, model.folder)
         ledger = Patient(settings, ScoringLedger(store, model.id), log)
         return run.score_folder(ledger, model, folder, settings.scores, progress, log)
+
+
+def write_scores_csv(scored: "ScoringRun", file: Path) -> None:
+    """Write the rows of a scoring run as CSV."""
+    from mri_model.scoring.parts import write_csv
+
+    try:
+        write_csv(scored.parquet, file)
+    except OSError as error:
+        raise MriError(
+            f"cannot write {file}: {error.strerror or error}",
+            f"choose another file; the scores are in {scored.parquet}",
+        ) from None

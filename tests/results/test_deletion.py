@@ -34,7 +34,7 @@ def test_a_model_goes_with_all_its_rows_and_nothing_of_others(full: Store) -> No
     before = rows_of(full)
     found = deletion.plan(full, "m1")
     assert (found.kind, found.id, found.sweeps) == ("model", "m1", ("s1",))
-    assert found.files == (Path("models/m1"), Path("r1.parquet"))
+    assert found.files == (Path("models/m1"), Path("r1.parquet"), Path("r1"))
     assert (found.rows["evaluation"], found.rows["prediction"], found.kept) == (2, 1, 2)
     deletion.delete(full, found)
     after = rows_of(full)

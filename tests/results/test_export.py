@@ -22,6 +22,8 @@ def record_everything(store: Store) -> None:
     store.record_sweep({"id": "s1", "kind": "seeds", "recorded_at": samples.START}, ["m1"])
     samples.record_run(store)
     samples.record_predictions(store, [samples.prediction(), samples.unreadable()])
+    with store.writing() as connection:
+        connection.execute(schema.scoring_shard.insert().values(run_id="r1", number=0, n_files=2))
 
 
 def test_every_row_of_every_table_is_there(store: Store, tmp_path: Path) -> None:

@@ -68,9 +68,9 @@ def test_each_shard_is_claimed_by_one_worker_and_a_run_ends_with_its_counts(
     assert commit(ledger, (0, 1), "a", "b") and ledger.progress("r1") == (2, 1)
     assert commit(ledger, (1, 1), "c") and ledger.progress("r1") == (3, 0)
     assert ledger.fences("r1") == [1, 1]
-    row = ledger.finish("r1", "/scores/r1.parquet")
+    row = ledger.finish("r1")
     assert [row[name] for name in ("status", "n_found", "n_scored", "n_reused")] == ["finished", 3, 3, 0]
-    assert ledger.finish("r1", "/elsewhere") == row
+    assert ledger.finish("r1") == row
     assert ledger.progress("r1") == (0, 0)
 
 
@@ -133,9 +133,9 @@ def test_who_starts_the_same_folder_joins_and_a_changed_one_supersedes_what_was_
     assert runs(store) == {"r1": "superseded", "r3": "superseded", "r4": "running"}
     assert ledger.ended(["r1", "r4", "unknown"]) == ["r1"]
     assert commit(ledger, (0, 1), "a") is None
-    assert ledger.finish("r1", "/x")["status"] == "superseded"
+    assert ledger.finish("r1")["status"] == "superseded"
     with pytest.raises(MriError, match="run r9 was deleted"):
-        ledger.finish("r9", "/x")
+        ledger.finish("r9")
 
 
 def test_a_known_file_keeps_its_row_and_an_unreadable_one_is_tried_again(store: Store, ledger: ScoringLedger) -> None:
@@ -144,7 +144,7 @@ def test_a_known_file_keeps_its_row_and_an_unreadable_one_is_tried_again(store: 
     assert shard
     rows = [*scored("a"), {**samples.unreadable("/in/bad"), "run_id": None}]
     assert ledger.commit("r1", shard, rows, found(rows), lambda kept: None)
-    ledger.finish("r1", "/x")
+    ledger.finish("r1")
     assert ledger.known(["/in/a", "/in/bad", "/in/c"]) == {("/in/a", scored("a")[0]["sha256"])}
 
     start(ledger, "r2", sizes=(3,))
@@ -155,5 +155,5 @@ def test_a_known_file_keeps_its_row_and_an_unreadable_one_is_tried_again(store: 
     assert ledger.commit("r2", shard, again, found(again), kept.extend)
     assert predictions(store) == [("/in/a", "r1"), ("/in/bad", "r2"), ("/in/c", "r2")]
     assert {row["path"]: row["reason"] for row in kept}["/in/bad"] == "gone"
-    row = ledger.finish("r2", "/x")
+    row = ledger.finish("r2")
     assert [row[name] for name in ("n_scored", "n_rejected", "n_reused")] == [2, 1, 1]

@@ -21,16 +21,18 @@ from tests.results.question_samples import (
 def test_files_without_a_result_and_why(store: Store) -> None:
     record_models(store)
     record_scored(store, "r1", "m-old", 1, samples.unreadable("/in/a.jpg"), samples.unreadable("/in/sub/b.jpg"))
+    assert listed(store.query("unscored"), "path", "reason") == [
+        ["/in/a.jpg", "no permission"], ["/in/sub/b.jpg", "no permission"]
+    ]  # fmt: skip
     record_scored(store, "r2", "m-old", 2, labelled("/in/a.jpg", "Papiloma T1"))
-    record_scored(store, "r3", "m-old", 3, samples.unreadable("/in/sub/c.jpg", reason="broken"))
+    record_scored(store, "r3", "m-old", 3, samples.unreadable("/in/sub2/c.jpg", reason="broken"))
     samples.record_run(store, id="r4", model_id="m-old", folder="/in2", started_at=samples.later(4))
     assert store.query("unscored").empty
     shown = store.query("unscored", folder="/in/")
     assert listed(shown, "path", "status", "reason") == [
-        ["/in/sub/c.jpg", "rejected", "broken"],
-        ["/in/sub/b.jpg", "rejected", "no permission"],
-    ]
-    assert len(store.query("unscored", folder="/in/sub")) == 2
+        ["/in/sub2/c.jpg", "rejected", "broken"],
+    ], "the run r2 found neither of the files of r1"
+    assert len(store.query("unscored", folder="/in/sub2")) == 1
 
 
 def test_labels_that_changed_between_two_models(store: Store) -> None:
