@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from mri_model import steps
 from mri_model.api.runner import DIRECT, StepRunner, require_one_process
-from mri_model.options import DEFAULT_MODEL, Device
+from mri_model.options import DEFAULT_MODEL, Device, Precision
 from mri_model.settings import Settings
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ def score(
     model: str = DEFAULT_MODEL,
     device: Device = "auto",
     csv: Path | None = None,
+    precision: Precision = "auto",
     run: StepRunner = DIRECT,
 ) -> "ScoringRun":
     """Folder of images → one row for every file, in Parquet and in the database.
@@ -33,7 +34,7 @@ def score(
     require_one_process("scoring")
     run(steps.check_database, settings)
     model_folder = run(steps.choose_model, settings, model)
-    scored = run(steps.score_folder, settings, model_folder, folder, device)
+    scored = run(steps.score_folder, settings, model_folder, folder, device, precision)
     if csv:
         run(steps.write_scores_csv, scored, csv)
     return scored

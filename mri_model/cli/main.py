@@ -189,6 +189,7 @@ def score(
     model: ModelName = choices.DEFAULT_MODEL,
     device: Device = "auto",
     csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help=choices.HELP["csv"])] = None,
+    precision: Annotated[choices.Precision, typer.Option(help=choices.HELP["precision"])] = "auto",
     as_json: Json = False,
 ) -> None:
     """Score every file below FOLDER: one row per file, in Parquet and in the results database.
@@ -199,7 +200,7 @@ def score(
     from mri_model.report.text import describe_scoring, scoring_facts
 
     with stage_runner(as_json) as run:
-        scored = api.score(settings(), folder, model, device, csv, run)
+        scored = api.score(settings(), folder, model, device, csv, precision, run)
     print_result(as_json, scoring_facts(scored), describe_scoring(scored))
     scored.require_scores()
 

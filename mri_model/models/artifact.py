@@ -5,6 +5,7 @@ import platform
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -20,17 +21,25 @@ from mri_model.models.inference import forward
 from mri_model.models.metadata import ModelMetadata, read_metadata, train_again
 from mri_model.models.network import Resnet18
 
+if TYPE_CHECKING:
+    from mri_model.models.engine import Engine
+
 INTENDED_USE = "Research on brain MRI image classification. Not a medical device; not for diagnosis."
 
 
 @dataclass(frozen=True)
 class Model:
-    """A trained network with its metadata, ready to predict on ``device``."""
+    """A trained network with its metadata, ready to predict on ``device``.
+
+    Attributes:
+        engine: What computes the logits (see ``models.engine``); None: PyTorch in fp32, as in evaluation.
+    """
 
     folder: Path
     metadata: ModelMetadata
     network: Resnet18
     device: torch.device
+    engine: "Engine | None" = None
 
     @property
     def id(self) -> str:
@@ -63,7 +72,10 @@ class Model:
         Returns:
             float32 of shape (n, classes), summing to 1, on the CPU.
         """
-        logits = forward(self.network, self.preprocessing, batch, self.device, self.metadata.tta_hflip)
+        if self.engine:
+            logits = self.engine.logits(batch)
+        else:
+            logits = forward(self.network, self.preprocessing, batch, self.device, self.metadata.tta_hflip)
         return torch.softmax(logits / self.metadata.temperature, dim=1)
 
 

@@ -347,6 +347,7 @@ scoring_run = Table(
     _text("listing", null=True),
     _one_of("status", *get_args(RunStatus), default="finished"),
     _moment("active_until", null=True),
+    _text("engine", null=True),
 )
 # one unfinished run at a time for a folder as it is: whoever starts it a second time joins the first
 Index(

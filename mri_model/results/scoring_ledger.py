@@ -43,7 +43,7 @@ class ScoringLedger:
         Interrupted runs of the folder with another listing are superseded: what they committed stays.
 
         Args:
-            run: ``id``, ``folder``, ``listing``, ``n_found`` and ``parquet``, which is written at its end.
+            run: ``id``, ``folder``, ``listing``, ``n_found``, ``engine`` and ``parquet``, which is written at its end.
             shard_sizes: Number of files of each shard.
 
         Returns:

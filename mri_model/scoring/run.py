@@ -165,7 +165,7 @@ def score_folder(
     """
     try:
         remove_ended(ledger, scores)
-        run = open_run(ledger, folder, scores, log)
+        run = open_run(ledger, model, folder, scores, log)
         with working(run):
             while work(ledger, model, run, progress):
                 free_shards_of_the_dead(ledger, run)
@@ -179,14 +179,15 @@ def score_folder(
         ) from None
 
 
-def open_run(ledger: Ledger, folder: Path, scores: Path, log: Log) -> OpenRun:
+def open_run(ledger: Ledger, model: Model, folder: Path, scores: Path, log: Log) -> OpenRun:
     """List the folder and start a run, or join the one that is running on the same listing."""
     name = run_id("score")
     with TemporaryDirectory(prefix="mri-listing-") as temporary:  # not in scores: a killed process would leave it there
         own = Path(temporary) / LISTING
         listing = write_listing(folder, own)
         row = {"id": name, "folder": str(listing.folder), "listing": listing.digest, "n_found": listing.n_files}
-        chosen = ledger.start({**row, "parquet": str(scores / f"{name}.parquet")}, listing.shard_sizes)
+        row |= {"parquet": str(scores / f"{name}.parquet"), "engine": model.engine.name if model.engine else None}
+        chosen = ledger.start(row, listing.shard_sizes)
         if not (placed := scores / chosen / LISTING).is_file():
             with atomic(placed) as copy:
                 shutil.copyfile(own, copy)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from mri_model.data.listing import check_outside
 from mri_model.errors import MriError
+from mri_model.options import Precision
 from mri_model.progress import Log, ProgressCallback, no_log, no_progress
 from mri_model.settings import Settings
 from mri_model.steps.database import Patient, ensure_recorded, open_store
@@ -18,6 +19,7 @@ def score_folder(
     model_folder: Path,
     folder: Path,
     device: str,
+    precision: Precision = "auto",
     progress: ProgressCallback = no_progress,
     log: Log = no_log,
 ) -> "ScoringRun":
@@ -27,6 +29,7 @@ def score_folder(
         MriError: If the folder is missing or empty, or the system's own files lie in it.
     """
     from mri_model.models.artifact import load_model
+    from mri_model.models.engine import with_engine
     from mri_model.models.network import choose_device
     from mri_model.models.threads import use_free_cores
     from mri_model.results.scoring_ledger import ScoringLedger
@@ -34,7 +37,9 @@ def score_folder(
 
     check_outside(settings.root, folder)
     model = load_model(model_folder, choose_device(device))
-    log(use_free_cores())
+    threads = use_free_cores()
+    model = with_engine(model, precision)
+    log(f"{threads}; {model.engine.name}" if model.engine else threads)
     with open_store(settings) as store:
         ensure_recorded(settings, store, model.folder)
         ledger = Patient(settings, ScoringLedger(store, model.id), log)

@@ -163,7 +163,8 @@ def expected(before: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str
             dict.fromkeys(samples.NOT_SAID_BEFORE) | {"sweep_id": None, "n_seen": 0} | row for row in evaluations
         ],
         "scoring_run": [  # the one in the samples was not finished
-            {"listing": None, "status": "superseded", "active_until": None} | row for row in before["scoring_run"]
+            {"listing": None, "status": "superseded", "active_until": None, "engine": None} | row
+            for row in before["scoring_run"]
         ],
         "prediction": [
             dict.fromkeys(NEW_OF_PREDICTIONS) | {"seen_at": row["scored_at"]} | row for row in before["prediction"]

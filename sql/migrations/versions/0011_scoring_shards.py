@@ -18,6 +18,7 @@ def upgrade() -> None:
     op.add_column("scoring_run", sa.Column("listing", TEXT, nullable=True))
     op.add_column("scoring_run", sa.Column("status", TEXT, allowed, nullable=False, server_default="finished"))
     op.add_column("scoring_run", sa.Column("active_until", MOMENT, nullable=True))
+    op.add_column("scoring_run", sa.Column("engine", TEXT, nullable=True))
     op.execute("UPDATE scoring_run SET status = 'superseded' WHERE finished_at IS NULL")
     running = sa.text("status = 'running'")
     op.create_index(
