@@ -4,6 +4,7 @@ import hashlib
 import platform
 import subprocess
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,7 +51,7 @@ class Model:
         """Class names in the order of the network's outputs."""
         return self.metadata.classes
 
-    @property
+    @cached_property
     def labels(self) -> tuple[Label, ...]:
         """The classes in order, split into tumor and contrast."""
         return tuple(parse_label(name) for name in self.classes)
