@@ -8,6 +8,9 @@ import numpy as np
 
 from mri_model.evaluation.by_group import unit_numbers
 
+MIN_GROUPS = 5
+"""With fewer groups, a bootstrap over groups is too narrow to be shown."""
+
 
 def interval(values: np.ndarray) -> tuple[Any, Any]:
     """Ends of the 95 % percentile interval over the first axis, without NaN values; NaN if there are no others."""
@@ -15,6 +18,21 @@ def interval(values: np.ndarray) -> tuple[Any, Any]:
         warnings.simplefilter("ignore", RuntimeWarning)  # NaN alone
         low, high = np.nanpercentile(values, [2.5, 97.5], axis=0)
     return low, high
+
+
+def class_interval(values: np.ndarray, n_groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """``interval`` of each class, NaN where it would claim more than is known.
+
+    That is with fewer than ``MIN_GROUPS`` groups, and where all resamples agree: a class with no right answer in six
+    groups has no right answer in any resample either, but that does not make its F1 certain.
+
+    Args:
+        values: Float of shape (resamples, classes).
+        n_groups: Number of groups of each class, int of shape (classes,).
+    """
+    low, high = interval(values)
+    unknown = (n_groups < MIN_GROUPS) | (low == high)
+    return np.where(unknown, np.nan, low), np.where(unknown, np.nan, high)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mri_model.evaluation.bootstrap import Resamples, draw, interval, weighted
+from mri_model.evaluation.bootstrap import Resamples, class_interval, draw, interval, weighted
 from mri_model.evaluation.by_group import unit_numbers
 
 PERMUTATIONS = 10_000
@@ -24,7 +24,7 @@ class Difference:
             good (see ``permutation_test``).
         changed: Number of images with another answer.
         classes: One row per class that has common images: label, n, n_groups, first, second (F1), difference,
-            difference_low, difference_high (95 % interval).
+            difference_low, difference_high (95 % interval; NaN where ``bootstrap.class_interval`` gives none).
     """
 
     n: int
@@ -84,13 +84,14 @@ def class_differences(
     common: pd.DataFrame, exact: list[Resamples], paired: list[Resamples], labels: tuple[str, ...]
 ) -> pd.DataFrame:
     """The classes of a ``Difference``."""
-    low, high = interval(paired[1].f1 - paired[0].f1)
     table = pd.DataFrame({"label": labels, "first": exact[0].f1[0], "second": exact[1].f1[0]})
     table["difference"] = table["second"] - table["first"]
-    table["difference_low"], table["difference_high"] = low, high
     units = common.assign(unit=unit_numbers(common["group_number"].to_numpy(object))).groupby("true_label")["unit"]
-    counts = pd.DataFrame({"n": units.size(), "n_groups": units.nunique()})
-    return counts.merge(table, left_index=True, right_on="label").reset_index(drop=True)
+    counts = pd.DataFrame({"n": units.size(), "n_groups": units.nunique()}).reindex(labels, fill_value=0)
+    low, high = class_interval(paired[1].f1 - paired[0].f1, counts["n_groups"].to_numpy())
+    table["difference_low"], table["difference_high"] = low, high
+    joined = counts.merge(table, left_index=True, right_on="label")
+    return joined[joined["n"] > 0].reset_index(drop=True)
 
 
 def permutation_test(gain: np.ndarray, groups: np.ndarray, seed: int = 0) -> float:

@@ -11,7 +11,8 @@ MIN_IMAGES = 30
 """With fewer common test images nothing can be said."""
 
 CLIFF = 0.3
-"""A class falls off a cliff if its F1 falls by at least this much, and by more than chance explains (95 % interval)."""
+"""A class falls off a cliff if its F1 falls by at least this much, and the 95 % interval does not say that chance may
+explain it; a class of too few groups for an interval does too."""
 
 CLIFF_IMAGES = 5
 """Classes with fewer common test images are not looked at one by one."""
@@ -105,7 +106,7 @@ def worse(difference: Difference) -> Iterator[str]:
 def cliffs(difference: Difference) -> Iterator[str]:
     classes = difference.classes
     fallen = classes[
-        (classes["n"] >= CLIFF_IMAGES) & (classes["difference"] <= -CLIFF) & (classes["difference_high"] < 0)
+        (classes["n"] >= CLIFF_IMAGES) & (classes["difference"] <= -CLIFF) & ~(classes["difference_high"] >= 0)
     ].sort_values("difference")
     if len(fallen):
         named = ", ".join(

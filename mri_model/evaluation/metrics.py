@@ -12,7 +12,7 @@ from scipy.special import softmax
 from sklearn.metrics import average_precision_score, confusion_matrix, precision_recall_fscore_support
 
 from mri_model.data.labels import Label
-from mri_model.evaluation.bootstrap import Resamples, interval, resample
+from mri_model.evaluation.bootstrap import Resamples, class_interval, resample
 from mri_model.evaluation.by_group import GroupMetrics, per_group, unit_numbers
 from mri_model.evaluation.calibration import calibration_error, risk_coverage_area
 from mri_model.files import run_id
@@ -290,8 +290,8 @@ def per_class(predictions: Predictions, resamples: Resamples, labels: tuple[Labe
     Returns:
         ``position``, ``label``, ``tumor``, ``contrast``, ``precision``, ``recall``, ``f1``, ``support`` (number of
         images of the class), ``n_groups`` (how many groups they are of), ``f1_low`` and ``f1_high`` (95 % interval, see
-        ``bootstrap.resample``), ``average_precision`` (area under the precision-recall curve of its probability, as in
-        scikit-learn); the last three are NaN for a class without images.
+        ``bootstrap.resample``; NaN where ``bootstrap.class_interval`` gives none), ``average_precision`` (area under
+        the precision-recall curve of its probability, as in scikit-learn; NaN for a class without images).
     """
     targets, probabilities = predictions.targets, predictions.probabilities
     classes = range(len(labels))
@@ -300,7 +300,7 @@ def per_class(predictions: Predictions, resamples: Resamples, labels: tuple[Labe
     unit = unit_numbers(predictions.images["group"].to_numpy(object))
     of_class = np.unique(np.column_stack([targets, unit]), axis=0)[:, 0]
     table["n_groups"] = np.bincount(of_class, minlength=len(labels))
-    table["f1_low"], table["f1_high"] = interval(resamples.f1)
+    table["f1_low"], table["f1_high"] = class_interval(resamples.f1, table["n_groups"].to_numpy())
     table["average_precision"] = [
         average_precision_score(targets == each, probabilities[:, each]) if (targets == each).any() else np.nan
         for each in classes

@@ -1,5 +1,6 @@
 """Which model to use where the user does not name one."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +17,13 @@ ELLIPSIS = "…"
 SHOWN_MATCHES = 3
 
 
+LAST_DIGITS = re.compile("[0-9a-f]{6,}")
+
+
 def is_named(model_id: str, name: str) -> bool:
-    """Whether ``name`` is the id, its start, or its short form in tables (``resnet18-…-2c3d4e``)."""
+    """Whether ``name`` is the id, its start, its last digits, or its short form in tables (``resnet18-…-2c3d4e``)."""
+    if LAST_DIGITS.fullmatch(name.strip()) and model_id.endswith(name.strip()):
+        return True
     start, dots, end = name.strip().replace("...", ELLIPSIS).partition(ELLIPSIS)
     end = end.removeprefix("-")  # tables put a dash before the last digits
     return bool(start or end) and model_id.startswith(start) and (not dots or model_id.endswith(end))

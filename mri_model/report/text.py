@@ -155,7 +155,8 @@ def describe_evaluation(evaluation: "Evaluation", what: str = "", name: str = ""
             for row in evaluation.contrasts.itertuples()
         ),
         *([f"{what:<10}  {name}"] if what else []),
-        f"evaluation  {evaluation.id}" + ("    (more: mri query classes, similarity, confusions)" if hint else ""),
+        f"evaluation  {evaluation.id}",
+        *([f"more  mri query classes --model {evaluation.model_id}"] if hint and evaluation.model_id else []),
     ]
     return "\n".join(lines)
 

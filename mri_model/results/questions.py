@@ -129,6 +129,8 @@ def check_parameters(question: Question, given: Mapping[str, Any]) -> None:
     if unknown:
         own = ", ".join(f"--{name}" for name in question.parameters) or "none"
         raise UsageError(f"{question.name} has no parameter --{unknown[0]}", f"its parameters: {own}")
+    if given.get("model") and given.get("model") == given.get("other"):
+        raise UsageError("--model and --other are the same model", "name two")
 
 
 def _parse(name: str, source: str) -> Question:

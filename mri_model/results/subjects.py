@@ -39,7 +39,7 @@ KINDS = {"other_evaluation": "evaluation", "other": "model"}
 
 STAGES = {
     "dataset": ("nothing is ingested yet; run: mri ingest DATA", "dataset_class"),
-    "model": ("nothing is trained yet; run: mri train", "epoch", "model_stage"),
+    "model": ("nothing is trained yet; run: mri train", "epoch", "model_stage", "promotion", "champion"),
     "evaluation": (
         "nothing is evaluated yet; run: mri evaluate",
         *("latest_evaluation", "class_metric", "contrast_metric", "similarity_metric", "confusion", "evaluated_image"),
@@ -53,6 +53,7 @@ MISSING = {
     "evaluation": "nothing is evaluated on a test split yet; run: mri evaluate",
     "pair": "no two models are evaluated on the same data set and split;"
     " run: mri evaluate --model MODEL --manifest MANIFEST",
+    "folder": "no scoring run has looked into this folder; run: mri score FOLDER",
     "scorers": "there is no other model that scored; run: mri score FOLDER --model MODEL",
 }
 """Subject → why it cannot be chosen."""

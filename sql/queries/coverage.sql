@@ -1,5 +1,5 @@
 -- How accurate is the champion if it answers only for the 80, 90 or 95 % of the test images it is most confident of?
--- "threshold" is the lowest probability among these images. Images of equal probability are taken by path.
+-- At least that share of the images, as on the report page. "threshold" is the lowest probability among them. Images of equal probability are taken by path.
 -- about: evaluation
 -- empty: this evaluation is older than the rows of its images; run: mri evaluate
 -- :model  a model id or the start of one; default: the champion, without one the model evaluated last
@@ -28,6 +28,6 @@ SELECT
     AVG(1.0 * image.is_right) AS accuracy,
     CAST(SUM(1 - image.is_right) AS INTEGER) AS wrong
 FROM level
-INNER JOIN image ON image.place * 100 <= level.coverage * image.n
+INNER JOIN image ON (image.place - 1) * 100 < level.coverage * image.n
 GROUP BY level.coverage
 ORDER BY level.coverage

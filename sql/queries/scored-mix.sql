@@ -1,9 +1,9 @@
 -- What was scored in the last days, by predicted class, the most frequent first?
 -- An image that a later run finds unchanged counts on the day it was scored. "probability" is the mean.
--- about: model
+-- about: scorers
 -- empty: nothing was scored in these days
 -- :days  so many days back from now; default: 7
--- :model  a model id or the start of one; default: all models
+-- :model  a model id or the start of one; default: the champion, without one the model that scored last
 SELECT
     label,
     COUNT(*) AS n,
@@ -14,6 +14,6 @@ FROM prediction
 WHERE
     status = 'scored'
     AND scored_at >= :since
-    AND model_id = COALESCE(CAST(:model AS TEXT), model_id)
+    AND model_id = :model
 GROUP BY label
 ORDER BY n DESC, label

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mri_model.evaluation.bootstrap import interval, resample
+from mri_model.evaluation.bootstrap import MIN_GROUPS, class_interval, interval, resample
 from mri_model.evaluation.metrics import summarize
 
 
@@ -37,3 +37,10 @@ def test_a_missing_group_is_an_image_of_its_own() -> None:
 def test_a_class_without_images_has_no_interval() -> None:
     low, high = interval(resample(np.array([0, 1, 1]), np.array([0, 1, 0]), 3).f1)
     assert np.isnan([low[2], high[2]]).all() and np.isfinite([low[:2], high[:2]]).all()
+
+
+def test_a_class_has_no_interval_on_few_groups_or_where_all_resamples_agree() -> None:
+    values = np.column_stack([np.linspace(0, 1, 101), np.linspace(0, 1, 101), np.zeros(101)])
+    low, high = class_interval(values, np.array([MIN_GROUPS, MIN_GROUPS - 1, 50]))
+    assert (low[0], high[0]) == (pytest.approx(0.025), pytest.approx(0.975))
+    assert np.isnan(low[1:]).all() and np.isnan(high[1:]).all()

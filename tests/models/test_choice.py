@@ -13,7 +13,7 @@ import torch
 from mri_model.data.preprocessing import Preprocessing
 from mri_model.errors import MriError
 from mri_model.files import write_json
-from mri_model.models.choice import choose_model
+from mri_model.models.choice import choose_model, is_named
 from mri_model.models.metadata import EpochMetrics, ModelMetadata, read_metadata, write_metadata
 from mri_model.report.tables import TextColumn, with_short_ids
 
@@ -161,3 +161,13 @@ def test_the_short_ids_that_tables_show_name_their_models(home: Path) -> None:
         chosen(home, "resnet18-…")
     with pytest.raises(MriError, match="no model matches 'x'"):
         chosen(home, "x")
+
+
+@pytest.mark.parametrize("name", ["resnet18-32px-random-9b2c3d4e", "resnet18-32px", "2c3d4e", "resnet18-…-2c3d4e"])
+def test_a_model_is_named_by_its_id_its_start_its_last_digits_or_its_short_form(name: str) -> None:
+    assert is_named("resnet18-32px-random-9b2c3d4e", name)
+    assert not is_named("resnet18-64px-random-9b2c3d5f", name)
+
+
+def test_a_few_digits_are_no_name() -> None:
+    assert not is_named("resnet18-32px-random-9b2c3d4e", "3d4e")

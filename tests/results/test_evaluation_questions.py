@@ -2,7 +2,7 @@
 
 import pytest
 
-from mri_model.errors import MriError
+from mri_model.errors import MriError, UsageError
 from mri_model.results.store import Store
 from tests.results import result_samples as samples
 from tests.results.question_samples import listed, promote_old, record_models, scores
@@ -68,7 +68,8 @@ def test_a_model_is_compared_with_the_champion_unless_another_is_named(store: St
     assert listed(store.query("compare", model="third"), "f1", "other_f1") == [[0.3, 0.5]]
     assert listed(store.query("compare", other="m-old"), "f1", "other_f1") == [[0.3, 0.5]]
     assert listed(store.query("compare"), "f1", "other_f1") == [[0.5, 0.3]]
-    assert store.query("compare", model="third", other="third").empty
+    with pytest.raises(UsageError, match="the same model"):
+        store.query("compare", model="third", other="third")
 
 
 def test_models_are_compared_on_the_same_data_only(store: Store) -> None:
@@ -159,19 +160,21 @@ def test_accuracy_rises_with_the_images_the_model_may_leave_out(store: Store) ->
     promote_old(store)
     assert listed(store.query("coverage")) == [
         [80, 4, 0.55, 0.5, 2],
-        [90, 4, 0.55, 0.5, 2],
-        [95, 4, 0.55, 0.5, 2],
+        [90, 5, 0.5, 0.6, 2],
+        [95, 5, 0.5, 0.6, 2],
         [100, 5, 0.5, 0.6, 2],
-    ]
-    assert listed(store.query("coverage", model="m-new"), "coverage", "images")[0] == [80, 2]
+    ], "at least that share of the images"
+    assert listed(store.query("coverage", model="m-new"), "coverage", "images")[0] == [80, 3]
 
 
 def test_confidence_against_accuracy_in_bins_before_and_after_calibration(store: Store) -> None:
     record_models(store)
     promote_old(store)
     assert listed(store.query("reliability")) == [
-        [0.4, 0.5, 0, None, None, 1, 0.4, 1.0],
-        [0.5, 0.6, 2, 0.525, 0.5, 1, 0.5, 0.0],
-        [0.8, 0.9, 1, 0.85, 0.0, 0, None, None],
-        [0.9, 1.0, 2, 0.93, 1.0, 3, 0.973333, 0.666667],
+        [0.4, 0.466667, 0, None, None, 1, 0.4, 1.0],
+        [0.466667, 0.533333, 1, 0.5, 1.0, 1, 0.5, 0.0],
+        [0.533333, 0.6, 1, 0.55, 0.0, 0, None, None],
+        [0.8, 0.866667, 1, 0.85, 0.0, 0, None, None],
+        [0.866667, 0.933333, 1, 0.91, 1.0, 0, None, None],
+        [0.933333, 1.0, 1, 0.95, 1.0, 3, 0.973333, 0.666667],
     ]

@@ -48,7 +48,7 @@ def test_answers_about_data_and_scored_files_name_them(store: Store) -> None:
     assert store.ask("unscored").about == [{"folder": "/in"}]
     assert store.ask("drift").about == [{**OLD, **DATA}]
     assert store.ask("label-changes").about == [{**OLD, **DATA}, {**NEW, **DATA}]
-    assert store.ask("scored-mix").about == []
+    assert store.ask("scored-mix").about == [{**OLD, **DATA}]
     assert store.ask("scored-mix", model="m-n").about == [{**NEW, **DATA}]
     assert store.ask("models").about == []
 
@@ -66,9 +66,11 @@ def test_without_rows_every_answer_says_why(store: Store) -> None:
         "models": "nothing is trained yet; run: mri train",
         "worst-classes": "nothing is evaluated yet; run: mri evaluate",
         "predictions": "nothing is scored yet; run: mri score FOLDER",
-        "champion": "no model was promoted yet; run: mri promote MODEL",
+        "champion": "nothing is trained yet; run: mri train",
     }
     assert {name: reasons[name] for name in expected} == expected
+    samples.record_model(store)
+    assert store.ask("champion").reason == "no model was promoted yet; run: mri promote MODEL"
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,15 @@ from typing import Any
 
 import pandas as pd
 
+from mri_model.evaluation.bootstrap import MIN_GROUPS
 from mri_model.evaluation.comparison import Difference
 from mri_model.evaluation.comparison import compare as difference
-from mri_model.quality.classes import FEW_GROUPS
 from mri_model.report.page.contents import ModelReport
 from mri_model.report.page.tables import Column, Range, TableView, formatted, interval, is_missing, make_table
 from mri_model.report.page.verdict import Headline, headlines
+
+SIGNIFICANT = 0.05
+"""A difference is claimed below this p value, if its interval excludes 0 too."""
 
 MEASURES = (
     ("accuracy", "Accuracy"),
@@ -106,6 +109,8 @@ def verdict(found: Difference | None) -> str:
     if found is None:
         return "No image was recorded for both models, so there is no interval for the difference."
     clear = {"B": "B is better", "A": "A is better"}.get(better(found.accuracy_low, found.accuracy_high))
+    if found.p_value >= SIGNIFICANT:
+        clear = None  # where the interval and the test disagree, nothing is claimed
     low_to_high = interval(found.accuracy_low, found.accuracy_high, "+.3f")
     answers = "answer differs" if found.changed == 1 else "answers differ"
     chance = "below 0.001" if found.p_value < 0.001 else f"{found.p_value:.3f}"
@@ -173,7 +178,7 @@ def class_table(found: Difference, labels: tuple[str, ...]) -> TableView:
     columns += [Column("B − A as a picture", "bar"), Column("B − A", "+.2f"), Column("95 % interval of B − A")]
     columns += [Column("Images", "d"), Column("Groups", "d")]
     classes = found.classes.to_dict("records")
-    reach = max((abs(row[f"difference{end}"]) for row in classes for end in ("", "_low", "_high")), default=0) or 1
+    reach = found.classes[["difference", "difference_low", "difference_high"]].abs().max().max() or 1
     rows = [
         (
             row["label"],
@@ -196,15 +201,15 @@ def better_in(row: Mapping[Hashable, Any]) -> str:
 
 
 def mark(row: Mapping[Hashable, Any]) -> str | None:
-    """``B better``, with a warning where the interval rests on few groups; None without a clear difference."""
+    """``B better``; None without a clear difference."""
     found = better_in(row)
-    few = ", few groups" if row["n_groups"] <= FEW_GROUPS else ""
-    return f"{found} better{few}" if found else None
+    return f"{found} better" if found else None
 
 
 def difference_range(row: Mapping[Hashable, Any], reach: float) -> Range:
-    """The difference and its interval; an axis from ``-reach`` to ``reach``."""
-    return Range(*(50 + 50 * row[f"difference{end}"] / reach for end in ("", "_low", "_high")))
+    """The difference and its interval, if it has one; an axis from ``-reach`` to ``reach``."""
+    ends = [row["difference"] if is_missing(row[name]) else row[name] for name in ("difference_low", "difference_high")]
+    return Range(*(50 + 50 * each / reach for each in (row["difference"], *ends)))
 
 
 def class_note(found: Difference, labels: tuple[str, ...]) -> str:
@@ -212,8 +217,8 @@ def class_note(found: Difference, labels: tuple[str, ...]) -> str:
     n, clear = len(found.classes), sum(1 for row in found.classes.to_dict("records") if better_in(row))
     said = (
         f"On the images that both answered. Intervals are drawn by group, for both models together. A difference is "
-        f"clear if its interval excludes 0: {clear} of {n}, where chance alone makes about {n * 0.05:.0f}. On few "
-        f"groups ({FEW_GROUPS} or fewer) the interval is too narrow, so such a difference proves little."
+        f"clear if its interval excludes 0: {clear} of {n}, where chance alone makes about {n * 0.05:.0f}. A class "
+        f"of fewer than {MIN_GROUPS} groups has no interval."
     )
     absent = [label for label in labels if label not in set(found.classes["label"])]
     return said + (f" Without such an image: {', '.join(absent)}." if absent else "")
