@@ -82,8 +82,8 @@ class ScoringLedger:
     ) -> bool:
         """Record the predictions of a shard and mark it done: all of it or nothing.
 
-        A prediction that is recorded already stays as it is. Only where its file could not be read (no digest), the
-        newer attempt replaces it.
+        A prediction that is recorded already stays as it is. Only where its file was rejected, the newer attempt
+        replaces it: the file may be readable now, or a newer version of this program may decode it.
 
         Args:
             run_id: The run.
@@ -98,9 +98,9 @@ class ScoringLedger:
         return self._write(lambda connection: self._commit(connection, run_id, shard, rows, found, keep))
 
     def known(self, paths: Sequence[str]) -> set[Identity]:
-        """Path and digest of the predictions of this model for these paths, without files that could not be read."""
+        """Path and digest of the answers of this model for these paths; rejected files are tried again."""
         query = select(prediction.c.path, prediction.c.sha256).where(
-            prediction.c.model_id == self._model_id, prediction.c.path.in_(paths), prediction.c.sha256 != ""
+            prediction.c.model_id == self._model_id, prediction.c.path.in_(paths), prediction.c.status != "rejected"
         )
         return {(row.path, row.sha256) for row in self._read(query)}
 
@@ -202,13 +202,13 @@ class ScoringLedger:
 
     def _add(self, connection: Connection, rows: Sequence[Row]) -> None:
         statement = self._store.insert(prediction)
-        unreadable = prediction.c.sha256 == ""
+        rejected = prediction.c.status == "rejected"
         execute_many(
             connection,
             statement.on_conflict_do_update(
                 index_elements=list(prediction.primary_key.columns),
                 set_={
-                    column.name: case((unreadable, statement.excluded[column.name]), else_=column)
+                    column.name: case((rejected, statement.excluded[column.name]), else_=column)
                     for column in prediction.columns
                     if not column.primary_key
                 },

@@ -138,7 +138,7 @@ def test_who_starts_the_same_folder_joins_and_a_changed_one_supersedes_what_was_
         ledger.finish("r9")
 
 
-def test_a_known_file_keeps_its_row_and_an_unreadable_one_is_tried_again(store: Store, ledger: ScoringLedger) -> None:
+def test_a_known_file_keeps_its_row_and_a_rejected_one_is_tried_again(store: Store, ledger: ScoringLedger) -> None:
     start(ledger, sizes=(3,))
     shard = ledger.claim("r1", "w")
     assert shard
