@@ -62,13 +62,13 @@ def test_the_defaults(tmp_path: Path) -> None:
     assert settings.root == tmp_path.resolve() / "mri-home"
     assert (settings.weights, settings.checkpoint_seconds, settings.database_url) == ("imagenet", 60.0, "")
     assert (settings.incoming, settings.settle_seconds) == (None, 60.0)
+    assert settings.results_url.database == str(settings.root / "results.db")
 
 
 def test_incoming_folders_are_the_same_for_a_process_in_another_folder(tmp_path: Path) -> None:
     variables = Settings(incoming=Path("in"), settle_seconds=5).as_variables()
     assert (variables["MRI_INCOMING"], variables["MRI_SETTLE_SECONDS"]) == (str(tmp_path.resolve() / "in"), "5.0")
     assert Settings().as_variables()["MRI_INCOMING"] == ""
-    assert settings.results_url.database == str(settings.root / "results.db")
 
 
 @pytest.mark.parametrize("name", VARIABLES)

@@ -61,8 +61,9 @@ def state_of(running: server.Running, run: dict[str, Any]) -> str:
 def look(running: server.Running) -> None:
     """A look that is not one of the schedule."""
     run = start(running, "watch-incoming")
-    await_that(lambda: state_of(running, run) not in ("Scheduled", "Late", "Pending", "Running"))
-    assert state_of(running, run) in ("Completed", "Cancelled")  # cancelled: the schedule's own look is running
+    ends = ("Completed", "Cancelled")  # cancelled: the schedule's own look is running
+    await_that(lambda: state_of(running, run) in (*ends, "Failed", "Crashed"))
+    assert state_of(running, run) in ends
 
 
 def scored(settings: Settings, folder: Path) -> list[tuple[str, str, int]]:
