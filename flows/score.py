@@ -6,8 +6,10 @@ from prefect import flow
 
 from mri_model import api
 from mri_model.options import DEFAULT_MODEL, Device, Precision
+from mri_model.scoring.participation import Participation
 from mri_model.settings import load_settings
-from tasks.parameters import with_parameters
+from tasks.deployments import start_helpers
+from tasks.parameters import Workers, with_parameters
 from tasks.runner import TaskRunner
 from tasks.states import plain_failures
 
@@ -21,8 +23,20 @@ def score_mri(
     device: Device = "auto",
     csv: Path | None = None,
     precision: Precision = "auto",
+    workers: Workers = 1,
+    listing: str = "",
+    join: str = "",
 ) -> str:
     """Score every file below a folder, to Parquet and the results database; returns the run's id."""
-    scored = api.score(load_settings(), folder, model, device, csv, precision, TaskRunner())
+
+    def opened(run_id: str, model_folder: Path) -> None:
+        start_helpers(
+            workers - 1,
+            run_id,
+            {"folder": str(folder), "model": str(model_folder), "device": device, "precision": precision},
+        )
+
+    part = Participation(listing, join, opened)
+    scored = api.score(load_settings(), folder, model, device, csv, precision, TaskRunner(), part)
     scored.require_scores()
     return scored.run_id

@@ -33,6 +33,9 @@ MAX_STORE_SCALE = 2.0
 MAX_SEEDS = 1000
 """Most trainings in a sweep of seeds."""
 
+MAX_WORKERS = 64
+"""Most flow runs that share a scoring run."""
+
 MIN_FOLDS, MAX_FOLDS = 3, 100
 """Bounds of the number of folds of a cross-validation."""
 
@@ -71,6 +74,9 @@ HELP = {
     "arrived": "Folder of labelled images that arrived since the training, one folder for each class; may be empty.",
     "folder": "Folder of images, of any structure.",
     "precision": "auto takes bf16 on a GPU that computes in it, else fp32. bf16 is faster; few labels differ.",
+    "listing": "Digest of the folder's listing: a folder that has changed is not scored. Empty: score it as it is.",
+    "join": "Help with this scoring run, whatever has happened to the folder. Empty: the run of the folder as it is.",
+    "workers": "Score with so many flow runs: this one, and others that share its work. They run if a worker is free.",
     "csv": "Write the rows to this CSV file too.",
     "sizes": "Image sizes to compare, in pixels.",
     "device": "Where to compute; auto takes a GPU if there is one.",

@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import Field
 
-from mri_model.options import HELP, MAX_CLASS_LEVEL, MAX_FOLDS, MAX_SEED, MAX_SEEDS
+from mri_model.options import HELP, MAX_CLASS_LEVEL, MAX_FOLDS, MAX_SEED, MAX_SEEDS, MAX_WORKERS
 from mri_model.training.recipe import OPTIONS
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -14,6 +14,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 ClassLevel = Annotated[int, Field(ge=-MAX_CLASS_LEVEL, le=MAX_CLASS_LEVEL)]
 Seeds = Annotated[int, Field(ge=1, le=MAX_SEEDS)]
+Workers = Annotated[int, Field(ge=1, le=MAX_WORKERS)]
 Folds = Annotated[int, Field(ge=0, le=MAX_FOLDS)]
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from mri_model import steps
 from mri_model.api.runner import DIRECT, StepRunner, require_one_process
 from mri_model.options import DEFAULT_MODEL, Device, Precision
+from mri_model.scoring.participation import ANY, Participation
 from mri_model.settings import Settings
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ def score(
     csv: Path | None = None,
     precision: Precision = "auto",
     run: StepRunner = DIRECT,
+    part: Participation = ANY,
 ) -> "ScoringRun":
     """Folder of images → one row for every file, in Parquet and in the database.
 
@@ -27,14 +29,16 @@ def score(
 
     Args:
         csv: Where to write the rows as CSV too.
+        part: Which run to work on, if not that of the folder as it is.
 
     Raises:
+        SkippedError: If the folder is not as ``part`` says.
         MriError: If the folder is missing or empty, or the system's own files lie in it.
     """
     require_one_process("scoring")
     run(steps.check_database, settings)
     model_folder = run(steps.choose_model, settings, model)
-    scored = run(steps.score_folder, settings, model_folder, folder, device, precision)
+    scored = run(steps.score_folder, settings, model_folder, folder, device, precision, part)
     if csv:
         run(steps.write_scores_csv, scored, csv)
     return scored

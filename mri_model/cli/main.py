@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mri_model import options as choices
-from mri_model.cli import models, query
+from mri_model.cli import models, query, watch
 from mri_model.cli.options import (
     COMMON,
     ClassLevel,
@@ -203,6 +203,9 @@ def score(
         scored = api.score(settings(), folder, model, device, csv, precision, run)
     print_result(as_json, scoring_facts(scored), describe_scoring(scored))
     scored.require_scores()
+
+
+app.command()(watch.watch)
 
 
 @app.command()

@@ -38,6 +38,10 @@ RunStatus = Literal["running", "finished", "superseded"]
 """Of a scoring run. ``running`` after ``active_until`` means interrupted; ``superseded``: the folder changed since."""
 
 
+IncomingState = Literal["waiting", "started", "scored", "failed"]
+"""Of an incoming folder. ``waiting``: it may still be written; ``failed``: it is tried again later."""
+
+
 class UtcDateTime(TypeDecorator[datetime]):
     """A moment with a time zone, stored in UTC. Moments without a time zone are refused."""
 
@@ -394,6 +398,32 @@ prediction = Table(
     _number("seconds", null=True),
     _moment("seen_at", null=True),
     Index(None, "run_id"),
+)
+
+incoming_look = Table(  # the last look at a folder of incoming folders
+    "incoming_look",
+    metadata,
+    _key("incoming"),
+    _moment("looked_at"),
+    _count("n_folders"),
+    _count("n_loose"),  # files and links directly in it, which are not scored
+)
+
+incoming_folder = Table(
+    "incoming_folder",
+    metadata,
+    _key("folder"),
+    _text("incoming", ForeignKey("incoming_look.incoming")),
+    _text("listing"),  # digest, as in scoring_run
+    _count("n_files"),
+    _one_of("state", *get_args(IncomingState)),
+    _moment("first_seen_at"),
+    _moment("changed_at"),  # when it was first seen with this listing
+    _moment("looked_at"),  # of a folder that is gone: before the last look
+    _moment("tried_at", null=True),  # when its scoring was started, or failed
+    _count("n_failures", 0),  # of the scoring of this listing
+    _text("run_id", null=True),  # refers to no row: a deleted run does not make the folder a new one
+    _text("problem", null=True),
 )
 
 view_digest = Table("view_digest", metadata, _key("name"), _text("digest"))

@@ -51,6 +51,16 @@ class ScoringLedger:
         """
         return self._write(lambda connection: self._start(connection, run, shard_sizes))
 
+    def run(self, run_id: str) -> dict[str, Any]:
+        """The row of a run. Raises MriError if it was deleted, or is another model's."""
+        query = select(scoring_run).where(scoring_run.c.id == run_id)
+        rows = [dict(row._mapping) for row in self._read(query)]
+        if not rows:
+            raise MriError(f"there is no scoring run {run_id}", "see: mri query scored-runs")
+        if rows[0]["model_id"] != self._model_id:
+            raise MriError(f"{run_id} scores with {rows[0]['model_id']}, not {self._model_id}", "give its model")
+        return rows[0]
+
     def claim(self, run_id: str, worker: str) -> tuple[int, int] | None:
         """Lease the first free shard. Returns its number and fence; None if no shard is free now."""
         return self._write(lambda connection: claim(connection, run_id, worker))

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +17,8 @@ from mri_model.files import atomic
 
 SHARD_FILES = 128
 """Files of a shard, which is scored by one worker and committed at once: two batches of the network."""
+
+DIGEST_LENGTH = 16
 
 WANTED = "give a folder of images to score"
 
@@ -73,7 +76,34 @@ def write_listing(folder: Path, file: Path) -> Listing:
             writer.write_table(pa.Table.from_pylist([row._asdict() for row in rows], SCHEMA))
     if not n_files:
         raise MriError(f"{folder} has no files", WANTED)
-    return Listing(base, digest.hexdigest()[:16], n_files)
+    return Listing(base, digest.hexdigest()[:DIGEST_LENGTH], n_files)
+
+
+@dataclass(frozen=True)
+class FolderState:
+    """What a folder holds at a moment.
+
+    Attributes:
+        digest: As in ``Listing``.
+        n_files: Number of files.
+        newest: When the last of its files was written, renamed or given other attributes, in seconds since 1970. By the
+            inode's time (ctime), which an upload that keeps the files' own times cannot set back.
+    """
+
+    digest: str
+    n_files: int
+    newest: float
+
+
+def state_of_folder(folder: Path) -> FolderState:
+    """The state of a folder, without keeping its listing."""
+    digest, n_files, newest = hashlib.sha256(), 0, 0.0
+    for found in walk(require_folder(folder, WANTED)):
+        digest.update(state_of(found))
+        n_files += 1
+        with suppress(OSError):
+            newest = max(newest, Path(os.fsdecode(found.file)).lstat().st_ctime)
+    return FolderState(digest.hexdigest()[:DIGEST_LENGTH], n_files, newest)
 
 
 def state_of(found: FoundFile) -> bytes:

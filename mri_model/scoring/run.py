@@ -21,12 +21,13 @@ from typing import Any, Protocol
 import pandas as pd
 
 from mri_model.data.parallel import chunks, ordered_map
-from mri_model.errors import MriError
+from mri_model.errors import MriError, SkippedError
 from mri_model.files import atomic, is_held, lock_of, run_id
 from mri_model.models.artifact import Model
 from mri_model.models.inference import BATCH
 from mri_model.progress import Log, ProgressCallback, no_log, no_progress
 from mri_model.scoring.listing import ListedFile, read_shard, write_listing
+from mri_model.scoring.participation import ANY, Participation
 from mri_model.scoring.parts import Reasons, merge_parts, part_file, read_reasons, write_part
 from mri_model.scoring.scorer import FILES_PER_TASK, Entry, Identity, Prediction, read_entry, score_entries
 
@@ -47,6 +48,7 @@ class Ledger(Protocol):
     """What a scoring run needs of the results database, see ``results.scoring_ledger.ScoringLedger``."""
 
     def start(self, run: Mapping[str, Any], shard_sizes: Sequence[int]) -> str: ...
+    def run(self, run_id: str) -> dict[str, Any]: ...
     def claim(self, run_id: str, worker: str) -> Claim | None: ...
     def renew(self, run_id: str, shards: Sequence[Claim]) -> None: ...
     def release(self, run_id: str, number: int, fence: int) -> None: ...
@@ -157,15 +159,21 @@ def score_folder(
     scores: Path,
     progress: ProgressCallback = no_progress,
     log: Log = no_log,
+    part: Participation = ANY,
 ) -> ScoringRun:
     """Score every file below ``folder``; one this model scored before, unchanged, keeps its row.
 
     Raises:
+        SkippedError: If the folder is not as ``part`` says.
         MriError: If the folder is missing or empty, or the run was deleted meanwhile.
     """
     try:
         remove_ended(ledger, scores)
-        run = open_run(ledger, model, folder, scores, log)
+        if part.run_id:
+            run = join_run(ledger, part.run_id, scores)
+        else:
+            run = open_run(ledger, model, folder, scores, log, part.listing)
+        part.opened(run.id, model.folder)
         with working(run):
             while work(ledger, model, run, progress):
                 free_shards_of_the_dead(ledger, run)
@@ -179,12 +187,18 @@ def score_folder(
         ) from None
 
 
-def open_run(ledger: Ledger, model: Model, folder: Path, scores: Path, log: Log) -> OpenRun:
-    """List the folder and start a run, or join the one that is running on the same listing."""
+def open_run(ledger: Ledger, model: Model, folder: Path, scores: Path, log: Log, expected: str = "") -> OpenRun:
+    """List the folder and start a run, or join the one that is running on the same listing.
+
+    Args:
+        expected: Digest that the listing must have; empty: any.
+    """
     name = run_id("score")
     with TemporaryDirectory(prefix="mri-listing-") as temporary:  # not in scores: a killed process would leave it there
         own = Path(temporary) / LISTING
         listing = write_listing(folder, own)
+        if expected not in ("", listing.digest):
+            raise SkippedError(f"{folder} has changed", "it is scored when it is unchanged for a while")
         row = {"id": name, "folder": str(listing.folder), "listing": listing.digest, "n_found": listing.n_files}
         row |= {"parquet": str(scores / f"{name}.parquet"), "engine": model.engine.name if model.engine else None}
         chosen = ledger.start(row, listing.shard_sizes)
@@ -193,8 +207,24 @@ def open_run(ledger: Ledger, model: Model, folder: Path, scores: Path, log: Log)
                 shutil.copyfile(own, copy)
     if chosen != name:
         log(f"joined {chosen}, which is scoring this folder, or was interrupted")
-    worker = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
-    return OpenRun(chosen, scores / chosen, listing.n_files, worker)
+    return OpenRun(chosen, scores / chosen, listing.n_files, worker_name())
+
+
+def join_run(ledger: Ledger, name: str, scores: Path) -> OpenRun:
+    """A run that another process has opened.
+
+    Raises:
+        MriError: If it was deleted, is another model's, or its files are not there.
+    """
+    row = ledger.run(name)
+    run = OpenRun(name, scores / name, row["n_found"], worker_name())
+    if row["status"] == "running" and not run.listing.is_file():
+        raise MriError(f"{run.listing} is missing", "all workers need the same MRI_HOME, on storage that they share")
+    return run
+
+
+def worker_name() -> str:
+    return f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
 
 
 def work(ledger: Ledger, model: Model, run: OpenRun, progress: ProgressCallback) -> bool:

@@ -14,6 +14,7 @@ from mri_model.steps.evaluation import (
     record_evaluation,
     repeat_evaluation,
 )
+from mri_model.steps.incoming import check_incoming, look_at_incoming, record_attempt
 from mri_model.steps.ingestion import (
     check_data,
     find_ingested,
@@ -44,6 +45,7 @@ from mri_model.steps.training import record_model, record_sweep, stop_dead_train
 __all__ = [
     "check_data",
     "check_database",
+    "check_incoming",
     "check_test_files",
     "choose_champion",
     "choose_model",
@@ -60,6 +62,7 @@ __all__ = [
     "is_evaluated",
     "judge_difference",
     "judge_fold",
+    "look_at_incoming",
     "make_latest",
     "measure_drop",
     "open_manifest",
@@ -69,6 +72,7 @@ __all__ = [
     "promote_model",
     "quality_page",
     "query_report_tables",
+    "record_attempt",
     "record_dataset",
     "record_evaluation",
     "record_model",

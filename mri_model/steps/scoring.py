@@ -7,6 +7,7 @@ from mri_model.data.listing import check_outside
 from mri_model.errors import MriError
 from mri_model.options import Precision
 from mri_model.progress import Log, ProgressCallback, no_log, no_progress
+from mri_model.scoring.participation import ANY, Participation
 from mri_model.settings import Settings
 from mri_model.steps.database import Patient, ensure_recorded, open_store
 
@@ -20,12 +21,14 @@ def score_folder(
     folder: Path,
     device: str,
     precision: Precision = "auto",
+    part: Participation = ANY,
     progress: ProgressCallback = no_progress,
     log: Log = no_log,
 ) -> "ScoringRun":
     """Score every file below ``folder``; one that this model scored before, unchanged, keeps its row.
 
     Raises:
+        SkippedError: If the folder is not as ``part`` says.
         MriError: If the folder is missing or empty, or the system's own files lie in it.
     """
     from mri_model.models.artifact import load_model
@@ -43,7 +46,7 @@ def score_folder(
     with open_store(settings) as store:
         ensure_recorded(settings, store, model.folder)
         ledger = Patient(settings, ScoringLedger(store, model.id), log)
-        return run.score_folder(ledger, model, folder, settings.scores, progress, log)
+        return run.score_folder(ledger, model, folder, settings.scores, progress, log, part)
 
 
 def write_scores_csv(scored: "ScoringRun", file: Path) -> None:

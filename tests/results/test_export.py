@@ -1,6 +1,7 @@
 """The whole database as Parquet files, alike from both databases."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from mri_model.errors import MriError
 from mri_model.results import export, schema
+from mri_model.results.incoming_ledger import IncomingLedger
 from mri_model.results.store import Store
 from tests.results import result_samples as samples
 
@@ -24,6 +26,8 @@ def record_everything(store: Store) -> None:
     samples.record_predictions(store, [samples.prediction(), samples.unreadable()])
     with store.writing() as connection:
         connection.execute(schema.scoring_shard.insert().values(run_id="r1", number=0, n_files=2))
+    seen = {"folder": "/in/a", "listing": "l", "n_files": 2, "newest_at": samples.START}
+    IncomingLedger(store, "/in").look([seen], 0, timedelta())
 
 
 def test_every_row_of_every_table_is_there(store: Store, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from mri_model.results.database import parse, writing
 from mri_model.results.store import Store
 from tests.results import result_samples as samples
 
-REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010"]
+REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011"]
 RENAMED = {
     "twin_free_n": "duplicate_free_n",
     "twin_free_accuracy": "duplicate_free_accuracy",
@@ -50,6 +50,8 @@ RECIPES: list[dict[str, Any]] = [
 FORCED = {"id": 8, "model_id": "m1", "stage": "retired", "who": "w", "why": "replaced", "at": samples.later(1)}
 """A row as schema 0009 recorded it: it was marked as forced because the promotion of the next champion was."""
 
+SHARD = {"run_id": "r1", "number": 0, "n_files": 1, "fence": 2, "worker": "w"}
+
 MEMBERS = [
     {"sweep_id": sweep, "model_id": model, "position": place}
     for sweep, model, place in [
@@ -72,6 +74,8 @@ def rows_of(revision: str) -> dict[str, list[dict[str, Any]]]:
         if revision >= "0009":
             added["evaluated_image"] = [{**row, "evaluation_id": "e1"} for row in samples.evaluated_images()]
         rows = {**expected(old_rows(status=True)), **added}
+        if revision >= "0011":
+            rows["scoring_shard"] = [SHARD]
         if revision >= "0009":
             rows["promotion"].append({**FORCED, "forced": revision < "0010", "objections": None})
         return rows
@@ -185,7 +189,8 @@ def test_rows_of_an_earlier_schema_survive_the_upgrade(old_url: str) -> None:
             rows, key=lambda row: str(sorted(row.items(), key=str))
         ), name
     assert after.keys() - before.keys() <= {
-        *("sweep", "sweep_model", "similarity_metric", "evaluated_image", "scoring_shard")
+        *("sweep", "sweep_model", "similarity_metric", "evaluated_image"),
+        *("scoring_shard", "incoming_look", "incoming_folder"),
     }
 
 
@@ -341,7 +346,8 @@ def test_the_schema_before_the_given_protocol_gets_its_constraint_and_keeps_its_
         before = dump(connection)
     with Store.open(url) as store, store._engine.connect() as connection:
         models = expected({**rows, "model": before["model"]})["model"]
-        new = {name: [] for name in ("similarity_metric", "evaluated_image", "scoring_shard")}
+        names = ("similarity_metric", "evaluated_image", "scoring_shard", "incoming_look", "incoming_folder")
+        new: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
         assert dump(connection) == before | {"model": models} | new
         assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []
         samples.record_model(store, id="new", protocol="given")
