@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import Field
 
-from mri_model.options import HELP, MAX_CLASS_LEVEL, MAX_FOLDS, MAX_SEED, MAX_SEEDS
+from mri_model.options import HELP, MAX_CLASS_LEVEL, MAX_FOLDS, MAX_RISK, MAX_SEED, MAX_SEEDS, MIN_RISK
 from mri_model.training.recipe import OPTIONS
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -14,6 +14,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 ClassLevel = Annotated[int, Field(ge=-MAX_CLASS_LEVEL, le=MAX_CLASS_LEVEL)]
 Seeds = Annotated[int, Field(ge=1, le=MAX_SEEDS)]
+Risk = Annotated[float, Field(ge=MIN_RISK, le=MAX_RISK)]
 Folds = Annotated[int, Field(ge=0, le=MAX_FOLDS)]
 
 

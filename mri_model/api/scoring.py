@@ -18,6 +18,7 @@ def score(
     model: str = DEFAULT_MODEL,
     device: Device = "auto",
     csv: Path | None = None,
+    risk: float | None = None,
     run: StepRunner = DIRECT,
 ) -> "ScoringRun":
     """Folder of images → one row for every file, in Parquet and in the database.
@@ -26,14 +27,16 @@ def score(
 
     Args:
         csv: Where to write the rows as CSV too.
+        risk: Share of wrong answers that is acceptable, in 0-1: answers that are too uncertain for it are not given.
 
     Raises:
         MriError: If the folder is missing or empty, or the system's own files lie in it.
+        RefusedError: If the model's validation images cannot guarantee the risk.
     """
     require_one_process("scoring")
     run(steps.check_database, settings)
     model_folder = run(steps.choose_model, settings, model)
-    scored = run(steps.score_folder, settings, model_folder, folder, device)
+    scored = run(steps.score_folder, settings, model_folder, folder, device, risk)
     if csv:
         run(steps.write_scores_csv, scored, csv)
     return scored

@@ -43,7 +43,7 @@ class ScoringLedger:
         Interrupted runs of the folder with another listing are superseded: what they committed stays.
 
         Args:
-            run: ``id``, ``folder``, ``listing``, ``n_found`` and ``parquet``, which is written at its end.
+            run: ``id``, ``folder``, ``listing``, ``n_found``, ``risk`` and ``parquet``, which is written at its end.
             shard_sizes: Number of files of each shard.
 
         Returns:
@@ -82,8 +82,8 @@ class ScoringLedger:
     ) -> bool:
         """Record the predictions of a shard and mark it done: all of it or nothing.
 
-        A prediction that is recorded already stays as it is. Only where its file could not be read (no digest), the
-        newer attempt replaces it.
+        A prediction that is recorded already stays as it is. Only where its file could not be read (no digest), or it
+        was decided for another risk, the newer attempt replaces it.
 
         Args:
             run_id: The run.
@@ -97,10 +97,16 @@ class ScoringLedger:
         """
         return self._write(lambda connection: self._commit(connection, run_id, shard, rows, found, keep))
 
-    def known(self, paths: Sequence[str]) -> set[Identity]:
-        """Path and digest of the predictions of this model for these paths, without files that could not be read."""
+    def known(self, paths: Sequence[str], risk: float | None = None) -> set[Identity]:
+        """Path and digest of this model's predictions for these paths that were decided for this risk.
+
+        Files that could not be read are left out.
+        """
         query = select(prediction.c.path, prediction.c.sha256).where(
-            prediction.c.model_id == self._model_id, prediction.c.path.in_(paths), prediction.c.sha256 != ""
+            prediction.c.model_id == self._model_id,
+            prediction.c.path.in_(paths),
+            prediction.c.sha256 != "",
+            prediction.c.risk.is_not_distinct_from(risk),
         )
         return {(row.path, row.sha256) for row in self._read(query)}
 
@@ -202,13 +208,14 @@ class ScoringLedger:
 
     def _add(self, connection: Connection, rows: Sequence[Row]) -> None:
         statement = self._store.insert(prediction)
-        unreadable = prediction.c.sha256 == ""
+        other_risk = prediction.c.risk.is_distinct_from(statement.excluded.risk)
+        outdated = or_(prediction.c.sha256 == "", other_risk)
         execute_many(
             connection,
             statement.on_conflict_do_update(
                 index_elements=list(prediction.primary_key.columns),
                 set_={
-                    column.name: case((unreadable, statement.excluded[column.name]), else_=column)
+                    column.name: case((outdated, statement.excluded[column.name]), else_=column)
                     for column in prediction.columns
                     if not column.primary_key
                 },

@@ -18,13 +18,15 @@ def score_folder(
     model_folder: Path,
     folder: Path,
     device: str,
+    risk: float | None = None,
     progress: ProgressCallback = no_progress,
     log: Log = no_log,
 ) -> "ScoringRun":
     """Score every file below ``folder``; one that this model scored before, unchanged, keeps its row.
 
     Raises:
-        MriError: If the folder is missing or empty, or the system's own files lie in it.
+        MriError: If the folder is missing or empty, the system's own files lie in it, or the model's validation images
+            cannot guarantee the risk.
     """
     from mri_model.models.artifact import load_model
     from mri_model.models.network import choose_device
@@ -38,7 +40,7 @@ def score_folder(
     with open_store(settings) as store:
         ensure_recorded(settings, store, model.folder)
         ledger = Patient(settings, ScoringLedger(store, model.id), log)
-        return run.score_folder(ledger, model, folder, settings.scores, progress, log)
+        return run.score_folder(ledger, model, folder, settings.scores, risk, progress, log)
 
 
 def write_scores_csv(scored: "ScoringRun", file: Path) -> None:

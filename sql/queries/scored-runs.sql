@@ -14,6 +14,7 @@ SELECT
     n_abstained,
     n_rejected,
     n_reused,
+    risk,
     parquet
 FROM scoring_run
 ORDER BY started_at DESC, id DESC
