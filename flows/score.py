@@ -9,7 +9,7 @@ from mri_model.options import DEFAULT_MODEL, Device, Precision
 from mri_model.scoring.participation import Participation
 from mri_model.settings import load_settings
 from tasks.deployments import start_helpers
-from tasks.parameters import Workers, with_parameters
+from tasks.parameters import Risk, Workers, with_parameters
 from tasks.runner import TaskRunner
 from tasks.states import plain_failures
 
@@ -23,6 +23,7 @@ def score_mri(
     device: Device = "auto",
     csv: Path | None = None,
     precision: Precision = "auto",
+    risk: Risk | None = None,
     workers: Workers = 1,
     listing: str = "",
     join: str = "",
@@ -30,13 +31,10 @@ def score_mri(
     """Score every file below a folder, to Parquet and the results database; returns the run's id."""
 
     def opened(run_id: str, model_folder: Path) -> None:
-        start_helpers(
-            workers - 1,
-            run_id,
-            {"folder": str(folder), "model": str(model_folder), "device": device, "precision": precision},
-        )
+        same = {"device": device, "precision": precision, "risk": risk}
+        start_helpers(workers - 1, run_id, {"folder": str(folder), "model": str(model_folder), **same})
 
     part = Participation(listing, join, opened)
-    scored = api.score(load_settings(), folder, model, device, csv, precision, TaskRunner(), part)
+    scored = api.score(load_settings(), folder, model, device, csv, precision, risk, TaskRunner(), part)
     scored.require_scores()
     return scored.run_id

@@ -42,6 +42,9 @@ MIN_FOLDS, MAX_FOLDS = 3, 100
 MAX_CLASS_LEVEL = 20
 """Deepest folder that can be named as the class, counted from the top, or as a negative number from the bottom."""
 
+MIN_RISK, MAX_RISK = 0.001, 0.999
+"""Bounds of a stated risk."""
+
 RECIPE_HELP: dict[RecipeName, str] = {
     "modern": "for images from new sources, with random crops, rotations and intensities",
     "report": "exactly the report's",
@@ -78,6 +81,8 @@ HELP = {
     "join": "Help with this scoring run, whatever has happened to the folder. Empty: the run of the folder as it is.",
     "workers": "Score with so many flow runs: this one, and others that share its work. They run if a worker is free.",
     "csv": "Write the rows to this CSV file too.",
+    "risk": "Share of wrong answers that is acceptable, such as 0.05: answers too uncertain for it are not given. By "
+    "default, only images unlike the training images get no answer.",
     "sizes": "Image sizes to compare, in pixels.",
     "device": "Where to compute; auto takes a GPU if there is one.",
 }

@@ -20,6 +20,7 @@ def score(
     device: Device = "auto",
     csv: Path | None = None,
     precision: Precision = "auto",
+    risk: float | None = None,
     run: StepRunner = DIRECT,
     part: Participation = ANY,
 ) -> "ScoringRun":
@@ -29,16 +30,18 @@ def score(
 
     Args:
         csv: Where to write the rows as CSV too.
+        risk: Share of wrong answers that is acceptable, in 0-1: answers that are too uncertain for it are not given.
         part: Which run to work on, if not that of the folder as it is.
 
     Raises:
         SkippedError: If the folder is not as ``part`` says.
         MriError: If the folder is missing or empty, or the system's own files lie in it.
+        RefusedError: If the model's validation images cannot guarantee the risk.
     """
     require_one_process("scoring")
     run(steps.check_database, settings)
     model_folder = run(steps.choose_model, settings, model)
-    scored = run(steps.score_folder, settings, model_folder, folder, device, precision, part)
+    scored = run(steps.score_folder, settings, model_folder, folder, device, precision, risk, part)
     if csv:
         run(steps.write_scores_csv, scored, csv)
     return scored

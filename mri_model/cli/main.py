@@ -190,6 +190,9 @@ def score(
     device: Device = "auto",
     csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help=choices.HELP["csv"])] = None,
     precision: Annotated[choices.Precision, typer.Option(help=choices.HELP["precision"])] = "auto",
+    risk: Annotated[
+        float | None, typer.Option(min=choices.MIN_RISK, max=choices.MAX_RISK, help=choices.HELP["risk"])
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Score every file below FOLDER: one row per file, in Parquet and in the results database.
@@ -200,7 +203,7 @@ def score(
     from mri_model.report.text import describe_scoring, scoring_facts
 
     with stage_runner(as_json) as run:
-        scored = api.score(settings(), folder, model, device, csv, precision, run)
+        scored = api.score(settings(), folder, model, device, csv, precision, risk, run)
     print_result(as_json, scoring_facts(scored), describe_scoring(scored))
     scored.require_scores()
 

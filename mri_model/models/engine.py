@@ -1,4 +1,4 @@
-"""What computes a model's logits in scoring: OpenVINO on a CPU, PyTorch elsewhere and where OpenVINO is missing."""
+"""What computes a model's outputs in scoring: OpenVINO on a CPU, PyTorch elsewhere and where OpenVINO is missing."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -7,7 +7,7 @@ from functools import partial
 import torch
 
 from mri_model.models.artifact import Model
-from mri_model.models.inference import forward
+from mri_model.models.inference import Outputs, forward
 from mri_model.options import Precision
 
 TOLERANCE = 1e-4
@@ -37,16 +37,15 @@ def choose_precision(device: torch.device) -> str:
 
 @dataclass(frozen=True)
 class Engine:
-    """Computes logits.
+    """Computes what the network says.
 
     Attributes:
         name: Library, version and precision.
-        logits: From stored images, uint8 RGB of shape (n, 3, store_size, store_size), to logits, float32 of shape
-            (n, classes), on the CPU.
+        outputs: From stored images, uint8 RGB of shape (n, 3, store_size, store_size), to logits and features.
     """
 
     name: str
-    logits: Callable[[torch.Tensor], torch.Tensor]
+    outputs: Callable[[torch.Tensor], Outputs]
 
 
 def pytorch_engine(model: Model, precision: str) -> Engine:
@@ -65,14 +64,15 @@ def openvino_engine(model: Model, precision: str) -> Engine | None:
         return None
     run = compile_network(model.network, model.preprocessing, precision, torch.get_num_threads())
 
-    def logits(batch: torch.Tensor) -> torch.Tensor:
+    def outputs(batch: torch.Tensor) -> Outputs:
         images = model.preprocessing.resample(batch).numpy()
         found = run(images)
         if model.metadata.tta_hflip:
-            found = (found + run(images[:, :, :, ::-1].copy())) / 2
-        return torch.from_numpy(found)
+            mirrored = run(images[:, :, :, ::-1].copy())
+            found = [(own + other) / 2 for own, other in zip(found, mirrored, strict=True)]
+        return Outputs(*map(torch.from_numpy, found))
 
-    engine = Engine(f"OpenVINO {openvino.__version__.partition('-')[0]} {precision}", logits)
+    engine = Engine(f"OpenVINO {openvino.__version__.partition('-')[0]} {precision}", outputs)
     return engine if precision != "fp32" or is_exact(model, engine) else None
 
 

@@ -15,14 +15,14 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from mri_model.data.preprocessing import Preprocessing
-from mri_model.models.network import Resnet18
+from mri_model.models.network import GUARD_LAYERS, Resnet18
 
 PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
 
 
 def compile_network(
     network: Resnet18, preprocessing: Preprocessing, precision: str, threads: int
-) -> Callable[[np.ndarray], np.ndarray]:
+) -> Callable[[np.ndarray], list[np.ndarray]]:
     """Compile the network for this machine's CPU.
 
     Args:
@@ -32,8 +32,8 @@ def compile_network(
         threads: Number of threads.
 
     Returns:
-        A function from images, uint8 or float32 of 0-255 of shape (n, 3, size, size), to logits, float32 of shape
-        (n, classes).
+        A function from images, uint8 or float32 of 0-255 of shape (n, 3, size, size), to the logits and features of
+        ``Resnet18.outputs``, float32.
     """
     compiled = {}
     options = {
@@ -42,18 +42,19 @@ def compile_network(
         "INFERENCE_NUM_THREADS": threads,
     }
 
-    def run(images: np.ndarray) -> np.ndarray:
+    def run(images: np.ndarray) -> list[np.ndarray]:
         kind = images.dtype.name
         if kind not in compiled:
             graph = build_graph(network, preprocessing, Type.u8 if kind == "uint8" else Type.f32)
             compiled[kind] = Core().compile_model(graph, "CPU", options)
-        return np.array(compiled[kind](images)[0])
+        found = compiled[kind](images)
+        return [np.array(found[place]) for place in range(2)]
 
     return run
 
 
 def build_graph(network: Resnet18, preprocessing: Preprocessing, kind: Any) -> Model:
-    """ResNet-18 from pixels of 0-255 to logits; batch normalization is folded into the convolutions."""
+    """``Resnet18.outputs`` from pixels of 0-255; batch normalization is folded into the convolutions."""
     resnet = network.resnet
     images = ops.parameter([-1, 3, preprocessing.size, preprocessing.size], kind)
     mean, std = (
@@ -62,12 +63,14 @@ def build_graph(network: Resnet18, preprocessing: Preprocessing, kind: Any) -> M
     maps = ops.divide(ops.subtract(ops.convert(images, np.float32), mean), std)
     maps = ops.relu(convolution(maps, resnet.conv1, resnet.bn1))
     maps = ops.max_pool(maps, [2, 2], [1, 1], [1, 1], [1, 1], [3, 3]).output(0)
-    for layer in (resnet.layer1, resnet.layer2, resnet.layer3, resnet.layer4):
-        for block in layer:
+    means = {}
+    for name in ("layer1", "layer2", "layer3", "layer4"):
+        for block in getattr(resnet, name):
             maps = residual_block(maps, block)
-    features = ops.squeeze(ops.reduce_mean(maps, [2, 3], keep_dims=True), [2, 3])
-    logits = ops.add(ops.matmul(features, array(resnet.fc.weight), False, True), array(resnet.fc.bias)[None])
-    return Model([logits], [images])
+        means[name] = ops.reduce_mean(maps, [2, 3], keep_dims=False)
+    logits = ops.add(ops.matmul(means["layer4"], array(resnet.fc.weight), False, True), array(resnet.fc.bias)[None])
+    features = ops.concat([means[name] for name in GUARD_LAYERS], axis=1)
+    return Model([logits, features], [images])
 
 
 def residual_block(maps: Any, block: Any) -> Any:

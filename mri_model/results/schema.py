@@ -352,6 +352,7 @@ scoring_run = Table(
     _one_of("status", *get_args(RunStatus), default="finished"),
     _moment("active_until", null=True),
     _text("engine", null=True),
+    _ratio("risk", null=True),
 )
 # one unfinished run at a time for a folder as it is: whoever starts it a second time joins the first
 Index(
@@ -397,6 +398,9 @@ prediction = Table(
     Column("top5", JSON(none_as_null=True), nullable=True),
     _number("seconds", null=True),
     _moment("seen_at", null=True),
+    _number("distance", null=True),  # from the training images; null for a model without a guard
+    Column("prediction_set", JSON(none_as_null=True), nullable=True),
+    _ratio("risk", null=True),  # that the status was decided for; null: none was stated
     Index(None, "run_id"),
 )
 

@@ -43,7 +43,8 @@ class ScoringLedger:
         Interrupted runs of the folder with another listing are superseded: what they committed stays.
 
         Args:
-            run: ``id``, ``folder``, ``listing``, ``n_found``, ``engine`` and ``parquet``, which is written at its end.
+            run: ``id``, ``folder``, ``listing``, ``n_found``, ``engine``, ``risk`` and ``parquet``, which is written at
+                its end.
             shard_sizes: Number of files of each shard.
 
         Returns:
@@ -92,8 +93,8 @@ class ScoringLedger:
     ) -> bool:
         """Record the predictions of a shard and mark it done: all of it or nothing.
 
-        A prediction that is recorded already stays as it is. Only where its file was rejected, the newer attempt
-        replaces it: the file may be readable now, or a newer version of this program may decode it.
+        A prediction that is recorded already stays as it is. The newer attempt replaces it where the file was rejected,
+        because it may be readable now, or a newer version may decode it, and where it was decided for another risk.
 
         Args:
             run_id: The run.
@@ -107,10 +108,13 @@ class ScoringLedger:
         """
         return self._write(lambda connection: self._commit(connection, run_id, shard, rows, found, keep))
 
-    def known(self, paths: Sequence[str]) -> set[Identity]:
-        """Path and digest of the answers of this model for these paths; rejected files are tried again."""
+    def known(self, paths: Sequence[str], risk: float | None = None) -> set[Identity]:
+        """Path and digest of this model's answers for these paths and this risk; rejected files are tried again."""
         query = select(prediction.c.path, prediction.c.sha256).where(
-            prediction.c.model_id == self._model_id, prediction.c.path.in_(paths), prediction.c.status != "rejected"
+            prediction.c.model_id == self._model_id,
+            prediction.c.path.in_(paths),
+            prediction.c.status != "rejected",
+            prediction.c.risk.is_not_distinct_from(risk),
         )
         return {(row.path, row.sha256) for row in self._read(query)}
 
@@ -212,13 +216,14 @@ class ScoringLedger:
 
     def _add(self, connection: Connection, rows: Sequence[Row]) -> None:
         statement = self._store.insert(prediction)
-        rejected = prediction.c.status == "rejected"
+        other_risk = prediction.c.risk.is_distinct_from(statement.excluded.risk)
+        outdated = or_(prediction.c.status == "rejected", other_risk)
         execute_many(
             connection,
             statement.on_conflict_do_update(
                 index_elements=list(prediction.primary_key.columns),
                 set_={
-                    column.name: case((rejected, statement.excluded[column.name]), else_=column)
+                    column.name: case((outdated, statement.excluded[column.name]), else_=column)
                     for column in prediction.columns
                     if not column.primary_key
                 },

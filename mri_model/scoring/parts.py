@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
@@ -29,6 +30,9 @@ SCHEMA = pa.schema(
         ("tumor_probability", pa.float64()),
         ("contrast_probability", pa.float64()),
         ("top5", pa.list_(pa.struct([("label", pa.string()), ("probability", pa.float64())]))),
+        ("distance", pa.float64()),
+        ("prediction_set", pa.list_(pa.string())),
+        ("risk", pa.float64()),
         ("seconds", pa.float64()),
         ("scored_at", MOMENT),
     ]
@@ -93,12 +97,17 @@ def read_reasons(parquet: Path) -> Reasons:
 
 
 def write_csv(parquet: Path, target: Path) -> None:
-    """Write a file of scores as CSV, a row group at a time; without ``top5``, which is no single value."""
+    """Write a file of scores as CSV, a row group at a time.
+
+    The labels of a prediction set are joined by ``"; "``; ``top5``, which is no single value, is left out.
+    """
     columns = [name for name in SCHEMA.names if name != "top5"]
-    schema = pa.schema([SCHEMA.field(name) for name in columns])
+    at = columns.index("prediction_set")
+    schema = pa.schema([SCHEMA.field(name) for name in columns]).set(at, pa.field("prediction_set", pa.string()))
     with atomic(target) as temporary, pyarrow.csv.CSVWriter(temporary, schema) as writer:
         for rows in row_groups(parquet):
-            writer.write_table(rows.select(columns))
+            joined = pc.binary_join(rows["prediction_set"], "; ")
+            writer.write_table(rows.select(columns).set_column(at, schema.field(at), joined))
 
 
 def row_groups(parquet: Path) -> Iterator[pa.Table]:

@@ -26,6 +26,7 @@ from mri_model.files import atomic, is_held, lock_of, run_id
 from mri_model.models.artifact import Model
 from mri_model.models.inference import BATCH
 from mri_model.progress import Log, ProgressCallback, no_log, no_progress
+from mri_model.scoring.decision import AnswerRule
 from mri_model.scoring.listing import ListedFile, read_shard, write_listing
 from mri_model.scoring.participation import ANY, Participation
 from mri_model.scoring.parts import Reasons, merge_parts, part_file, read_reasons, write_part
@@ -60,7 +61,7 @@ class Ledger(Protocol):
         found: Sequence[Identity],
         keep: Callable[[list[dict[str, Any]]], None],
     ) -> bool: ...
-    def known(self, paths: Sequence[str]) -> set[Identity]: ...
+    def known(self, paths: Sequence[str], risk: float | None) -> set[Identity]: ...
     def progress(self, run_id: str) -> tuple[int, int]: ...
     def leases(self, run_id: str) -> list[tuple[int, int, str]]: ...
     def fences(self, run_id: str) -> list[int]: ...
@@ -142,7 +143,7 @@ class Shard:
     Attributes:
         claim: Its number and fence.
         files: Its files.
-        known: Those that this model has scored before.
+        known: Those that this model has scored before, for the same risk.
     """
 
     claim: Claim
@@ -157,25 +158,34 @@ def score_folder(
     model: Model,
     folder: Path,
     scores: Path,
+    risk: float | None = None,
     progress: ProgressCallback = no_progress,
     log: Log = no_log,
     part: Participation = ANY,
 ) -> ScoringRun:
-    """Score every file below ``folder``; one this model scored before, unchanged, keeps its row.
+    """Score every file below ``folder``; one this model scored before, unchanged and for this risk, keeps its row.
+
+    Args:
+        risk: Share of wrong answers that is acceptable, in 0-1; answers that would exceed it are not given. None: only
+            images unlike the training images get no answer.
 
     Raises:
         SkippedError: If the folder is not as ``part`` says.
-        MriError: If the folder is missing or empty, or the run was deleted meanwhile.
+        MriError: If the folder is missing or empty, the run was deleted meanwhile, or the model's validation images
+            cannot guarantee the risk.
     """
+    rule = AnswerRule.of(model, risk)
+    if rule.distance is None:
+        log(f"{model.id} has no guard: it answers about any image, without prediction sets; train it again to have one")
     try:
         remove_ended(ledger, scores)
         if part.run_id:
             run = join_run(ledger, part.run_id, scores)
         else:
-            run = open_run(ledger, model, folder, scores, log, part.listing)
+            run = open_run(ledger, model, folder, scores, risk, log, part.listing)
         part.opened(run.id, model.folder)
         with working(run):
-            while work(ledger, model, run, progress):
+            while work(ledger, model, rule, run, progress):
                 free_shards_of_the_dead(ledger, run)
                 time.sleep(POLL_SECONDS)
         return finish(ledger, model, run)
@@ -187,8 +197,10 @@ def score_folder(
         ) from None
 
 
-def open_run(ledger: Ledger, model: Model, folder: Path, scores: Path, log: Log, expected: str = "") -> OpenRun:
-    """List the folder and start a run, or join the one that is running on the same listing.
+def open_run(
+    ledger: Ledger, model: Model, folder: Path, scores: Path, risk: float | None, log: Log, expected: str = ""
+) -> OpenRun:
+    """List the folder and start a run, or join the one that is running on the same listing for the same risk.
 
     Args:
         expected: Digest that the listing must have; empty: any.
@@ -199,7 +211,8 @@ def open_run(ledger: Ledger, model: Model, folder: Path, scores: Path, log: Log,
         listing = write_listing(folder, own)
         if expected not in ("", listing.digest):
             raise SkippedError(f"{folder} has changed", "it is scored when it is unchanged for a while")
-        row = {"id": name, "folder": str(listing.folder), "listing": listing.digest, "n_found": listing.n_files}
+        digest = listing.digest if risk is None else f"{listing.digest}-risk-{risk!r}"
+        row = {"id": name, "folder": str(listing.folder), "listing": digest, "n_found": listing.n_files, "risk": risk}
         row |= {"parquet": str(scores / f"{name}.parquet"), "engine": model.engine.name if model.engine else None}
         chosen = ledger.start(row, listing.shard_sizes)
         if not (placed := scores / chosen / LISTING).is_file():
@@ -227,16 +240,16 @@ def worker_name() -> str:
     return f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
 
 
-def work(ledger: Ledger, model: Model, run: OpenRun, progress: ProgressCallback) -> bool:
+def work(ledger: Ledger, model: Model, rule: AnswerRule, run: OpenRun, progress: ProgressCallback) -> bool:
     """Score shards until none is free. Returns whether others still hold some."""
     progress("score", ledger.progress(run.id)[0], run.n_files)
-    for shard in score_shards(ledger, model, run):
+    for shard in score_shards(ledger, model, rule, run):
         commit(ledger, run, shard)
         progress("score", ledger.progress(run.id)[0], run.n_files)
     return ledger.progress(run.id)[1] > 0
 
 
-def score_shards(ledger: Ledger, model: Model, run: OpenRun) -> Iterator[Shard]:
+def score_shards(ledger: Ledger, model: Model, rule: AnswerRule, run: OpenRun) -> Iterator[Shard]:
     """Claim and score shards. Threads read and decode ahead of the network, also of the next shard.
 
     A prediction is made from the entry that holds its pixels, never by position.
@@ -244,7 +257,7 @@ def score_shards(ledger: Ledger, model: Model, run: OpenRun) -> Iterator[Shard]:
     held: list[Shard] = []
 
     def files() -> Iterator[tuple[Shard, ListedFile]]:
-        for shard in claimed_shards(ledger, run):
+        for shard in claimed_shards(ledger, run, rule.risk):
             held.append(shard)
             yield from ((shard, file) for file in shard.files)
 
@@ -257,7 +270,7 @@ def score_shards(ledger: Ledger, model: Model, run: OpenRun) -> Iterator[Shard]:
         shard = held[0]
         for batch in chunks((entry for _, entry in pairs), BATCH):
             shard.found += [(entry.path, entry.sha256) for entry in batch]
-            shard.predictions += score_entries(model, [entry for entry in batch if not entry.known])
+            shard.predictions += score_entries(model, rule, [entry for entry in batch if not entry.known])
             if time.monotonic() - renewed > RENEW_SECONDS:
                 ledger.renew(run.id, [each.claim for each in held])
                 renewed = time.monotonic()
@@ -265,13 +278,13 @@ def score_shards(ledger: Ledger, model: Model, run: OpenRun) -> Iterator[Shard]:
         yield shard
 
 
-def claimed_shards(ledger: Ledger, run: OpenRun) -> Iterator[Shard]:
+def claimed_shards(ledger: Ledger, run: OpenRun, risk: float | None) -> Iterator[Shard]:
     while claim := ledger.claim(run.id, run.worker):
         try:
             files = read_shard(run.listing, claim[0])
         except FileNotFoundError:
             raise MriError(f"scoring run {run.id} was deleted", "run the command again") from None
-        yield Shard(claim, files, ledger.known([file.path for file in files]))
+        yield Shard(claim, files, ledger.known([file.path for file in files], risk))
 
 
 def commit(ledger: Ledger, run: OpenRun, shard: Shard) -> None:

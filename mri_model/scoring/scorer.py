@@ -10,7 +10,9 @@ import numpy as np
 import torch
 
 from mri_model.data.decode import decode, load_content
+from mri_model.evaluation.abstention import prediction_set
 from mri_model.models.artifact import Model
+from mri_model.scoring.decision import AnswerRule
 from mri_model.scoring.listing import ListedFile
 
 Identity = tuple[str, str]
@@ -50,14 +52,17 @@ class Prediction:
     Attributes:
         path: Absolute POSIX path.
         sha256: Digest of the bytes; empty if the file could not be read.
-        status: ``abstained`` is kept for models that refuse to answer.
+        status: ``abstained`` if the model gives no answer; what it would have said follows nevertheless.
         seconds: For reading, decoding and its share of the network's batch.
-        reason: Why the file is rejected, or None.
+        reason: Why the file is rejected or the model abstains, or None.
         label: Name of the predicted class; None if the file is rejected, as is all that follows.
         probability: Of the predicted class, calibrated, 0-1.
         tumor_probability: Of the label's tumor: the sum over its contrasts.
         contrast_probability: Of the label's contrast: the sum over all tumors; None if the label has none.
         top5: The five most probable classes with their probabilities.
+        distance: From the training images (``models.guard``); None without a guard, as is ``prediction_set``.
+        prediction_set: The labels that hold the true one with the probability ``GuardMetadata.set_level``.
+        risk: The risk that the status was decided for; None if none was stated.
     """
 
     model_id: str
@@ -74,6 +79,9 @@ class Prediction:
     tumor_probability: float | None = None
     contrast_probability: float | None = None
     top5: tuple[dict[str, Any], ...] | None = None
+    distance: float | None = None
+    prediction_set: tuple[str, ...] | None = None
+    risk: float | None = None
 
 
 def read_entry(model: Model, listed: ListedFile, known: Set[Identity]) -> Entry:
@@ -89,32 +97,54 @@ def read_entry(model: Model, listed: ListedFile, known: Set[Identity]) -> Entry:
     return Entry(listed.path, image.sha256, plane, image.reason, seconds=time.perf_counter() - started)
 
 
-def score_entries(model: Model, entries: Sequence[Entry]) -> list[Prediction]:
+def score_entries(model: Model, rule: AnswerRule, entries: Sequence[Entry]) -> list[Prediction]:
     """The predictions of files that were read, in their order."""
     planes = [entry.plane for entry in entries if entry.plane is not None]
     started = time.perf_counter()
-    chances = iter(model.probabilities(torch.from_numpy(np.stack(planes))).numpy() if planes else ())
+    found = iter(answers(model, np.stack(planes)) if planes else ())
     seconds = (time.perf_counter() - started) / max(len(planes), 1)
     return [
-        rejection(model, entry) if entry.plane is None else answer(model, entry, next(chances), entry.seconds + seconds)
+        rejection(model, rule, entry)
+        if entry.plane is None
+        else answer(model, rule, entry, *next(found), entry.seconds + seconds)
         for entry in entries
     ]
 
 
-def rejection(model: Model, entry: Entry) -> Prediction:
-    return Prediction(model.id, entry.path, entry.sha256, "rejected", datetime.now(UTC), entry.seconds, entry.reason)
+def answers(model: Model, planes: np.ndarray) -> list[tuple[np.ndarray, float | None]]:
+    """Probabilities and distance of each image."""
+    probabilities, distances = model.answers(torch.from_numpy(planes))
+    far = [None] * len(planes) if distances is None else distances.tolist()
+    return list(zip(probabilities.numpy(), far, strict=True))
 
 
-def answer(model: Model, entry: Entry, probabilities: np.ndarray, seconds: float) -> Prediction:
-    best = np.argsort(-probabilities, kind="stable")[:TOP]
-    label = model.labels[best[0]]
+def rejection(model: Model, rule: AnswerRule, entry: Entry) -> Prediction:
     return Prediction(
         model_id=model.id,
         path=entry.path,
         sha256=entry.sha256,
-        status="scored",
+        status="rejected",
+        scored_at=datetime.now(UTC),
+        seconds=entry.seconds,
+        reason=entry.reason,
+        risk=rule.risk,
+    )
+
+
+def answer(
+    model: Model, rule: AnswerRule, entry: Entry, probabilities: np.ndarray, distance: float | None, seconds: float
+) -> Prediction:
+    best = np.argsort(-probabilities, kind="stable")[:TOP]
+    label = model.labels[best[0]]
+    objection = rule.objection(float(probabilities[best[0]]), distance)
+    return Prediction(
+        model_id=model.id,
+        path=entry.path,
+        sha256=entry.sha256,
+        status="abstained" if objection else "scored",
         scored_at=datetime.now(UTC),
         seconds=seconds,
+        reason=objection,
         label=label.name,
         tumor=label.tumor,
         contrast=label.contrast,
@@ -124,7 +154,17 @@ def answer(model: Model, entry: Entry, probabilities: np.ndarray, seconds: float
         if label.contrast
         else None,
         top5=tuple({"label": model.classes[at], "probability": float(probabilities[at])} for at in best),
+        distance=distance,
+        prediction_set=possible_labels(model, probabilities),
+        risk=rule.risk,
     )
+
+
+def possible_labels(model: Model, probabilities: np.ndarray) -> tuple[str, ...] | None:
+    """The prediction set of an image, the most probable label first; None without a guard."""
+    if model.metadata.guard is None:
+        return None
+    return tuple(model.classes[at] for at in prediction_set(probabilities, model.metadata.guard.set_probability))
 
 
 def marginal(probabilities: np.ndarray, chosen: list[bool]) -> float:

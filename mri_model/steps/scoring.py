@@ -21,6 +21,7 @@ def score_folder(
     folder: Path,
     device: str,
     precision: Precision = "auto",
+    risk: float | None = None,
     part: Participation = ANY,
     progress: ProgressCallback = no_progress,
     log: Log = no_log,
@@ -29,7 +30,8 @@ def score_folder(
 
     Raises:
         SkippedError: If the folder is not as ``part`` says.
-        MriError: If the folder is missing or empty, or the system's own files lie in it.
+        MriError: If the folder is missing or empty, the system's own files lie in it, or the model's validation images
+            cannot guarantee the risk.
     """
     from mri_model.models.artifact import load_model
     from mri_model.models.engine import with_engine
@@ -46,7 +48,7 @@ def score_folder(
     with open_store(settings) as store:
         ensure_recorded(settings, store, model.folder)
         ledger = Patient(settings, ScoringLedger(store, model.id), log)
-        return run.score_folder(ledger, model, folder, settings.scores, progress, log, part)
+        return run.score_folder(ledger, model, folder, settings.scores, risk, progress, log, part)
 
 
 def write_scores_csv(scored: "ScoringRun", file: Path) -> None:

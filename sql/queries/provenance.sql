@@ -29,6 +29,8 @@ SELECT
     result.reason,
     result.label,
     result.probability,
+    result.distance,
+    result.risk,
     result.scored_at,
     result.run_id,
     result.model_id,

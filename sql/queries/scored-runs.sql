@@ -15,6 +15,7 @@ SELECT
     n_rejected,
     n_reused,
     engine,
+    risk,
     parquet
 FROM scoring_run
 ORDER BY started_at DESC, id DESC

@@ -33,7 +33,15 @@ SWEEP_ROWS = [
     {"id": "sweep-1", "kind": "sizes", "recorded_at": samples.later(-1)},
 ]
 NEW_OF_CLASSES = ("n_groups", "f1_low", "f1_high", "average_precision")
-NEW_OF_PREDICTIONS = ("tumor_probability", "contrast_probability", "top5", "seconds")
+NEW_OF_PREDICTIONS = (
+    "tumor_probability",
+    "contrast_probability",
+    "top5",
+    "seconds",
+    "distance",
+    "prediction_set",
+    "risk",
+)
 NEW_OF_MODELS = ("sha256", "temperature", "preprocessing", "fold", "folds")
 """Columns that are null for rows of an earlier schema."""
 
@@ -167,7 +175,7 @@ def expected(before: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str
             dict.fromkeys(samples.NOT_SAID_BEFORE) | {"sweep_id": None, "n_seen": 0} | row for row in evaluations
         ],
         "scoring_run": [  # the one in the samples was not finished
-            {"listing": None, "status": "superseded", "active_until": None, "engine": None} | row
+            {"listing": None, "status": "superseded", "active_until": None, "engine": None, "risk": None} | row
             for row in before["scoring_run"]
         ],
         "prediction": [
