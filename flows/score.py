@@ -5,9 +5,11 @@ from pathlib import Path
 from prefect import flow
 
 from mri_model import api
-from mri_model.options import DEFAULT_MODEL, Device
+from mri_model.options import DEFAULT_MODEL, Device, Precision
+from mri_model.scoring.participation import Participation
 from mri_model.settings import load_settings
-from tasks.parameters import with_parameters
+from tasks.deployments import start_helpers
+from tasks.parameters import Risk, Workers, with_parameters
 from tasks.runner import TaskRunner
 from tasks.states import plain_failures
 
@@ -15,6 +17,24 @@ from tasks.states import plain_failures
 @flow(name="score-mri")
 @plain_failures
 @with_parameters()
-def score_mri(folder: Path, model: str = DEFAULT_MODEL, device: Device = "auto") -> str:
+def score_mri(
+    folder: Path,
+    model: str = DEFAULT_MODEL,
+    device: Device = "auto",
+    csv: Path | None = None,
+    precision: Precision = "auto",
+    risk: Risk | None = None,
+    workers: Workers = 1,
+    listing: str = "",
+    join: str = "",
+) -> str:
     """Score every file below a folder, to Parquet and the results database; returns the run's id."""
-    return api.score(load_settings(), folder, model, device, TaskRunner()).run_id
+
+    def opened(run_id: str, model_folder: Path) -> None:
+        same = {"device": device, "precision": precision, "risk": risk}
+        start_helpers(workers - 1, run_id, {"folder": str(folder), "model": str(model_folder), **same})
+
+    part = Participation(listing, join, opened)
+    scored = api.score(load_settings(), folder, model, device, csv, precision, risk, TaskRunner(), part)
+    scored.require_scores()
+    return scored.run_id

@@ -29,6 +29,10 @@ class UnavailableError(MriError):
     """A service that may answer later, such as a database: a retry can help."""
 
 
+class SkippedError(MriError):
+    """The work is not to be done now; nothing is wrong, and other work takes its place."""
+
+
 class RefusedError(MriError):
     """A validation or promotion rule is not met."""
 

@@ -74,7 +74,12 @@ def exclusive_lock(folder: Path, busy: Exception) -> Iterator[None]:
 
 def is_locked(folder: Path) -> bool:
     """Whether somebody holds the ``exclusive_lock`` on ``folder``."""
-    lock = lock_of(lock_file(folder))
+    return is_held(lock_file(folder))
+
+
+def is_held(file: Path) -> bool:
+    """Whether somebody holds the ``lock_of`` a file."""
+    lock = lock_of(file)
     try:
         lock.acquire(blocking=False)
     except Timeout:

@@ -12,6 +12,7 @@ from mri_model.errors import UsageError
 RecipeName = Literal["modern", "report", "quick"]
 Protocol = Literal["random", "grouped", "given"]
 Split = Literal["train", "val", "test", "all"]
+Precision = Literal["auto", "fp32", "bf16"]
 Device = Literal["auto", "cpu", "cuda"]
 Resize = Literal["linear", "area"]
 OnInvalid = Literal["fail", "quarantine"]
@@ -32,11 +33,17 @@ MAX_STORE_SCALE = 2.0
 MAX_SEEDS = 1000
 """Most trainings in a sweep of seeds."""
 
+MAX_WORKERS = 64
+"""Most flow runs that share a scoring run."""
+
 MIN_FOLDS, MAX_FOLDS = 3, 100
 """Bounds of the number of folds of a cross-validation."""
 
 MAX_CLASS_LEVEL = 20
 """Deepest folder that can be named as the class, counted from the top, or as a negative number from the bottom."""
+
+MIN_RISK, MAX_RISK = 0.001, 0.999
+"""Bounds of a stated risk."""
 
 RECIPE_HELP: dict[RecipeName, str] = {
     "modern": "for images from new sources, with random crops, rotations and intensities",
@@ -69,6 +76,13 @@ HELP = {
     "evaluated_manifest": "Default: that of the training. Images of another that the model has seen are left out.",
     "arrived": "Folder of labelled images that arrived since the training, one folder for each class; may be empty.",
     "folder": "Folder of images, of any structure.",
+    "precision": "auto takes bf16 on a GPU that computes in it, else fp32. bf16 is faster; few labels differ.",
+    "listing": "Digest of the folder's listing: a folder that has changed is not scored. Empty: score it as it is.",
+    "join": "Help with this scoring run, whatever has happened to the folder. Empty: the run of the folder as it is.",
+    "workers": "Score with so many flow runs: this one, and others that share its work. They run if a worker is free.",
+    "csv": "Write the rows to this CSV file too.",
+    "risk": "Share of wrong answers that is acceptable, such as 0.05: answers too uncertain for it are not given. By "
+    "default, only images unlike the training images get no answer.",
     "sizes": "Image sizes to compare, in pixels.",
     "device": "Where to compute; auto takes a GPU if there is one.",
 }

@@ -28,6 +28,8 @@ class Settings(BaseSettings):
             torchvision ResNet-18 state dict.
         checkpoint_seconds: ``MRI_CHECKPOINT_SECONDS``. A killed training loses at most this much work.
         database_seconds: ``MRI_DATABASE_SECONDS``. How long to wait for a results database that is away.
+        incoming: ``MRI_INCOMING``. Folder whose subfolders are scored when they have arrived; None: off.
+        settle_seconds: ``MRI_SETTLE_SECONDS``. How long an incoming folder must have been unchanged.
     """
 
     model_config = SettingsConfigDict(
@@ -44,6 +46,9 @@ class Settings(BaseSettings):
     database_seconds: float = Field(
         default=90.0, ge=0, allow_inf_nan=False, description="a number of seconds, 0 or more"
     )
+
+    incoming: Path | None = Field(default=None, description="the path of a folder")
+    settle_seconds: float = Field(default=60.0, ge=0, allow_inf_nan=False, description="a number of seconds, 0 or more")
 
     @field_validator("home")
     @classmethod
@@ -65,6 +70,16 @@ class Settings(BaseSettings):
         """Refuse bytes that are not UTF-8: they cannot be written to JSON, SQL or TOML."""
         text.encode()
         return text
+
+    @field_validator("incoming")
+    @classmethod
+    def check_incoming(cls, incoming: Path | None) -> Path | None:
+        """Refuse a path that no folder can have. Whether it is there is checked at each look: a share may be away."""
+        try:
+            str(incoming.expanduser().resolve()).encode() if incoming else None
+        except (UnicodeEncodeError, OSError, RuntimeError, ValueError):  # ~nobody, a loop of links, NUL
+            raise PydanticCustomError("path", "it must be the path of a folder") from None
+        return incoming
 
     @cached_property
     def root(self) -> Path:
@@ -117,6 +132,8 @@ class Settings(BaseSettings):
             "MRI_WEIGHTS": str(weights.resolve()) if weights.is_file() else self.weights,
             "MRI_CHECKPOINT_SECONDS": str(self.checkpoint_seconds),
             "MRI_DATABASE_SECONDS": str(self.database_seconds),
+            "MRI_INCOMING": str(self.incoming.expanduser().resolve()) if self.incoming else "",
+            "MRI_SETTLE_SECONDS": str(self.settle_seconds),
         }
 
     @property

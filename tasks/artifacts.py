@@ -145,8 +145,9 @@ def show_scores(scored: ScoringRun) -> None:
     get_run_logger().info(describe_scoring(scored))
     counts = as_table(vars(scored.counts), "count")
     show_table("scoring-run", counts, f"{scored.run_id} by {scored.model_id}, in {scored.parquet}")
-    rejected = scored.rows.loc[scored.rows["status"] == "rejected", ["path", "reason"]]
-    show_table("scoring-rejected", rejected, f"{len(rejected)} files could not be scored")
+    named = pd.DataFrame(scored.reasons.named.items(), columns=["path", "reason"])
+    n_rejected = scored.counts.n_rejected
+    show_table("scoring-rejected", named, f"{n_rejected} files could not be scored; the first {len(named)} of them")
 
 
 def show_report_tables(tables: dict[str, pd.DataFrame]) -> None:

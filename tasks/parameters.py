@@ -6,7 +6,16 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import Field
 
-from mri_model.options import HELP, MAX_CLASS_LEVEL, MAX_FOLDS, MAX_SEED, MAX_SEEDS
+from mri_model.options import (
+    HELP,
+    MAX_CLASS_LEVEL,
+    MAX_FOLDS,
+    MAX_RISK,
+    MAX_SEED,
+    MAX_SEEDS,
+    MAX_WORKERS,
+    MIN_RISK,
+)
 from mri_model.training.recipe import OPTIONS
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -14,6 +23,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 ClassLevel = Annotated[int, Field(ge=-MAX_CLASS_LEVEL, le=MAX_CLASS_LEVEL)]
 Seeds = Annotated[int, Field(ge=1, le=MAX_SEEDS)]
+Workers = Annotated[int, Field(ge=1, le=MAX_WORKERS)]
+Risk = Annotated[float, Field(ge=MIN_RISK, le=MAX_RISK)]
 Folds = Annotated[int, Field(ge=0, le=MAX_FOLDS)]
 
 

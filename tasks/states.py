@@ -7,9 +7,9 @@ from typing import Any, ParamSpec, TypeVar
 
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.exceptions import FailedRun
-from prefect.states import Failed
+from prefect.states import Cancelled, Failed
 
-from mri_model.errors import ChangedError, MriError, RefusedError, UnavailableError
+from mri_model.errors import ChangedError, MriError, RefusedError, SkippedError, UnavailableError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -22,23 +22,37 @@ NAMES: dict[type[MriError], str] = {ChangedError: "Changed", RefusedError: "Refu
 
 
 def plain_failures(function: Callable[P, T]) -> Callable[P, T]:
-    """Decorator of a flow's function: an MriError becomes its final state, called by ``NAMES`` or ``Failed``."""
+    """Decorator of a flow's function: an MriError becomes its final state, called by ``NAMES`` or ``Failed``.
+
+    Work that is not to be done now ends as ``Skipped``.
+    """
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return function(*args, **kwargs)
+        except SkippedError as error:
+            return skipped(said(error))
         except MriError as error:
             name = next((name for kind, name in NAMES.items() if isinstance(error, kind)), "Failed")
-            return failed(name, f"{error}. {error.hint}" if error.hint else str(error))
+            return failed(name, said(error))
         except FailedRun as error:  # of a flow that this one called
             return failed("Failed", str(error))
 
     return run
 
 
+def said(error: MriError) -> str:
+    """An error and what to do about it, in one line."""
+    return f"{error}. {error.hint}" if error.hint else str(error)
+
+
 def failed(name: str, message: str) -> Any:
     return Failed(name=name, message=message)
+
+
+def skipped(message: str) -> Any:
+    return Cancelled(name="Skipped", message=message)
 
 
 def can_retry(task: Any, run: TaskRun, state: State) -> bool:

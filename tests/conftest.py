@@ -19,7 +19,7 @@ from mri_model.training.recipe import Recipe
 
 _numbers = itertools.count()
 
-TRAINED_FOLDER = ["history.csv", "model.json", "model.safetensors", "training_images.npz"]
+TRAINED_FOLDER = ["guard.safetensors", "history.csv", "model.json", "model.safetensors", "training_images.npz"]
 """Files that the trainer writes."""
 
 MODEL_FOLDER = ["curves.svg", *TRAINED_FOLDER]

@@ -13,6 +13,7 @@ from sqlalchemy import create_engine
 
 from mri_model import api, steps
 from mri_model.errors import UnavailableError
+from mri_model.results.scoring_ledger import ScoringLedger
 from mri_model.results.store import Store
 from mri_model.settings import Settings
 from tests.conftest import QUICK
@@ -140,12 +141,12 @@ def test_a_stale_connection_after_a_restart_loses_no_statement(server: Server) -
     with Store.open(server.url) as store:
         samples.record_model(store)
         server.restart()
-        store.start_scoring_run(samples.scoring_run())
+        samples.record_run(store)
         server.restart()
-        assert store.add_predictions([samples.prediction()]) == 1
+        samples.record_predictions(store, [samples.prediction()])
         server.restart()
         assert store.query("predictions")["path"].tolist() == []
-        assert len(store.known_predictions("m1", ["a.jpg"])) == 1
+        assert len(ScoringLedger(store, "m1").known(["a.jpg"])) == 1
 
 
 def test_a_transaction_that_a_restart_cuts_leaves_nothing_and_can_be_repeated(server: Server) -> None:

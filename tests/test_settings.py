@@ -16,7 +16,10 @@ from sqlalchemy import create_engine
 from mri_model.errors import MriError
 from mri_model.settings import Settings, load_settings
 
-VARIABLES = ("MRI_HOME", "MRI_DATABASE_URL", "MRI_WEIGHTS", "MRI_CHECKPOINT_SECONDS", "MRI_DATABASE_SECONDS")
+VARIABLES = (
+    *("MRI_HOME", "MRI_DATABASE_URL", "MRI_WEIGHTS", "MRI_CHECKPOINT_SECONDS", "MRI_DATABASE_SECONDS"),
+    *("MRI_INCOMING", "MRI_SETTLE_SECONDS"),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +61,14 @@ def test_the_defaults(tmp_path: Path) -> None:
     settings = load_settings()
     assert settings.root == tmp_path.resolve() / "mri-home"
     assert (settings.weights, settings.checkpoint_seconds, settings.database_url) == ("imagenet", 60.0, "")
+    assert (settings.incoming, settings.settle_seconds) == (None, 60.0)
     assert settings.results_url.database == str(settings.root / "results.db")
+
+
+def test_incoming_folders_are_the_same_for_a_process_in_another_folder(tmp_path: Path) -> None:
+    variables = Settings(incoming=Path("in"), settle_seconds=5).as_variables()
+    assert (variables["MRI_INCOMING"], variables["MRI_SETTLE_SECONDS"]) == (str(tmp_path.resolve() / "in"), "5.0")
+    assert Settings().as_variables()["MRI_INCOMING"] == ""
 
 
 @pytest.mark.parametrize("name", VARIABLES)
@@ -132,6 +142,8 @@ def test_all_unusable_variables_are_named_at_once_and_no_password_is_shown() -> 
     error = refusal(
         MRI_CHECKPOINT_SECONDS="soon",
         MRI_DATABASE_SECONDS="-1",
+        MRI_SETTLE_SECONDS="inf",
+        MRI_INCOMING=b"\xff",
         MRI_HOME=b"\xff",
         MRI_DATABASE_URL=b"postgresql://u:secret\xff@h/d",
     )

@@ -5,6 +5,7 @@ it directly; the flows pass one that makes it a Prefect task (``tasks/runner.py`
 """
 
 from mri_model.api.evaluation import evaluate, reevaluate, report
+from mri_model.api.incoming import check_incoming, watch
 from mri_model.api.ingestion import ingest, learn_profile
 from mri_model.api.registry import promote
 from mri_model.api.results import (
@@ -32,6 +33,7 @@ __all__ = [
     "ask",
     "callbacks",
     "check_database",
+    "check_incoming",
     "delete",
     "evaluate",
     "export",
@@ -50,4 +52,5 @@ __all__ = [
     "reproduce",
     "score",
     "train",
+    "watch",
 ]

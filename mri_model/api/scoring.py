@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from mri_model import steps
 from mri_model.api.runner import DIRECT, StepRunner, require_one_process
-from mri_model.options import DEFAULT_MODEL, Device
+from mri_model.options import DEFAULT_MODEL, Device, Precision
+from mri_model.scoring.participation import ANY, Participation
 from mri_model.settings import Settings
 
 if TYPE_CHECKING:
@@ -17,10 +18,30 @@ def score(
     folder: Path,
     model: str = DEFAULT_MODEL,
     device: Device = "auto",
+    csv: Path | None = None,
+    precision: Precision = "auto",
+    risk: float | None = None,
     run: StepRunner = DIRECT,
+    part: Participation = ANY,
 ) -> "ScoringRun":
-    """Folder of images → one row for every file, in Parquet and in the database."""
+    """Folder of images → one row for every file, in Parquet and in the database.
+
+    Who calls it for a folder that is being scored, or whose scoring was interrupted, joins that run.
+
+    Args:
+        csv: Where to write the rows as CSV too.
+        risk: Share of wrong answers that is acceptable, in 0-1: answers that are too uncertain for it are not given.
+        part: Which run to work on, if not that of the folder as it is.
+
+    Raises:
+        SkippedError: If the folder is not as ``part`` says.
+        MriError: If the folder is missing or empty, or the system's own files lie in it.
+        RefusedError: If the model's validation images cannot guarantee the risk.
+    """
     require_one_process("scoring")
     run(steps.check_database, settings)
     model_folder = run(steps.choose_model, settings, model)
-    return run(steps.score_folder, settings, model_folder, folder, device)
+    scored = run(steps.score_folder, settings, model_folder, folder, device, precision, risk, part)
+    if csv:
+        run(steps.write_scores_csv, scored, csv)
+    return scored

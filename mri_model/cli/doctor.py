@@ -25,6 +25,7 @@ def examine(settings: Settings) -> list[Check]:
     checks = {
         "home": check_home,
         "database": check_database,
+        "incoming": check_incoming,
         "weights": check_weights,
         "device": check_device,
         "prefect": check_prefect,
@@ -52,6 +53,12 @@ def check_database(settings: Settings) -> str:
     from mri_model.api import check_database
 
     return check_database(settings)
+
+
+def check_incoming(settings: Settings) -> str:
+    from mri_model.api import check_incoming
+
+    return check_incoming(settings) if settings.incoming else "MRI_INCOMING is not set: no folder is watched"
 
 
 def check_weights(settings: Settings) -> str:

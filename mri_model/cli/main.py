@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mri_model import options as choices
-from mri_model.cli import models, query
+from mri_model.cli import models, query, watch
 from mri_model.cli.options import (
     COMMON,
     ClassLevel,
@@ -189,15 +189,27 @@ def score(
     folder: Annotated[Path, typer.Argument(help=choices.HELP["folder"])],
     model: ModelName = choices.DEFAULT_MODEL,
     device: Device = "auto",
+    csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help=choices.HELP["csv"])] = None,
+    precision: Annotated[choices.Precision, typer.Option(help=choices.HELP["precision"])] = "auto",
+    risk: Annotated[
+        float | None, typer.Option(min=choices.MIN_RISK, max=choices.MAX_RISK, help=choices.HELP["risk"])
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Score every file below FOLDER: one row per file, in Parquet and in the results database."""
+    """Score every file below FOLDER: one row per file, in Parquet and in the results database.
+
+    Run it again after an interruption, or at the same time on another machine: it goes on with the same run.
+    """
     from mri_model import api
     from mri_model.report.text import describe_scoring, scoring_facts
 
     with stage_runner(as_json) as run:
-        scored = api.score(settings(), folder, model, device, run)
+        scored = api.score(settings(), folder, model, device, csv, precision, risk, run)
     print_result(as_json, scoring_facts(scored), describe_scoring(scored))
+    scored.require_scores()
+
+
+app.command()(watch.watch)
 
 
 @app.command()

@@ -19,13 +19,14 @@ import numpy as np
 from PIL import Image
 
 from mri_model.data.header import STORED_CHANNELS, Header, UndecodableError, identify
+from mri_model.data.libtiff import damage_reported
 
 try:
     import simplejpeg
 except ImportError:
     simplejpeg = None
 
-DECODE_VERSION = 3
+DECODE_VERSION = 4
 """Version of everything that is derived from an image: pixels, facts, fingerprints and the reasons to reject it.
 
 Raise it whenever one of these changes: cached facts and pixel stores of older versions are then ignored.
@@ -262,14 +263,17 @@ def decode_jpeg(header: Header, data: bytes, space: str = "") -> np.ndarray:
 def decode_by_pillow(header: Header, data: bytes) -> np.ndarray:
     """uint8 BGR of shape (height, width, 3). Raises UndecodableError if damaged or transparent."""
     try:
-        with Image.open(io.BytesIO(data), formats=[header.format]) as image:
+        with damage_reported() as damage, Image.open(io.BytesIO(data), formats=[header.format]) as image:
             if header.transparent and image.convert("RGBA").getchannel("A").getextrema() != (255, 255):
                 raise UndecodableError("it has transparent parts: flatten it")
-            return np.asarray(image.convert("RGB"))[:, :, ::-1]
+            pixels = np.asarray(image.convert("RGB"))[:, :, ::-1]
     except UndecodableError:
         raise
     except Exception:
         raise UndecodableError(f"corrupt: cannot be decoded as {header.format}") from None
+    if damage:
+        raise UndecodableError(DAMAGED)
+    return pixels
 
 
 def decode_by_opencv(header: Header, data: bytes) -> np.ndarray:

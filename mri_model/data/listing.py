@@ -1,7 +1,7 @@
 """Every file below a folder, with the path that rows show, and the reasons to reject it without reading it."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,11 +19,13 @@ class FoundFile(NamedTuple):
         path: POSIX, relative to the listed folder, unique; bytes that are not UTF-8 become ``\\xNN``.
         file: The path as the operating system knows it.
         is_link: Whether it is a symbolic link.
+        problem: Why this folder, which counts as one file, cannot be listed; None for a file.
     """
 
     path: str
     file: bytes
     is_link: bool
+    problem: str | None = None
 
 
 def check_outside(home: Path, root: Path) -> None:
@@ -41,56 +43,77 @@ def list_files(root: Path, wanted: str = "give the folder that holds the class f
     Raises:
         MriError: If the folder is missing, is a file, cannot be listed or has no file.
     """
+    require_folder(root, wanted)
+    files = sorted(walk(root))
+    for found in files:
+        if found.problem and not is_hidden(found.path):
+            raise MriError(
+                f"cannot list {os.fsdecode(found.file)}: {found.problem}",
+                "fix its permissions and run the command again",
+            )
+    if not files:
+        raise MriError(f"{root} has no files", wanted)
+    return files
+
+
+def require_folder(root: Path, wanted: str) -> Path:
+    """The resolved path of a folder. Raises MriError if it is missing, is a file or its name is not UTF-8."""
     if root.is_file():
         raise MriError(f"{root} is a file, not a folder", wanted)
     if not root.is_dir():
         raise MriError(f"there is no folder {root}", wanted)
     if not is_utf8(bytes(root.resolve())):
         raise MriError(f"the name of folder {bytes(root)!r} is not UTF-8", "rename it")
-    try:
-        files = sorted(with_shown_paths(root, walk(root)))
-    except OSError as error:
-        raise MriError(
-            f"cannot list {error.filename}: {error.strerror}", "fix its permissions and run the command again"
-        ) from None
-    if not files:
-        raise MriError(f"{root} has no files", wanted)
-    return files
+    return root.resolve()
 
 
-def walk(root: Path) -> Iterator[tuple[bytes, bool]]:
-    """Every file below ``root`` in no particular order: its path relative to ``root``, and whether it is a link.
+def walk(root: Path) -> Iterator[FoundFile]:
+    """Every file below ``root``, sorted by the bytes of its path. Memory grows with the largest folder only.
 
-    A system folder that cannot be listed counts as a file. Raises OSError if any other folder cannot be listed.
+    A folder that cannot be listed counts as one file, with a ``problem``.
     """
-    folders = [""]
-    while folders:
-        above = folders.pop()
-        try:
-            entries = list(os.scandir(root / above))
-        except OSError:
-            if not is_hidden(above):
-                raise
-            yield os.fsencode(above), False
-            continue
-        for entry in entries:
-            path = f"{above}/{entry.name}" if above else entry.name
-            if entry.is_dir(follow_symlinks=False):
-                folders.append(path)
-            else:
-                yield os.fsencode(path), entry.is_symlink()
+    levels = [folder_entries(bytes(root), "")]
+    while levels:
+        entry = next(levels[-1], None)
+        if entry is None:
+            levels.pop()
+        elif isinstance(entry, FoundFile):
+            yield entry
+        else:
+            levels.append(folder_entries(*entry))
 
 
-def with_shown_paths(root: Path, files: Iterable[tuple[bytes, bool]]) -> Iterator[FoundFile]:
-    """Each file with the path to show. Names that are not UTF-8 are escaped, again where another file has that name."""
-    listed = sorted(files)
-    taken = {name.decode() for name, _ in listed if is_utf8(name)}
-    for name, is_link in listed:
-        path = name.decode(errors="backslashreplace")
-        while not is_utf8(name) and path in taken:
-            path = path.replace("\\", "\\\\")
-        taken.add(path)
-        yield FoundFile(path, bytes(root) + b"/" + name, is_link)
+def folder_entries(folder: bytes, shown: str) -> Iterator[FoundFile | tuple[bytes, str]]:
+    """The files of one folder, and (path, shown path) of its folders, in the order of their files' full paths."""
+    try:
+        listed = sorted(
+            (entry.name + b"/" if entry.is_dir(follow_symlinks=False) else entry.name, entry.is_symlink())
+            for entry in os.scandir(folder)
+        )
+    except OSError as error:
+        yield FoundFile(shown or ".", folder, False, error.strerror or str(error))
+        return
+    names = shown_names([name.rstrip(b"/") for name, _ in listed])
+    for (name, is_link), own in zip(listed, names, strict=True):
+        path = f"{shown}/{own}" if shown else own
+        if name.endswith(b"/"):
+            yield folder + b"/" + name[:-1], path
+        else:
+            yield FoundFile(path, folder + b"/" + name, is_link)
+
+
+def shown_names(names: list[bytes]) -> Iterator[str]:
+    """The name to show for each of a folder's names.
+
+    Those that are not UTF-8 are escaped, again where another one has that name.
+    """
+    taken = {name.decode() for name in names if is_utf8(name)}
+    for name in names:
+        shown = name.decode(errors="backslashreplace")
+        while not is_utf8(name) and shown in taken:
+            shown = shown.replace("\\", "\\\\")
+        taken.add(shown)
+        yield shown
 
 
 def unread_folders(root: Path) -> list[str]:
@@ -117,6 +140,8 @@ def refusal(found: FoundFile) -> str | None:
         return "file name is not UTF-8"
     if found.is_link:
         return LINK
+    if found.problem and not is_hidden(found.path):
+        return f"folder cannot be listed: {found.problem}"
     return "hidden or system file" if is_hidden(found.path) else None
 
 

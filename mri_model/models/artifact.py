@@ -4,7 +4,9 @@ import hashlib
 import platform
 import subprocess
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -16,21 +18,32 @@ from mri_model.data.labels import Label, parse_label
 from mri_model.data.preprocessing import Preprocessing
 from mri_model.errors import MriError
 from mri_model.files import atomic
+from mri_model.models.guard import GUARD_FILE, Guard, read_guard
 from mri_model.models.inference import forward
 from mri_model.models.metadata import ModelMetadata, read_metadata, train_again
 from mri_model.models.network import Resnet18
+
+if TYPE_CHECKING:
+    from mri_model.models.engine import Engine
 
 INTENDED_USE = "Research on brain MRI image classification. Not a medical device; not for diagnosis."
 
 
 @dataclass(frozen=True)
 class Model:
-    """A trained network with its metadata, ready to predict on ``device``."""
+    """A trained network with its metadata, ready to predict on ``device``.
+
+    Attributes:
+        engine: What computes logits and features (see ``models.engine``); None: PyTorch in fp32, as in evaluation.
+        guard: None for an older model without one.
+    """
 
     folder: Path
     metadata: ModelMetadata
     network: Resnet18
     device: torch.device
+    engine: "Engine | None" = None
+    guard: Guard | None = None
 
     @property
     def id(self) -> str:
@@ -41,7 +54,7 @@ class Model:
         """Class names in the order of the network's outputs."""
         return self.metadata.classes
 
-    @property
+    @cached_property
     def labels(self) -> tuple[Label, ...]:
         """The classes in order, split into tumor and contrast."""
         return tuple(parse_label(name) for name in self.classes)
@@ -63,8 +76,23 @@ class Model:
         Returns:
             float32 of shape (n, classes), summing to 1, on the CPU.
         """
-        logits = forward(self.network, self.preprocessing, batch, self.device, self.metadata.tta_hflip)
-        return torch.softmax(logits / self.metadata.temperature, dim=1)
+        return self.answers(batch)[0]
+
+    def answers(self, batch: torch.Tensor) -> tuple[torch.Tensor, np.ndarray | None]:
+        """Probabilities of stored images, and their distances from the training images if there is a guard.
+
+        Args:
+            batch: uint8 RGB of shape (n, 3, store_size, store_size).
+
+        Returns:
+            float32 of shape (n, classes), and float64 of shape (n,), both on the CPU, from one forward pass.
+        """
+        if self.engine:
+            logits, features = self.engine.outputs(batch)
+        else:
+            logits, features = forward(self.network, self.preprocessing, batch, self.device, self.metadata.tta_hflip)
+        distances = self.guard.distances(features.numpy()) if self.guard else None
+        return torch.softmax(logits / self.metadata.temperature, dim=1), distances
 
 
 def write_weights(folder: Path, weights: dict[str, torch.Tensor]) -> str:
@@ -79,22 +107,38 @@ def load_model(folder: Path, device: torch.device) -> Model:
     """Load a model folder.
 
     Raises:
-        MriError: If the folder is missing or damaged, or its weights are not those it was written with.
+        MriError: If the folder is missing or damaged, or its weights or its guard are not those it was written with.
     """
     metadata = read_metadata(folder)
-    file = folder / "model.safetensors"
-    if not file.is_file() or sha256(file) != metadata.sha256:
-        raise MriError(
-            f"{file} is missing or not the file this model was written with",
-            f"restore it, or {train_again(folder)}",
-        )
+    file = checked_file(folder, "model.safetensors", metadata.sha256)
     network = Resnet18(len(metadata.classes))
     try:
         network.load_state_dict(load_file(file))
     except (SafetensorError, RuntimeError) as error:
         raise MriError(f"{file} does not fit its metadata: {str(error).splitlines()[0]}", train_again(folder)) from None
     network = network.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Model(folder, metadata, network, device)
+    return Model(folder, metadata, network, device, guard=load_guard(folder, metadata))
+
+
+def load_guard(folder: Path, metadata: ModelMetadata) -> Guard | None:
+    if metadata.guard is None:
+        return None
+    file = checked_file(folder, GUARD_FILE, metadata.guard.sha256)
+    try:
+        return read_guard(file)
+    except ValueError as error:
+        raise MriError(f"{file} is damaged: {error}", train_again(folder)) from None
+
+
+def checked_file(folder: Path, name: str, digest: str) -> Path:
+    """A file of the model folder. Raises MriError if it is missing or has another digest."""
+    file = folder / name
+    if not file.is_file() or sha256(file) != digest:
+        raise MriError(
+            f"{file} is missing or not the file this model was written with",
+            f"restore it, or {train_again(folder)}",
+        )
+    return file
 
 
 def sha256(file: Path) -> str:

@@ -43,6 +43,27 @@ class EpochMetrics:
 
 
 @dataclass(frozen=True)
+class GuardMetadata:
+    """When the model gives no answer, and how it gives several; fitted on the validation split.
+
+    Attributes:
+        sha256: Digest of ``guard.safetensors``.
+        distance: Images that are farther than this from the training images get no answer.
+        outlier_share: Share of images like the validation images that are farther.
+        set_level: Share of images like the validation images whose prediction set holds the true label.
+        set_probability: Labels that are at least this probable belong to the prediction set.
+        n_validation: Number of validation images.
+    """
+
+    sha256: str
+    distance: float
+    outlier_share: float
+    set_level: float
+    set_probability: float
+    n_validation: int
+
+
+@dataclass(frozen=True)
 class ModelMetadata:
     """Contents of ``model.json``.
 
@@ -62,6 +83,7 @@ class ModelMetadata:
         sha256: Digest of ``model.safetensors``.
         versions: Versions of Python and the libraries it was trained with.
         git_commit: Commit of the code, None outside a checkout.
+        guard: None for a model that was trained before there was one, or whose features are not finite.
     """
 
     id: str
@@ -84,6 +106,7 @@ class ModelMetadata:
     versions: Mapping[str, str]
     git_commit: str | None
     intended_use: str
+    guard: GuardMetadata | None = None
 
     @property
     def fold(self) -> int:
@@ -138,7 +161,15 @@ def parse_metadata(stored: dict[str, Any]) -> ModelMetadata:
         temperature=float(metadata.temperature),
         preprocessing=Preprocessing(**preprocessing),
         metrics=parse_epoch(stored["metrics"]),
+        guard=parse_guard(guard) if (guard := stored.get("guard")) else None,
     )
+
+
+def parse_guard(stored: Mapping[str, Any]) -> GuardMetadata:
+    numbers = {name: float(stored[name]) for name in ("distance", "outlier_share", "set_level", "set_probability")}
+    if not all(map(math.isfinite, numbers.values())):
+        raise ValueError("a threshold of the guard is not finite")
+    return GuardMetadata(**{**stored, **numbers, "n_validation": int(stored["n_validation"])})
 
 
 def write_history(folder: Path, history: list[EpochMetrics]) -> None:

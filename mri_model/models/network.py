@@ -15,6 +15,10 @@ from mri_model.errors import MriError, UsageError
 OFFLINE_HINT = "without internet access give a torchvision ResNet-18 state dict: --weights FILE.pth, or start from none"
 
 
+GUARD_LAYERS = ("layer2", "layer3")
+"""Groups of blocks whose outputs, averaged over the image, are the features that the guard looks at."""
+
+
 class Resnet18(nn.Module):
     """ResNet-18 (He et al., 2016) under ``.resnet``; ``forward`` maps (n, 3, h, w) float to (n, classes) logits."""
 
@@ -24,7 +28,17 @@ class Resnet18(nn.Module):
         self.resnet.fc = nn.Linear(512, n_classes)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.resnet(images)
+        return self.outputs(images)[0]
+
+    def outputs(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits (n, classes) as torchvision's ``forward`` computes them, and the guard's features (n, 384)."""
+        resnet, means = self.resnet, []
+        maps = resnet.maxpool(resnet.relu(resnet.bn1(resnet.conv1(images))))
+        for name in ("layer1", "layer2", "layer3", "layer4"):
+            maps = getattr(resnet, name)(maps)
+            if name in GUARD_LAYERS:
+                means.append(maps.mean((2, 3)))
+        return resnet.fc(resnet.avgpool(maps).flatten(1)), torch.cat(means, dim=1)
 
 
 def build_network(n_classes: int, weights: str, seed: int) -> Resnet18:

@@ -75,7 +75,7 @@ def describe_manifest(manifest: "Manifest", page: Path) -> str:
     lines = [
         f"{facts['n_files']} files: {facts['n_ok']} accepted in {facts['n_classes']} classes{patients}, "
         f"{facts['n_rejected']} rejected (profile {facts['profile']})",
-        *rejected_lines(facts["rejected"], "all in the manifest"),
+        *rejected_lines(facts["rejected"], len(facts["rejected"]), "all in the manifest"),
     ]
     lines.append(source_line(read_quality_report(manifest.folder)))
     for protocol, splits in facts["split"].items():
@@ -99,11 +99,11 @@ def source_line(quality: "QualityReport") -> str:
     return line
 
 
-def rejected_lines(rejected: Mapping[str, str], rest: str) -> list[str]:
+def rejected_lines(rejected: Mapping[str, str], n_rejected: int, rest: str) -> list[str]:
     """The first rejected files with their reasons, and how many there are beyond."""
     lines = [f"  rejected  {visible(path)}: {reason}" for path, reason in list(rejected.items())[:MAX_REJECTED]]
-    if len(rejected) > MAX_REJECTED:
-        lines.append(f"  and {len(rejected) - MAX_REJECTED} more, {rest}")
+    if n_rejected > MAX_REJECTED:
+        lines.append(f"  and {n_rejected - MAX_REJECTED} more, {rest}")
     return lines
 
 
@@ -298,11 +298,10 @@ def describe_deletion(facts: Mapping[str, Any]) -> str:
 
 def describe_scoring(scored: "ScoringRun") -> str:
     counts = scored.counts
-    rejected = scored.rows[scored.rows["status"] == "rejected"]
     lines = [
         f"{counts.n_found} files: {counts.n_scored} scored, {counts.n_abstained} abstained, "
         f"{counts.n_rejected} rejected; {counts.n_reused} of them known from an earlier run",
-        *rejected_lines(dict(zip(rejected["path"], rejected["reason"], strict=True)), "all in the Parquet file"),
+        *rejected_lines(scored.reasons.named, counts.n_rejected, "all in the Parquet file"),
         f"scores  {scored.parquet}    (lowest confidence first: mri query predictions)",
     ]
     return "\n".join(lines)
@@ -310,7 +309,8 @@ def describe_scoring(scored: "ScoringRun") -> str:
 
 def scoring_facts(scored: "ScoringRun") -> dict[str, Any]:
     """What ``mri score --json`` prints."""
-    return {"run": scored.run_id, "model": scored.model_id, "parquet": str(scored.parquet), **asdict(scored.counts)}
+    facts = {"run": scored.run_id, "model": scored.model_id, "parquet": str(scored.parquet), **asdict(scored.counts)}
+    return {**facts, "reasons": dict(scored.reasons.counts)}
 
 
 def describe_report(tables: Mapping[str, pd.DataFrame]) -> str:

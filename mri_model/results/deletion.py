@@ -20,6 +20,7 @@ from mri_model.results.schema import (
     prediction,
     promotion,
     scoring_run,
+    scoring_shard,
     similarity_metric,
     sweep,
     sweep_model,
@@ -156,6 +157,7 @@ def parts(deletion: Deletion) -> Iterator[tuple[Table, ColumnElement[bool]]]:
     """The tables with rows that go, and which rows these are; those that refer to others come first."""
     if deletion.kind == "run":
         yield prediction, prediction.c.run_id == deletion.id
+        yield scoring_shard, scoring_shard.c.run_id == deletion.id
         yield scoring_run, scoring_run.c.id == deletion.id
         return
     models, sweeps = deletion.models, deletion.sweeps
@@ -164,6 +166,7 @@ def parts(deletion: Deletion) -> Iterator[tuple[Table, ColumnElement[bool]]]:
         yield table, table.c.evaluation_id.in_(select(evaluation.c.id).where(own))
     yield evaluation, own
     yield prediction, prediction.c.model_id.in_(models)
+    yield scoring_shard, scoring_shard.c.run_id.in_(deletion.runs)
     yield scoring_run, scoring_run.c.model_id.in_(models)
     yield epoch, epoch.c.model_id.in_(models)
     yield sweep_model, or_(sweep_model.c.model_id.in_(models), sweep_model.c.sweep_id.in_(sweeps))

@@ -34,6 +34,14 @@ Stage = Literal["candidate", "champion", "retired", "deleted"]
 """What a row of the table ``promotion`` says of a model."""
 
 
+RunStatus = Literal["running", "finished", "superseded"]
+"""Of a scoring run. ``running`` after ``active_until`` means interrupted; ``superseded``: the folder changed since."""
+
+
+IncomingState = Literal["waiting", "started", "scored", "failed"]
+"""Of an incoming folder. ``waiting``: it may still be written; ``failed``: it is tried again later."""
+
+
 class UtcDateTime(TypeDecorator[datetime]):
     """A moment with a time zone, stored in UTC. Moments without a time zone are refused."""
 
@@ -339,6 +347,35 @@ scoring_run = Table(
     _text("parquet", null=True),
     _moment("started_at"),
     _moment("finished_at", null=True),
+    # null and "finished" for runs recorded before these were
+    _text("listing", null=True),
+    _one_of("status", *get_args(RunStatus), default="finished"),
+    _moment("active_until", null=True),
+    _text("engine", null=True),
+    _ratio("risk", null=True),
+)
+# one unfinished run at a time for a folder as it is: whoever starts it a second time joins the first
+Index(
+    "ix_scoring_run_running",
+    scoring_run.c.model_id,
+    scoring_run.c.folder,
+    scoring_run.c.listing,
+    unique=True,
+    sqlite_where=scoring_run.c.status == "running",
+    postgresql_where=scoring_run.c.status == "running",
+)
+
+scoring_shard = Table(  # a part of a running scoring run; a worker holds it by a lease
+    "scoring_shard",
+    metadata,
+    _key("run_id", ForeignKey("scoring_run.id")),
+    _key("number", kind=Integer),
+    _count("n_files"),
+    _count("fence", 0),
+    _text("worker", null=True),
+    _moment("lease_until", null=True),
+    _moment("done_at", null=True),
+    *(_count(name, null=True) for name in ("n_scored", "n_abstained", "n_rejected", "n_reused")),
 )
 
 prediction = Table(
@@ -356,7 +393,41 @@ prediction = Table(
     _text("contrast", null=True),
     _ratio("probability", null=True),
     _moment("scored_at", null=True),
+    # null for predictions recorded before these were
+    *(_ratio(name, null=True) for name in ("tumor_probability", "contrast_probability")),
+    Column("top5", JSON(none_as_null=True), nullable=True),
+    _number("seconds", null=True),
+    _moment("seen_at", null=True),
+    _number("distance", null=True),  # from the training images; null for a model without a guard
+    Column("prediction_set", JSON(none_as_null=True), nullable=True),
+    _ratio("risk", null=True),  # that the status was decided for; null: none was stated
     Index(None, "run_id"),
+)
+
+incoming_look = Table(  # the last look at a folder of incoming folders
+    "incoming_look",
+    metadata,
+    _key("incoming"),
+    _moment("looked_at"),
+    _count("n_folders"),
+    _count("n_loose"),  # files and links directly in it, which are not scored
+)
+
+incoming_folder = Table(
+    "incoming_folder",
+    metadata,
+    _key("folder"),
+    _text("incoming", ForeignKey("incoming_look.incoming")),
+    _text("listing"),  # digest, as in scoring_run
+    _count("n_files"),
+    _one_of("state", *get_args(IncomingState)),
+    _moment("first_seen_at"),
+    _moment("changed_at"),  # when it was first seen with this listing
+    _moment("looked_at"),  # of a folder that is gone: before the last look
+    _moment("tried_at", null=True),  # when its scoring was started, or failed
+    _count("n_failures", 0),  # of the scoring of this listing
+    _text("run_id", null=True),  # refers to no row: a deleted run does not make the folder a new one
+    _text("problem", null=True),
 )
 
 view_digest = Table("view_digest", metadata, _key("name"), _text("digest"))
@@ -367,7 +438,7 @@ def is_moment(column: str) -> bool:
 
     SQLite stores them as text, and its answers do not say what a column holds.
     """
-    return column in ("at", "since", "until") or column.endswith("_at")
+    return column in ("at", "since", "until") or column.endswith(("_at", "_until"))
 
 
 def is_flag(column: str) -> bool:

@@ -14,7 +14,6 @@ import pandas as pd
 from sqlalchemy import URL, Column, ColumnElement, Connection, Engine, Table, and_, case, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
-from mri_model.errors import MriError
 from mri_model.progress import ProgressCallback, no_progress
 from mri_model.results import schema
 from mri_model.results.database import connect, writing
@@ -22,7 +21,7 @@ from mri_model.results.export import export_tables
 from mri_model.results.failures import translated_errors
 from mri_model.results.questions import Question, bind, check_parameters, find_question, questions, read_values
 from mri_model.results.subjects import Answer, choose, describe, why_empty
-from mri_model.results.values import Row, Rows, as_frame, plain_value, stored_rows
+from mri_model.results.values import Row, Rows, as_frame, stored_rows
 
 PATHS_A_QUERY = 1000
 
@@ -32,7 +31,7 @@ class Store:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._insert: Any = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
+        self.insert: Any = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
 
     @classmethod
     def open(cls, url: str | URL) -> "Store":
@@ -61,8 +60,8 @@ class Store:
         """Record a data set and its classes. One that is recorded already gets a new ``root`` and ``ingested_at``."""
         with self.writing() as connection:
             self._upsert(connection, schema.dataset, row, update=("root", "ingested_at"))
-            statement = self._insert(schema.dataset_class).on_conflict_do_nothing()
-            _execute_many(
+            statement = self.insert(schema.dataset_class).on_conflict_do_nothing()
+            execute_many(
                 connection, statement, stored_rows(schema.dataset_class, classes, dataset_digest=row["digest"])
             )
 
@@ -73,7 +72,7 @@ class Store:
         """
         created_at = schema.model.c.created_at
         with self.writing() as connection:
-            statement = self._insert(schema.model)
+            statement = self.insert(schema.model)
             newest = case((schema.model.c.status == "trained", created_at), else_=statement.excluded.created_at)
             self._upsert(connection, schema.model, row, replaced={"created_at": newest})
             _replace(connection, schema.epoch, epochs, model_id=row["id"])
@@ -159,51 +158,6 @@ class Store:
             status = select(schema.model.c.status).where(schema.model.c.id == model_id)
             return connection.scalar(status) == "trained"
 
-    def start_scoring_run(self, row: Row) -> None:
-        """Record that a scoring run began; ``finish_scoring_run`` completes its row."""
-        with self.writing() as connection:
-            self._upsert(connection, schema.scoring_run, row)
-
-    def add_predictions(self, rows: Rows) -> int:
-        """Record predictions that are not recorded yet.
-
-        A recorded prediction of the same model, content and path is kept. Only where its file could not be read
-        (``rejected``, no digest), the newer attempt replaces it.
-
-        Returns:
-            The number of rows written.
-        """
-        table = schema.prediction
-        statement = self._insert(table)
-        statement = statement.on_conflict_do_update(
-            index_elements=list(table.primary_key.columns),
-            set_={c.name: statement.excluded[c.name] for c in table.columns if not c.primary_key},
-            where=and_(table.c.status == "rejected", table.c.sha256 == ""),
-        )
-        with self.writing() as connection:
-            return _execute_many(connection, statement, stored_rows(table, rows))
-
-    def known_predictions(self, model_id: str, paths: Sequence[str]) -> pd.DataFrame:
-        """Predictions already stored for this model and these paths."""
-        table = schema.prediction
-        query = select(table).where(table.c.model_id == model_id).order_by(table.c.path, table.c.sha256)
-        wanted = sorted(set(paths))
-        rows: list[Sequence[Any]] = []
-        with self.reading() as connection:
-            for start in range(0, len(wanted), PATHS_A_QUERY):
-                part = wanted[start : start + PATHS_A_QUERY]
-                rows += connection.execute(query.where(table.c.path.in_(part))).all()
-        return as_frame([column.name for column in table.columns], rows)
-
-    def finish_scoring_run(self, run_id: str, **counts: Any) -> None:
-        """Complete the row of a scoring run with its counts and ``parquet``; ``finished_at`` is now unless given."""
-        table = schema.scoring_run
-        values = {"finished_at": datetime.now(UTC)} | {name: plain_value(value) for name, value in counts.items()}
-        with self.writing() as connection:
-            done = connection.execute(table.update().where(table.c.id == run_id).values(values))
-            if not done.rowcount:
-                raise MriError(f"there is no scoring run {run_id!r} in the results database")
-
     def query(self, name: str, /, **parameters: Any) -> pd.DataFrame:
         """The rows of ``ask``."""
         return self.ask(name, **parameters).rows
@@ -275,7 +229,7 @@ class Store:
             update: Columns to update in an existing row; default: all.
             replaced: Column name → SQL expression to store in an existing row instead of the value in ``row``.
         """
-        statement = self._insert(table).values(stored_rows(table, [row]))
+        statement = self.insert(table).values(stored_rows(table, [row]))
         columns = [column.name for column in table.columns if not column.primary_key]
         values = {name: statement.excluded[name] for name in update or columns}
         connection.execute(
@@ -288,10 +242,10 @@ class Store:
 def _replace(connection: Connection, table: Table, rows: Rows, **owner: str) -> None:
     ((column, value),) = owner.items()
     connection.execute(table.delete().where(table.c[column] == value))
-    _execute_many(connection, table.insert(), stored_rows(table, rows, **owner))
+    execute_many(connection, table.insert(), stored_rows(table, rows, **owner))
 
 
-def _execute_many(connection: Connection, statement: Any, values: list[dict[str, Any]]) -> int:
+def execute_many(connection: Connection, statement: Any, values: list[dict[str, Any]]) -> int:
     if not values:
         return 0
     return connection.execute(statement, values, execution_options={"preserve_rowcount": True}).rowcount

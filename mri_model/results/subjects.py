@@ -44,6 +44,7 @@ STAGES = {
         "nothing is evaluated yet; run: mri evaluate",
         *("latest_evaluation", "class_metric", "contrast_metric", "similarity_metric", "confusion", "evaluated_image"),
     ),
+    "incoming_look": ("nobody has looked at MRI_INCOMING yet; run: mri watch --once", "incoming_folder"),
     "scoring_run": ("nothing is scored yet; run: mri score FOLDER", "prediction"),
     "promotion": ("no model was promoted yet; run: mri promote MODEL",),
 }

@@ -1,26 +1,72 @@
-"""A scoring run: predictions are committed as they come, then the whole folder is written as one Parquet file."""
+"""A scoring run: a folder is listed and cut into shards, and each shard is scored and committed exactly once.
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+The run lives in the database and in a folder of its own, so any number of processes can work on it, and any of them may
+die: who runs the same command again, or at the same time, joins the run.
+"""
+
+import os
+import shutil
+import socket
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from itertools import groupby
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 import pandas as pd
 
-from mri_model.files import atomic, run_id
+from mri_model.data.parallel import chunks, ordered_map
+from mri_model.errors import MriError, SkippedError
+from mri_model.files import atomic, is_held, lock_of, run_id
 from mri_model.models.artifact import Model
-from mri_model.progress import ProgressCallback, no_progress
-from mri_model.scoring.scorer import Identity, paths_below, score_files
+from mri_model.models.inference import BATCH
+from mri_model.progress import Log, ProgressCallback, no_log, no_progress
+from mri_model.scoring.decision import AnswerRule
+from mri_model.scoring.listing import ListedFile, read_shard, write_listing
+from mri_model.scoring.participation import ANY, Participation
+from mri_model.scoring.parts import Reasons, merge_parts, part_file, read_reasons, write_part
+from mri_model.scoring.scorer import FILES_PER_TASK, Entry, Identity, Prediction, read_entry, score_entries
+
+Claim = tuple[int, int]
+"""Number of a shard and the fence under which a worker holds it."""
+
+LISTING = "listing.parquet"
+
+RENEW_SECONDS = 15.0
+"""How often a worker renews its leases; a lease holds for longer (``results.scoring_ledger.LEASE``)."""
+
+POLL_SECONDS = 1.0
+
+MOST_REASONS = 5
 
 
-class PredictionStore(Protocol):
-    """What a scoring run needs of the results database (see ``results.store.Store``)."""
+class Ledger(Protocol):
+    """What a scoring run needs of the results database, see ``results.scoring_ledger.ScoringLedger``."""
 
-    def start_scoring_run(self, row: Mapping[str, Any]) -> None: ...
-    def known_predictions(self, model_id: str, paths: Sequence[str]) -> pd.DataFrame: ...
-    def add_predictions(self, rows: Iterable[Mapping[str, Any]]) -> int: ...
-    def finish_scoring_run(self, run_id: str, **counts: Any) -> None: ...
+    def start(self, run: Mapping[str, Any], shard_sizes: Sequence[int]) -> str: ...
+    def run(self, run_id: str) -> dict[str, Any]: ...
+    def claim(self, run_id: str, worker: str) -> Claim | None: ...
+    def renew(self, run_id: str, shards: Sequence[Claim]) -> None: ...
+    def release(self, run_id: str, number: int, fence: int) -> None: ...
+    def commit(
+        self,
+        run_id: str,
+        shard: Claim,
+        rows: Sequence[Mapping[str, Any]],
+        found: Sequence[Identity],
+        keep: Callable[[list[dict[str, Any]]], None],
+    ) -> bool: ...
+    def known(self, paths: Sequence[str], risk: float | None) -> set[Identity]: ...
+    def progress(self, run_id: str) -> tuple[int, int]: ...
+    def leases(self, run_id: str) -> list[tuple[int, int, str]]: ...
+    def fences(self, run_id: str) -> list[int]: ...
+    def ended(self, run_ids: Sequence[str]) -> list[str]: ...
+    def finish(self, run_id: str) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True)
@@ -39,51 +85,255 @@ class ScoringRun:
     """A finished scoring run.
 
     Attributes:
-        rows: One row for every file found, sorted by path. ``run_id`` in a row is the run that scored the file.
+        parquet: One row for every file found, sorted by path. ``run_id`` in a row is the run that scored the file.
+        reasons: Why files were rejected.
     """
 
     run_id: str
     model_id: str
     parquet: Path
-    rows: pd.DataFrame
     counts: ScoringCounts
+    reasons: Reasons
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        """All rows, read from ``parquet``."""
+        return pd.read_parquet(self.parquet)
+
+    def require_scores(self) -> None:
+        """Raises MriError, with the reasons, if not one file could be scored."""
+        if not self.counts.n_scored + self.counts.n_abstained:
+            counts = ", ".join(f"{n} {reason}" for reason, n in self.reasons.counts.most_common(MOST_REASONS))
+            more = ", …" if len(self.reasons.counts) > MOST_REASONS else ""
+            raise MriError(
+                f"none of {self.counts.n_found} files could be scored: {counts}{more}",
+                "give a folder of images to score",
+            )
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """A scoring run that is worked on.
+
+    Attributes:
+        id: Its id.
+        folder: Where its listing and parts are, until it is finished.
+        n_files: Number of files.
+        worker: Name of this process in the run.
+    """
+
+    id: str
+    folder: Path
+    n_files: int
+    worker: str
+
+    @property
+    def listing(self) -> Path:
+        return self.folder / LISTING
+
+    @property
+    def parquet(self) -> Path:
+        return self.folder.with_name(f"{self.id}.parquet")
+
+
+@dataclass
+class Shard:
+    """A shard that this process holds.
+
+    Attributes:
+        claim: Its number and fence.
+        files: Its files.
+        known: Those that this model has scored before, for the same risk.
+    """
+
+    claim: Claim
+    files: list[ListedFile]
+    known: set[Identity]
+    found: list[Identity] = field(default_factory=list)
+    predictions: list[Prediction] = field(default_factory=list)
 
 
 def score_folder(
-    store: PredictionStore, model: Model, folder: Path, scores: Path, progress: ProgressCallback = no_progress
+    ledger: Ledger,
+    model: Model,
+    folder: Path,
+    scores: Path,
+    risk: float | None = None,
+    progress: ProgressCallback = no_progress,
+    log: Log = no_log,
+    part: Participation = ANY,
 ) -> ScoringRun:
-    """Score every file below ``folder``; one this model scored before, unchanged, keeps its row.
+    """Score every file below ``folder``; one this model scored before, unchanged and for this risk, keeps its row.
 
-    Raises MriError if the folder is missing or empty.
+    Args:
+        risk: Share of wrong answers that is acceptable, in 0-1; answers that would exceed it are not given. None: only
+            images unlike the training images get no answer.
+
+    Raises:
+        SkippedError: If the folder is not as ``part`` says.
+        MriError: If the folder is missing or empty, the run was deleted meanwhile, or the model's validation images
+            cannot guarantee the risk.
     """
-    files = paths_below(folder)
-    run = run_id("score")
-    facts = {"id": run, "model_id": model.id, "folder": str(folder.resolve()), "n_found": len(files)}
-    store.start_scoring_run({**facts, "started_at": datetime.now(UTC)})
-    known = readable(identities(store.known_predictions(model.id, list(files))))
-    found: list[Identity] = []
-    n_new = 0
-    progress("score", 0, len(files))
-    for predictions, looked_at in score_files(model, files, known):
-        n_new += store.add_predictions([{**asdict(each), "run_id": run} for each in predictions])
-        found += looked_at
-        progress("score", len(found), len(files))
-    stored = store.known_predictions(model.id, list(files))
-    current = set(found)
-    rows = stored[[identity in current for identity in identities(stored)]].sort_values("path", ignore_index=True)
-    parquet = scores / f"{run}.parquet"
-    with atomic(parquet) as temporary:
-        rows.to_parquet(temporary, index=False)
-    by_status = {f"n_{name}": int((rows["status"] == name).sum()) for name in ("scored", "abstained", "rejected")}
-    counts = ScoringCounts(len(files), **by_status, n_reused=len(rows) - n_new)
-    store.finish_scoring_run(run, parquet=str(parquet), **by_status, n_reused=counts.n_reused)
-    return ScoringRun(run, model.id, parquet, rows, counts)
+    rule = AnswerRule.of(model, risk)
+    if rule.distance is None:
+        log(f"{model.id} has no guard: it answers about any image, without prediction sets; train it again to have one")
+    try:
+        remove_ended(ledger, scores)
+        if part.run_id:
+            run = join_run(ledger, part.run_id, scores)
+        else:
+            run = open_run(ledger, model, folder, scores, risk, log, part.listing)
+        part.opened(run.id, model.folder)
+        with working(run):
+            while work(ledger, model, rule, run, progress):
+                free_shards_of_the_dead(ledger, run)
+                time.sleep(POLL_SECONDS)
+        return finish(ledger, model, run)
+    except OSError as error:  # a full disk, or a share that is gone
+        place = f" {error.filename}" if error.filename else ""
+        raise MriError(
+            f"cannot write{place}: {error.strerror or error}",
+            "free some space; then run the same command, which goes on",
+        ) from None
 
 
-def identities(predictions: pd.DataFrame) -> list[Identity]:
-    return list(zip(predictions["path"], predictions["sha256"], strict=True))
+def open_run(
+    ledger: Ledger, model: Model, folder: Path, scores: Path, risk: float | None, log: Log, expected: str = ""
+) -> OpenRun:
+    """List the folder and start a run, or join the one that is running on the same listing for the same risk.
+
+    Args:
+        expected: Digest that the listing must have; empty: any.
+    """
+    name = run_id("score")
+    with TemporaryDirectory(prefix="mri-listing-") as temporary:  # not in scores: a killed process would leave it there
+        own = Path(temporary) / LISTING
+        listing = write_listing(folder, own)
+        if expected not in ("", listing.digest):
+            raise SkippedError(f"{folder} has changed", "it is scored when it is unchanged for a while")
+        digest = listing.digest if risk is None else f"{listing.digest}-risk-{risk!r}"
+        row = {"id": name, "folder": str(listing.folder), "listing": digest, "n_found": listing.n_files, "risk": risk}
+        row |= {"parquet": str(scores / f"{name}.parquet"), "engine": model.engine.name if model.engine else None}
+        chosen = ledger.start(row, listing.shard_sizes)
+        if not (placed := scores / chosen / LISTING).is_file():
+            with atomic(placed) as copy:
+                shutil.copyfile(own, copy)
+    if chosen != name:
+        log(f"joined {chosen}, which is scoring this folder, or was interrupted")
+    return OpenRun(chosen, scores / chosen, listing.n_files, worker_name())
 
 
-def readable(found: list[Identity]) -> set[Identity]:
-    """Those with content: files that could not be read are tried again."""
-    return {identity for identity in found if identity[1]}
+def join_run(ledger: Ledger, name: str, scores: Path) -> OpenRun:
+    """A run that another process has opened.
+
+    Raises:
+        MriError: If it was deleted, is another model's, or its files are not there.
+    """
+    row = ledger.run(name)
+    run = OpenRun(name, scores / name, row["n_found"], worker_name())
+    if row["status"] == "running" and not run.listing.is_file():
+        raise MriError(f"{run.listing} is missing", "all workers need the same MRI_HOME, on storage that they share")
+    return run
+
+
+def worker_name() -> str:
+    return f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+
+
+def work(ledger: Ledger, model: Model, rule: AnswerRule, run: OpenRun, progress: ProgressCallback) -> bool:
+    """Score shards until none is free. Returns whether others still hold some."""
+    progress("score", ledger.progress(run.id)[0], run.n_files)
+    for shard in score_shards(ledger, model, rule, run):
+        commit(ledger, run, shard)
+        progress("score", ledger.progress(run.id)[0], run.n_files)
+    return ledger.progress(run.id)[1] > 0
+
+
+def score_shards(ledger: Ledger, model: Model, rule: AnswerRule, run: OpenRun) -> Iterator[Shard]:
+    """Claim and score shards. Threads read and decode ahead of the network, also of the next shard.
+
+    A prediction is made from the entry that holds its pixels, never by position.
+    """
+    held: list[Shard] = []
+
+    def files() -> Iterator[tuple[Shard, ListedFile]]:
+        for shard in claimed_shards(ledger, run, rule.risk):
+            held.append(shard)
+            yield from ((shard, file) for file in shard.files)
+
+    def read(item: tuple[Shard, ListedFile]) -> tuple[Shard, Entry]:
+        return item[0], read_entry(model, item[1], item[0].known)
+
+    renewed = time.monotonic()
+    entries = ordered_map(read, files(), items_per_task=FILES_PER_TASK)
+    for _, pairs in groupby(entries, key=lambda pair: pair[0].claim):
+        shard = held[0]
+        for batch in chunks((entry for _, entry in pairs), BATCH):
+            shard.found += [(entry.path, entry.sha256) for entry in batch]
+            shard.predictions += score_entries(model, rule, [entry for entry in batch if not entry.known])
+            if time.monotonic() - renewed > RENEW_SECONDS:
+                ledger.renew(run.id, [each.claim for each in held])
+                renewed = time.monotonic()
+        held.pop(0)
+        yield shard
+
+
+def claimed_shards(ledger: Ledger, run: OpenRun, risk: float | None) -> Iterator[Shard]:
+    while claim := ledger.claim(run.id, run.worker):
+        try:
+            files = read_shard(run.listing, claim[0])
+        except FileNotFoundError:
+            raise MriError(f"scoring run {run.id} was deleted", "run the command again") from None
+        yield Shard(claim, files, ledger.known([file.path for file in files], risk))
+
+
+def commit(ledger: Ledger, run: OpenRun, shard: Shard) -> None:
+    """Write a shard's rows to the database and to a part file; not at all if another worker has taken it over."""
+    part = part_file(run.folder, *shard.claim)
+    keep = partial(write_part, part, order=[file.path for file in shard.files])
+    rows = [asdict(each) for each in shard.predictions]
+    if not ledger.commit(run.id, shard.claim, rows, shard.found, keep):
+        part.unlink(missing_ok=True)
+
+
+def finish(ledger: Ledger, model: Model, run: OpenRun) -> ScoringRun:
+    """Write the run's file of scores; of several processes that come here together each returns the same run."""
+    parts = [part_file(run.folder, number, fence) for number, fence in enumerate(ledger.fences(run.id))]
+    if parts:
+        try:
+            merge_parts(parts, run.parquet)
+        except FileNotFoundError as error:
+            if not ledger.ended([run.id]):
+                raise MriError(f"{error.filename} is missing", f"mri delete {run.id}, then score again") from None
+    row = ledger.finish(run.id)
+    if row["status"] != "finished":
+        raise MriError(f"{run.id} was superseded: the folder changed meanwhile", "run the command again")
+    shutil.rmtree(run.folder, ignore_errors=True)
+    counts = ScoringCounts(**{name: row[name] for name in ScoringCounts.__annotations__})
+    return ScoringRun(run.id, model.id, run.parquet, counts, read_reasons(run.parquet))
+
+
+@contextmanager
+def working(run: OpenRun) -> Iterator[None]:
+    """Hold the lock that tells others on this machine that the worker is alive."""
+    with lock_of(worker_lock(run, run.worker)):
+        yield
+
+
+def free_shards_of_the_dead(ledger: Ledger, run: OpenRun) -> None:
+    """Free the shards of workers that died on this machine; those of other machines wait until their lease expires."""
+    here = f"{socket.gethostname()}-"
+    for number, fence, worker in ledger.leases(run.id):
+        if worker.startswith(here) and not is_held(worker_lock(run, worker)):
+            ledger.release(run.id, number, fence)
+
+
+def worker_lock(run: OpenRun, worker: str) -> Path:
+    return run.folder / "workers" / f"{worker}.lock"
+
+
+def remove_ended(ledger: Ledger, scores: Path) -> None:
+    """Remove the folders of runs that ended before they could remove them."""
+    folders = {each.name: each for each in scores.glob("score-*") if each.is_dir()}
+    for name in ledger.ended(list(folders)):
+        shutil.rmtree(folders[name], ignore_errors=True)

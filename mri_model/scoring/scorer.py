@@ -1,23 +1,24 @@
 """Scoring: a model and a folder in, one row for every file found out."""
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+import time
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
-from mri_model.data.decode import Content, decode, load_content
-from mri_model.data.labels import parse_label
-from mri_model.data.listing import FoundFile, list_files, refusal
-from mri_model.data.parallel import chunks, ordered_map
+from mri_model.data.decode import decode, load_content
+from mri_model.evaluation.abstention import prediction_set
 from mri_model.models.artifact import Model
-from mri_model.models.inference import BATCH
+from mri_model.scoring.decision import AnswerRule
+from mri_model.scoring.listing import ListedFile
 
 Identity = tuple[str, str]
 """(path, sha256). With the model's id it identifies a prediction. sha256 is empty if the file could not be read."""
+
+TOP = 5
 
 FILES_PER_TASK = 8
 """Files a thread reads at a time; small, because the images read ahead of the network stay in memory."""
@@ -33,6 +34,7 @@ class Entry:
         plane: The image as it is stored, uint8 (3, store_size, store_size); None if the file is rejected or known.
         reason: Why the file is rejected, or None.
         known: Whether the model has scored these bytes at this path before.
+        seconds: For reading and decoding.
     """
 
     path: str
@@ -40,6 +42,7 @@ class Entry:
     plane: np.ndarray | None = None
     reason: str | None = None
     known: bool = False
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -49,90 +52,121 @@ class Prediction:
     Attributes:
         path: Absolute POSIX path.
         sha256: Digest of the bytes; empty if the file could not be read.
-        status: ``abstained`` is kept for models that refuse to answer.
-        reason: Why the file is rejected, or None.
-        label: Name of the predicted class; None if the file is rejected, as are ``tumor`` and ``probability``.
-        probability: Of the predicted class, 0–1.
+        status: ``abstained`` if the model gives no answer; what it would have said follows nevertheless.
+        seconds: For reading, decoding and its share of the network's batch.
+        reason: Why the file is rejected or the model abstains, or None.
+        label: Name of the predicted class; None if the file is rejected, as is all that follows.
+        probability: Of the predicted class, calibrated, 0-1.
+        tumor_probability: Of the label's tumor: the sum over its contrasts.
+        contrast_probability: Of the label's contrast: the sum over all tumors; None if the label has none.
+        top5: The five most probable classes with their probabilities.
+        distance: From the training images (``models.guard``); None without a guard, as is ``prediction_set``.
+        prediction_set: The labels that hold the true one with the probability ``GuardMetadata.set_level``.
+        risk: The risk that the status was decided for; None if none was stated.
     """
 
     model_id: str
     path: str
     sha256: str
     status: Literal["scored", "abstained", "rejected"]
-    reason: str | None
-    label: str | None
-    tumor: str | None
-    contrast: str | None
-    probability: float | None
     scored_at: datetime
+    seconds: float
+    reason: str | None = None
+    label: str | None = None
+    tumor: str | None = None
+    contrast: str | None = None
+    probability: float | None = None
+    tumor_probability: float | None = None
+    contrast_probability: float | None = None
+    top5: tuple[dict[str, Any], ...] | None = None
+    distance: float | None = None
+    prediction_set: tuple[str, ...] | None = None
+    risk: float | None = None
 
 
-def paths_below(folder: Path) -> dict[str, FoundFile]:
-    """Every file below ``folder`` by its absolute path, as rows name it. Raises MriError if there are none."""
-    base = folder.resolve()
-    return {
-        f"{base.as_posix()}/{found.path}": found for found in list_files(folder, "give a folder of images to score")
-    }
-
-
-def score_files(
-    model: Model, files: Mapping[str, FoundFile], known: Set[Identity]
-) -> Iterator[tuple[list[Prediction], list[Identity]]]:
-    """Score files in batches, in the order of ``files``. Threads read and decode ahead of the network.
-
-    A prediction is made from the entry that holds its pixels, never by position.
-
-    Args:
-        model: The model.
-        files: Files by absolute path.
-        known: Files that this model has scored before. They yield no prediction.
-
-    Yields:
-        For each batch, its new predictions and the identity of every file in it.
-    """
-    entries = ordered_map(lambda item: read_entry(model, *item, known), files.items(), items_per_task=FILES_PER_TASK)
-    for batch in chunks(entries, BATCH):
-        new = [entry for entry in batch if not entry.known]
-        yield score_entries(model, new), [(entry.path, entry.sha256) for entry in batch]
-
-
-def read_entry(model: Model, path: str, found: FoundFile, known: Set[Identity]) -> Entry:
-    if reason := refusal(found):
-        return Entry(path, "", reason=reason)
-    content = load_content(found.file)
-    if (path, content.sha256) in known:
-        return Entry(path, content.sha256, known=True)
-    return decode_entry(model, path, content)
-
-
-def decode_entry(model: Model, path: str, content: Content) -> Entry:
+def read_entry(model: Model, listed: ListedFile, known: Set[Identity]) -> Entry:
+    """Read and decode one file, unless it is refused unread or the model has scored these bytes at this path."""
+    started = time.perf_counter()
+    if listed.reason:
+        return Entry(listed.path, "", reason=listed.reason)
+    content = load_content(listed.file)
+    if (listed.path, content.sha256) in known:
+        return Entry(listed.path, content.sha256, known=True)
     image = decode(content)
     plane = None if image.pixels is None else model.preprocessing.shrink(image.pixels)
-    return Entry(path, image.sha256, plane, image.reason)
+    return Entry(listed.path, image.sha256, plane, image.reason, seconds=time.perf_counter() - started)
 
 
-def score_entries(model: Model, entries: Sequence[Entry]) -> list[Prediction]:
-    with_pixels = [entry for entry in entries if entry.plane is not None]
-    rows = [prediction_of(model, entry) for entry in entries if entry.plane is None]
-    if with_pixels:
-        batch = torch.from_numpy(np.stack([entry.plane for entry in with_pixels if entry.plane is not None]))
-        for entry, chances in zip(with_pixels, model.probabilities(batch), strict=True):
-            best = int(chances.argmax())
-            rows.append(prediction_of(model, entry, model.classes[best], float(chances[best])))
-    return rows
+def score_entries(model: Model, rule: AnswerRule, entries: Sequence[Entry]) -> list[Prediction]:
+    """The predictions of files that were read, in their order."""
+    planes = [entry.plane for entry in entries if entry.plane is not None]
+    started = time.perf_counter()
+    found = iter(answers(model, np.stack(planes)) if planes else ())
+    seconds = (time.perf_counter() - started) / max(len(planes), 1)
+    return [
+        rejection(model, rule, entry)
+        if entry.plane is None
+        else answer(model, rule, entry, *next(found), entry.seconds + seconds)
+        for entry in entries
+    ]
 
 
-def prediction_of(model: Model, entry: Entry, name: str | None = None, probability: float | None = None) -> Prediction:
-    label = parse_label(name) if name else None
+def answers(model: Model, planes: np.ndarray) -> list[tuple[np.ndarray, float | None]]:
+    """Probabilities and distance of each image."""
+    probabilities, distances = model.answers(torch.from_numpy(planes))
+    far = [None] * len(planes) if distances is None else distances.tolist()
+    return list(zip(probabilities.numpy(), far, strict=True))
+
+
+def rejection(model: Model, rule: AnswerRule, entry: Entry) -> Prediction:
     return Prediction(
         model_id=model.id,
         path=entry.path,
         sha256=entry.sha256,
-        status="rejected" if label is None else "scored",
-        reason=entry.reason,
-        label=name,
-        tumor=label.tumor if label else None,
-        contrast=label.contrast if label else None,
-        probability=probability,
+        status="rejected",
         scored_at=datetime.now(UTC),
+        seconds=entry.seconds,
+        reason=entry.reason,
+        risk=rule.risk,
     )
+
+
+def answer(
+    model: Model, rule: AnswerRule, entry: Entry, probabilities: np.ndarray, distance: float | None, seconds: float
+) -> Prediction:
+    best = np.argsort(-probabilities, kind="stable")[:TOP]
+    label = model.labels[best[0]]
+    objection = rule.objection(float(probabilities[best[0]]), distance)
+    return Prediction(
+        model_id=model.id,
+        path=entry.path,
+        sha256=entry.sha256,
+        status="abstained" if objection else "scored",
+        scored_at=datetime.now(UTC),
+        seconds=seconds,
+        reason=objection,
+        label=label.name,
+        tumor=label.tumor,
+        contrast=label.contrast,
+        probability=float(probabilities[best[0]]),
+        tumor_probability=marginal(probabilities, [each.tumor == label.tumor for each in model.labels]),
+        contrast_probability=marginal(probabilities, [each.contrast == label.contrast for each in model.labels])
+        if label.contrast
+        else None,
+        top5=tuple({"label": model.classes[at], "probability": float(probabilities[at])} for at in best),
+        distance=distance,
+        prediction_set=possible_labels(model, probabilities),
+        risk=rule.risk,
+    )
+
+
+def possible_labels(model: Model, probabilities: np.ndarray) -> tuple[str, ...] | None:
+    """The prediction set of an image, the most probable label first; None without a guard."""
+    if model.metadata.guard is None:
+        return None
+    return tuple(model.classes[at] for at in prediction_set(probabilities, model.metadata.guard.set_probability))
+
+
+def marginal(probabilities: np.ndarray, chosen: list[bool]) -> float:
+    """Sum of the chosen probabilities, in 0-1."""
+    return min(float(probabilities[np.array(chosen)].sum(dtype=np.float64)), 1.0)

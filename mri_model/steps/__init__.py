@@ -14,6 +14,7 @@ from mri_model.steps.evaluation import (
     record_evaluation,
     repeat_evaluation,
 )
+from mri_model.steps.incoming import check_incoming, look_at_incoming, record_attempt
 from mri_model.steps.ingestion import (
     check_data,
     find_ingested,
@@ -40,12 +41,13 @@ from mri_model.steps.registry import (
     pass_gate,
     promote_model,
 )
-from mri_model.steps.scoring import score_folder
+from mri_model.steps.scoring import score_folder, write_scores_csv
 from mri_model.steps.training import record_model, record_sweep, stop_dead_trainings, train_network
 
 __all__ = [
     "check_data",
     "check_database",
+    "check_incoming",
     "check_test_files",
     "choose_champion",
     "choose_model",
@@ -64,6 +66,7 @@ __all__ = [
     "is_evaluated",
     "judge_difference",
     "judge_fold",
+    "look_at_incoming",
     "make_latest",
     "measure_drop",
     "model_folder",
@@ -74,6 +77,7 @@ __all__ = [
     "promote_model",
     "quality_page",
     "query_report_tables",
+    "record_attempt",
     "record_dataset",
     "record_evaluation",
     "record_model",
@@ -89,5 +93,6 @@ __all__ = [
     "write_comparison_page",
     "write_manifest",
     "write_report_page",
+    "write_scores_csv",
     "write_sweep_page",
 ]

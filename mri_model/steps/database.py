@@ -64,14 +64,14 @@ def write_rows(settings: Settings, write: "Callable[[Store], T]", log: Log) -> T
     return wait_for_database(settings, attempt, log)
 
 
-class PatientStore:
-    """A store whose methods wait for a database that goes away. Each of them may be repeated."""
+class Patient:
+    """Calls the methods of ``target`` and waits for a database that goes away. Each of them may be repeated."""
 
-    def __init__(self, settings: Settings, store: "Store", log: Log) -> None:
-        self._settings, self._store, self._log = settings, store, log
+    def __init__(self, settings: Settings, target: Any, log: Log) -> None:
+        self._settings, self._target, self._log = settings, target, log
 
     def __getattr__(self, name: str) -> Any:
-        method = getattr(self._store, name)
+        method = getattr(self._target, name)
         return lambda *values, **named: wait_for_database(self._settings, lambda: method(*values, **named), self._log)
 
 

@@ -39,10 +39,10 @@ def plan_deletion(settings: Settings, name: str) -> "Deletion":
 
 
 def own_files(settings: Settings, deletion: "Deletion") -> Iterator[Path]:
-    """The model folders and Parquet files, where this ``MRI_HOME`` has them: recorded paths may be of another one."""
+    """The model folders, the Parquet files of runs and the folders of unfinished runs, where this ``MRI_HOME`` has them: recorded paths may be of another one."""
     for folder, names in (
         (settings.models, deletion.models),
-        (settings.scores, [f"{run}.parquet" for run in deletion.runs]),
+        (settings.scores, [f"{run}{end}" for run in deletion.runs for end in (".parquet", "")]),
     ):
         yield from (folder / name for name in names if Path(os.path.normpath(folder / name)).parent == folder)
 

@@ -3,9 +3,13 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mri_model.data.listing import check_outside
+from mri_model.errors import MriError
+from mri_model.options import Precision
 from mri_model.progress import Log, ProgressCallback, no_log, no_progress
+from mri_model.scoring.participation import ANY, Participation
 from mri_model.settings import Settings
-from mri_model.steps.database import PatientStore, ensure_recorded, open_store
+from mri_model.steps.database import Patient, ensure_recorded, open_store
 
 if TYPE_CHECKING:  # PyTorch, scikit-learn and SQLAlchemy take seconds to import: only the steps that use them do
     from mri_model.scoring.run import ScoringRun
@@ -16,17 +20,45 @@ def score_folder(
     model_folder: Path,
     folder: Path,
     device: str,
+    precision: Precision = "auto",
+    risk: float | None = None,
+    part: Participation = ANY,
     progress: ProgressCallback = no_progress,
     log: Log = no_log,
 ) -> "ScoringRun":
-    """Score every file below ``folder``; one that this model scored before, unchanged, keeps its row."""
+    """Score every file below ``folder``; one that this model scored before, unchanged, keeps its row.
+
+    Raises:
+        SkippedError: If the folder is not as ``part`` says.
+        MriError: If the folder is missing or empty, the system's own files lie in it, or the model's validation images
+            cannot guarantee the risk.
+    """
     from mri_model.models.artifact import load_model
+    from mri_model.models.engine import with_engine
     from mri_model.models.network import choose_device
     from mri_model.models.threads import use_free_cores
+    from mri_model.results.scoring_ledger import ScoringLedger
     from mri_model.scoring import run
 
+    check_outside(settings.root, folder)
     model = load_model(model_folder, choose_device(device))
-    log(use_free_cores())
+    threads = use_free_cores()
+    model = with_engine(model, precision)
+    log(f"{threads}; {model.engine.name}" if model.engine else threads)
     with open_store(settings) as store:
         ensure_recorded(settings, store, model.folder)
-        return run.score_folder(PatientStore(settings, store, log), model, folder, settings.scores, progress)
+        ledger = Patient(settings, ScoringLedger(store, model.id), log)
+        return run.score_folder(ledger, model, folder, settings.scores, risk, progress, log, part)
+
+
+def write_scores_csv(scored: "ScoringRun", file: Path) -> None:
+    """Write the rows of a scoring run as CSV."""
+    from mri_model.scoring.parts import write_csv
+
+    try:
+        write_csv(scored.parquet, file)
+    except OSError as error:
+        raise MriError(
+            f"cannot write {file}: {error.strerror or error}",
+            f"choose another file; the scores are in {scored.parquet}",
+        ) from None

@@ -19,11 +19,12 @@ from mri_model.evaluation.calibration import fit_temperature
 from mri_model.evaluation.metrics import Averages, summarize
 from mri_model.files import exclusive_lock
 from mri_model.models.artifact import INTENDED_USE, git_commit, versions, write_weights
-from mri_model.models.inference import predict
+from mri_model.models.inference import Outputs, predict, predict_outputs
 from mri_model.models.metadata import EpochMetrics, ModelMetadata, write_history, write_metadata
-from mri_model.models.network import build_network
+from mri_model.models.network import Resnet18, build_network
 from mri_model.models.training_images import TrainingImages, write_training_images
 from mri_model.progress import Log, no_log
+from mri_model.training.abstention import fit_abstention
 from mri_model.training.augment import augment, draw
 from mri_model.training.batch import base_batch_size, choose_batch_size, choose_precision
 from mri_model.training.checkpoint import CHECKPOINT_FILE, TrainingState, load_checkpoint, save_checkpoint
@@ -177,15 +178,16 @@ def fit(job: TrainingJob, pixels: PixelStore) -> None:
                 raise MriError(f"a batch of {batch_size} does not fit into the device's memory", hint) from None
             batch_size //= 2
     if job.world.is_first:
-        write_model(job, state)
+        write_model(job, state, pixels, splits)
         (job.folder / CHECKPOINT_FILE).unlink(missing_ok=True)
 
 
-def write_model(job: TrainingJob, state: TrainingState) -> None:
-    """Write history, weights and, last, the metadata: a folder with a ``model.json`` is complete."""
+def write_model(job: TrainingJob, state: TrainingState, pixels: PixelStore, splits: dict[str, SplitData]) -> None:
+    """Write history, weights, guard and, last, the metadata: a folder with a ``model.json`` is complete."""
     manifest, recipe = job.manifest, job.recipe
     write_history(job.folder, state.history)
     digest = write_weights(job.folder, state.best)
+    train, val = kept_outputs(job, state, pixels, splits)
     metadata = ModelMetadata(
         id=job.model_id,
         network="resnet18",
@@ -207,8 +209,23 @@ def write_model(job: TrainingJob, state: TrainingState) -> None:
         versions=versions(),
         git_commit=git_commit(),
         intended_use=INTENDED_USE,
+        guard=fit_abstention(job.folder, train, val, state.temperature),
     )
     write_metadata(job.folder, metadata)
+
+
+def kept_outputs(
+    job: TrainingJob, state: TrainingState, pixels: PixelStore, splits: dict[str, SplitData]
+) -> list[tuple[Outputs, np.ndarray]]:
+    """What the kept weights say in fp32, as in scoring, about the train and val images, with the true classes."""
+    network = Resnet18(len(job.manifest.classes))
+    network.load_state_dict(state.best)
+    network = network.eval().to(job.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    preprocessing, tta_hflip = job.recipe.preprocessing, job.recipe.tta_hflip
+    return [
+        (predict_outputs(network, preprocessing, pixels, split.positions, job.device, tta_hflip), split.targets)
+        for split in (splits["train"], splits["val"])
+    ]
 
 
 class Trainer:
@@ -364,7 +381,7 @@ def shuffled_batches(n: int, size: int, order: np.random.Generator, at_least: in
     return np.split(order.permutation(n), cuts)
 
 
-def validate(network: nn.Module, pixels: PixelStore, split: SplitData, job: TrainingJob, precision: str) -> Validation:
+def validate(network: Resnet18, pixels: PixelStore, split: SplitData, job: TrainingJob, precision: str) -> Validation:
     """Figures of one split, in the precision of the training."""
     network.eval()
     preprocessing, tta_hflip = job.recipe.preprocessing, job.recipe.tta_hflip

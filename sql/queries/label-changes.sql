@@ -1,5 +1,6 @@
 -- Which images that two models scored have another label now, the surest change first?
--- The same image is the same path with the same contents. Files that one of the two rejected are left out.
+-- The same image is the same path with the same contents. Files about which one of the two gave no
+-- answer are left out.
 -- about: scorers
 -- empty: no image that both models scored has another label
 -- :model  a model id or the start of one; default: the champion, if not the other one; else the one that scored last
@@ -15,5 +16,7 @@ INNER JOIN prediction AS before ON now.path = before.path AND now.sha256 = befor
 WHERE
     now.model_id = :model
     AND before.model_id = :other
+    AND now.status = 'scored'
+    AND before.status = 'scored'
     AND now.label <> before.label
 ORDER BY now.probability DESC, now.path

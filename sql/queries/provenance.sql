@@ -1,4 +1,4 @@
--- Which model, weights, preprocessing and temperature gave the result of a file?
+-- Which model, weights, preprocessing, temperature and engine gave the result of a file?
 -- "weights" is the SHA-256 of the file of weights; the probabilities are softmax(logits / temperature).
 -- empty: no scored file has this path
 -- :path  the path of a scored file, or the end of it; default: the ten files scored last
@@ -29,15 +29,19 @@ SELECT
     result.reason,
     result.label,
     result.probability,
+    result.distance,
+    result.risk,
     result.scored_at,
     result.run_id,
     result.model_id,
     model_stage.stage,
     model.sha256 AS weights,
     model.temperature,
+    scoring_run.engine,
     CAST(model.preprocessing AS TEXT) AS preprocessing
 FROM result
 INNER JOIN model ON result.model_id = model.id
 INNER JOIN model_stage ON model.id = model_stage.model_id
+INNER JOIN scoring_run ON result.run_id = scoring_run.id
 WHERE result.place <= 10 OR CAST(:path AS TEXT) IS NOT NULL
 ORDER BY result.place

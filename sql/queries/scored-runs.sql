@@ -1,8 +1,11 @@
 -- Which folders were scored, with which model, and with which counts, newest first?
--- A run without finished_at is running, or was interrupted.
+-- "superseded": it was interrupted, and the folder changed before it was scored again. A run that is "running" with
+-- active_until in the past was interrupted: the same command goes on with it.
 SELECT
     started_at,
     finished_at,
+    status,
+    active_until,
     id,
     model_id,
     folder,
@@ -11,6 +14,8 @@ SELECT
     n_abstained,
     n_rejected,
     n_reused,
+    engine,
+    risk,
     parquet
 FROM scoring_run
 ORDER BY started_at DESC, id DESC

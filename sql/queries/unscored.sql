@@ -1,5 +1,6 @@
 -- Which files of a folder have no result, and why?
--- Shows the last attempt at each file, by any model. Files that no scoring run has reached have no row.
+-- Shows the last attempt at each file, by any model. Files that no scoring run has reached, and files that the last run
+-- no longer found, have no row.
 -- about: folder
 -- empty: every file there that a scoring run reached has a result
 -- :folder  a folder that was scored, or one below or above it; default: the folder scored last
@@ -9,8 +10,8 @@ WITH attempt AS (
         ROW_NUMBER() OVER (
             PARTITION BY prediction.path
             ORDER BY
-                CASE WHEN prediction.scored_at IS NULL THEN 1 ELSE 0 END,
-                prediction.scored_at DESC,
+                CASE WHEN prediction.seen_at IS NULL THEN 1 ELSE 0 END,
+                prediction.seen_at DESC,
                 prediction.run_id DESC
         ) AS age
     FROM prediction
@@ -18,5 +19,15 @@ WITH attempt AS (
 )
 SELECT path, status, reason
 FROM attempt
-WHERE age = 1 AND status <> 'scored'
+WHERE
+    age = 1
+    AND status <> 'scored'
+    AND NOT EXISTS (
+        SELECT 1
+        FROM scoring_run
+        WHERE
+            scoring_run.status = 'finished'
+            AND scoring_run.started_at > attempt.seen_at
+            AND SUBSTR(attempt.path, 1, LENGTH(scoring_run.folder) + 1) = scoring_run.folder || '/'
+    )
 ORDER BY reason, path

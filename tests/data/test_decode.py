@@ -250,3 +250,18 @@ def test_grey_is_the_brightness_of_the_colours(mode: str, image_format: str) -> 
     assert plane is not None and colours is not None
     assert plane.shape == (80, 64)
     assert np.abs(plane.astype(int) - cv2.cvtColor(np.ascontiguousarray(colours), cv2.COLOR_BGR2GRAY)).max() <= 3
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "group4"])
+def test_a_damaged_tiff_is_rejected_without_a_word_on_stderr(
+    compression: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 200), dtype=np.uint8))
+    file = io.BytesIO()
+    (noise.convert("1") if compression == "group4" else noise).save(file, "TIFF", compression=compression)
+    damaged = bytearray(file.getvalue())
+    for at in range(100, len(damaged) - 300, 97):
+        damaged[at] ^= 0xFF
+    reason = str(decode(content_of(bytes(damaged))).reason)
+    assert reason.startswith("corrupt") or reason == module.DAMAGED
+    assert capfd.readouterr().err == ""

@@ -1,15 +1,15 @@
 """Every file below a folder is listed once, under a path of its own."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mri_model.data import listing
-from mri_model.data.listing import list_files, refusal, unread_folders, with_shown_paths
+from mri_model.data.listing import is_utf8, list_files, refusal, shown_names, unread_folders, walk
 from mri_model.errors import MriError
 
 file_name = st.text("a\\xé9", min_size=1, max_size=6).map(str.encode) | st.lists(
@@ -17,13 +17,20 @@ file_name = st.text("a\\xé9", min_size=1, max_size=6).map(str.encode) | st.list
 ).map(b"".join)
 
 
-@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(names=st.sets(file_name, min_size=1, max_size=8))
 def test_every_name_of_any_bytes_is_shown_under_a_path_of_its_own(names: set[bytes]) -> None:
-    found = list(with_shown_paths(Path("/root"), [(name, False) for name in names]))
-    assert len({each.path for each in found}) == len(names)
-    assert {each.file for each in found} == {b"/root/" + name for name in names}
-    assert {each.path.encode() for each in found if refusal(each) is None} <= names
+    shown = list(shown_names(sorted(names)))
+    assert len(set(shown)) == len(names)
+    assert {name.encode() for name in shown} >= {name for name in names if is_utf8(name)}
+
+
+@given(paths=st.sets(st.lists(st.sampled_from(["a", "b", "a.x", "a-", "é"]), min_size=1, max_size=3).map("/".join)))
+def test_files_are_listed_in_the_order_of_their_whole_paths(paths: set[str]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        for path in paths:
+            (Path(folder) / path).parent.mkdir(parents=True, exist_ok=True)
+            (Path(folder) / path).parent.joinpath(f"{Path(path).name}.png").touch()
+        assert [each.path for each in walk(Path(folder))] == sorted(f"{path}.png" for path in paths)
 
 
 def test_a_name_that_looks_escaped_is_not_the_escaped_name(tmp_path: Path) -> None:
@@ -62,9 +69,9 @@ def test_a_system_folder_that_cannot_be_listed_is_one_row(tmp_path: Path, monkey
     scandir = os.scandir
 
     def forbid(name: str) -> None:
-        def refuse(folder: Path) -> object:
-            if Path(folder).name == name:
-                raise PermissionError(13, "Permission denied", str(folder))
+        def refuse(folder: bytes) -> object:
+            if os.fsdecode(folder).endswith(name):
+                raise PermissionError(13, "Permission denied", folder)
             return scandir(folder)
 
         monkeypatch.setattr(listing.os, "scandir", refuse)

@@ -5,7 +5,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,12 +12,11 @@ import torch
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
-from mri_model import api, steps
+from mri_model import api
 from mri_model.cli.main import app
 from mri_model.data.manifest import find_manifest
 from mri_model.settings import Settings
 from mri_model.training.checkpoint import CHECKPOINT_FILE
-from tests.conftest import QUICK
 
 pytestmark = pytest.mark.slow
 
@@ -88,36 +86,6 @@ def test_a_training_killed_twice_at_any_moment_ends_with_the_same_weights(
     run(command)
     first, second = load_file(resumed), load_file(next(Settings().models.glob("*/model.safetensors")))
     assert all(torch.equal(first[name], second[name]) for name in first)
-
-
-SCORE_AND_DIE = """
-import os, signal, sys
-from pathlib import Path
-from mri_model import api
-from mri_model.cli.main import app
-from mri_model.settings import Settings
-calls = []
-def progress(stage, done, total):  # called when the rows of a chunk are in the database
-    calls.append(done)
-    if sum(done > 0 for done in calls) == 2:
-        os.kill(os.getpid(), signal.SIGKILL)
-api.score(Settings(), Path(sys.argv[1]), run=api.StepRunner(progress))
-"""
-
-
-def test_a_killed_scoring_run_is_finished_by_the_next_with_every_file_once(settings: Settings, phantom: Path) -> None:
-    """Killed by its own progress callback: after two chunks of files, whatever the machine's speed."""
-    api.ingest(settings, phantom)
-    api.train(settings, replace(QUICK, epochs=1))
-    killed = subprocess.run([sys.executable, "-c", SCORE_AND_DIE, str(phantom)], check=False)
-    assert killed.returncode == -signal.SIGKILL
-    with steps.open_store(settings) as store:
-        n_kept = len(store.query("predictions"))
-    assert 0 < n_kept < 176
-    done = api.score(settings, phantom)
-    assert done.counts.n_found == done.counts.n_scored == 176
-    assert done.counts.n_reused == n_kept
-    assert done.rows["path"].is_unique
 
 
 def test_a_killed_ingestion_leaves_the_last_manifest_in_place(settings: Settings, phantom: Path) -> None:

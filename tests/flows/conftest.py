@@ -26,7 +26,9 @@ def no_outer_prefect() -> Iterator[None]:
 @pytest.fixture(scope="package")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """A home whose name has all the characters that a database URL gives a meaning to."""
-    return Settings(home=tmp_path_factory.mktemp("home") / "up?a=b #%41@c:d&e")
+    incoming = tmp_path_factory.mktemp("incoming")
+    home = tmp_path_factory.mktemp("home") / "up?a=b #%41@c:d&e"
+    return Settings(home=home, incoming=incoming, settle_seconds=1)
 
 
 @pytest.fixture(scope="package")

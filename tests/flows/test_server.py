@@ -24,7 +24,7 @@ from mri_model.local_prefect.processes import Background, runs, with_variable
 from mri_model.settings import Settings
 from tests.flows.conftest import say
 
-FLOWS = {"ingest-mri", "train-mri", "evaluate-mri", "score-mri", "reproduce-report"}
+FLOWS = {"ingest-mri", "train-mri", "evaluate-mri", "score-mri", "watch-incoming", "reproduce-report"}
 
 
 def write_project(project: Path, name: str, schedules: list[dict[str, str]]) -> Path:
@@ -106,7 +106,8 @@ def test_up_makes_the_pool_the_limit_the_deployments_and_the_schedule(running: s
     assert set(deployments) == FLOWS
     assert all(found["work_pool_name"] == "mri" for found in deployments.values())
     schedules = {name: found["schedules"] for name, found in deployments.items() if found["schedules"]}
-    assert list(schedules) == ["evaluate-mri"]
+    assert set(schedules) == {"evaluate-mri", "watch-incoming"}
+    assert schedules["watch-incoming"][0]["schedule"]["interval"] == 60
     weekly = schedules["evaluate-mri"][0]
     assert weekly["active"]
     assert (weekly["schedule"]["cron"], weekly["schedule"]["timezone"]) == ("0 3 * * 1", "UTC")
@@ -118,12 +119,13 @@ def test_a_deployed_training_completes_and_its_rows_are_in_the_database(
     own: Settings, running: server.Running, phantom: Path
 ) -> None:
     api.ingest(own, phantom, on_invalid="quarantine")
+    before = set(own.models.glob("resnet18-*"))
     small = ["weights=none", "image_size=32", "batch_size=32", "epochs=2", "device=cpu"]
     options = [part for parameter in small for part in ("-p", parameter)]
     assert "Completed" in run_deployment(running, "train-mri", "--watch", *options)
 
+    (model,) = (folder.name for folder in set(own.models.glob("resnet18-*")) - before)
     with closing(sqlite3.connect(own.root / "results.db")) as database:
-        (model,) = database.execute("SELECT id FROM model").fetchone()
         epochs = database.execute("SELECT count(*) FROM epoch WHERE model_id = ?", [model]).fetchone()
     assert epochs == (2,)
     assert (own.models / model / "model.safetensors").exists()

@@ -60,9 +60,9 @@ def promote_old(store: Store) -> None:
 def record_scored(store: Store, run: str, model: str, minute: float, *rows: dict[str, Any]) -> None:
     when, folder = samples.later(minute), str(Path(rows[0]["path"]).parent)
     about = {"folder": folder, "started_at": when, "n_found": len(rows)}
-    store.start_scoring_run(samples.scoring_run(id=run, model_id=model, **about))
-    store.add_predictions([row | {"run_id": run, "model_id": model, "scored_at": when} for row in rows])
-    store.finish_scoring_run(run, finished_at=when + timedelta(seconds=90))
+    about["finished_at"] = when + timedelta(seconds=90)
+    samples.record_run(store, id=run, model_id=model, **about)
+    samples.record_predictions(store, [row | {"run_id": run, "model_id": model, "scored_at": when} for row in rows])
 
 
 def labelled(path: str, label: str, probability: float = 0.75, **changes: Any) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Rows to fill a results database with; the figures are those of the report."""
 
 import tomllib
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ import pandas as pd
 from mri_model.data.labels import parse_label
 from mri_model.report.published import published_results
 from mri_model.results import schema
-from mri_model.results.store import Store
+from mri_model.results.store import Store, execute_many
+from mri_model.results.values import stored_rows
 
 START = datetime(2026, 11, 2, 9, 30, 0, 123456, tzinfo=UTC)
 PROFILE = Path(__file__).parents[2] / "mri_model" / "data" / "profiles" / "brain-tumor-44c.toml"
@@ -209,6 +211,18 @@ def prediction(path: str = "a.jpg", **changes: Any) -> dict[str, Any]:
 def unreadable(path: str = "bad.jpg", **changes: Any) -> dict[str, Any]:
     nothing = dict.fromkeys(("label", "tumor", "contrast", "probability"))
     return prediction(path, sha256="", status="rejected", reason="no permission", **nothing) | changes
+
+
+def record_run(store: Store, **changes: Any) -> None:
+    with store.writing() as connection:
+        execute_many(connection, schema.scoring_run.insert(), stored_rows(schema.scoring_run, [scoring_run(**changes)]))
+
+
+def record_predictions(store: Store, rows: Iterable[dict[str, Any]]) -> None:
+    """Rows of files that their run has found; ``seen_at`` is when they were scored unless given."""
+    seen = [{"seen_at": row["scored_at"], **row} for row in rows]
+    with store.writing() as connection:
+        execute_many(connection, schema.prediction.insert(), stored_rows(schema.prediction, seen))
 
 
 def record_data(store: Store) -> None:

@@ -17,10 +17,8 @@ def full(store: Store) -> Store:
         store.record_sweep({"id": f"s{number}", "kind": "seeds"}, [f"m{number}"])
         samples.record_evaluation(store, id=f"e{number}", model_id=f"m{number}")
         samples.record_evaluation(store, id=f"pooled{number}", model_id=None, sweep_id=f"s{number}")
-        store.start_scoring_run(
-            samples.scoring_run(id=f"r{number}", model_id=f"m{number}", parquet=f"r{number}.parquet")
-        )
-        store.add_predictions([samples.prediction(run_id=f"r{number}", model_id=f"m{number}")])
+        samples.record_run(store, id=f"r{number}", model_id=f"m{number}", parquet=f"r{number}.parquet")
+        samples.record_predictions(store, [samples.prediction(run_id=f"r{number}", model_id=f"m{number}")])
         registry.promote(store, f"m{number}", "")
     store.record_sweep({"id": "both", "kind": "seeds"}, ["m1", "m2"])
     return store

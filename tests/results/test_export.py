@@ -1,6 +1,7 @@
 """The whole database as Parquet files, alike from both databases."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from mri_model.errors import MriError
 from mri_model.results import export, schema
+from mri_model.results.incoming_ledger import IncomingLedger
 from mri_model.results.store import Store
 from tests.results import result_samples as samples
 
@@ -20,8 +22,12 @@ def record_everything(store: Store) -> None:
     samples.record_evaluation(store)
     samples.record_promotion(store, "m1", "champion", 1)
     store.record_sweep({"id": "s1", "kind": "seeds", "recorded_at": samples.START}, ["m1"])
-    store.start_scoring_run(samples.scoring_run())
-    store.add_predictions([samples.prediction(), samples.unreadable()])
+    samples.record_run(store)
+    samples.record_predictions(store, [samples.prediction(), samples.unreadable()])
+    with store.writing() as connection:
+        connection.execute(schema.scoring_shard.insert().values(run_id="r1", number=0, n_files=2))
+    seen = {"folder": "/in/a", "listing": "l", "n_files": 2, "newest_at": samples.START}
+    IncomingLedger(store, "/in").look([seen], 0, timedelta())
 
 
 def test_every_row_of_every_table_is_there(store: Store, tmp_path: Path) -> None:
@@ -59,8 +65,8 @@ def test_values_keep_their_types(store: Store, tmp_path: Path) -> None:
 
 def test_columns_without_a_value_keep_their_type(store: Store, tmp_path: Path) -> None:
     samples.record_model(store)
-    store.start_scoring_run(samples.scoring_run())
-    store.add_predictions([samples.unreadable()])
+    samples.record_run(store)
+    samples.record_predictions(store, [samples.unreadable()])
     store.export(tmp_path / "out")
     kinds = pq.read_schema(tmp_path / "out" / "prediction.parquet")
     assert kinds.field("probability").type == pa.float64() and kinds.field("label").type == pa.string()
@@ -71,8 +77,8 @@ def test_columns_without_a_value_keep_their_type(store: Store, tmp_path: Path) -
 def test_large_tables_are_written_in_chunks(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export, "ROWS_A_CHUNK", 10)
     samples.record_model(store)
-    store.start_scoring_run(samples.scoring_run())
-    store.add_predictions([samples.prediction(f"{n:02}.jpg") for n in range(25)])
+    samples.record_run(store)
+    samples.record_predictions(store, [samples.prediction(f"{n:02}.jpg") for n in range(25)])
     seen: list[tuple[int, int]] = []
     store.export(tmp_path / "out", lambda stage, done, total: seen.append((done, total)))
     file = pq.ParquetFile(tmp_path / "out" / "prediction.parquet")
@@ -86,7 +92,7 @@ def test_all_tables_are_as_of_one_moment(store: Store, tmp_path: Path) -> None:
 
     def write_meanwhile(stage: str, done: int, total: int) -> None:
         if not done:
-            store.add_predictions([samples.prediction("later.jpg")])
+            samples.record_predictions(store, [samples.prediction("later.jpg")])
             store.record_dataset(samples.dataset(digest="later"), [])
 
     counts = store.export(tmp_path / "out", write_meanwhile)

@@ -18,7 +18,7 @@ from mri_model.results.database import parse, writing
 from mri_model.results.store import Store
 from tests.results import result_samples as samples
 
-REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009"]
+REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011"]
 RENAMED = {
     "twin_free_n": "duplicate_free_n",
     "twin_free_accuracy": "duplicate_free_accuracy",
@@ -33,6 +33,15 @@ SWEEP_ROWS = [
     {"id": "sweep-1", "kind": "sizes", "recorded_at": samples.later(-1)},
 ]
 NEW_OF_CLASSES = ("n_groups", "f1_low", "f1_high", "average_precision")
+NEW_OF_PREDICTIONS = (
+    "tumor_probability",
+    "contrast_probability",
+    "top5",
+    "seconds",
+    "distance",
+    "prediction_set",
+    "risk",
+)
 NEW_OF_MODELS = ("sha256", "temperature", "preprocessing", "fold", "folds")
 """Columns that are null for rows of an earlier schema."""
 
@@ -48,6 +57,8 @@ RECIPES: list[dict[str, Any]] = [
 
 FORCED = {"id": 8, "model_id": "m1", "stage": "retired", "who": "w", "why": "replaced", "at": samples.later(1)}
 """A row as schema 0009 recorded it: it was marked as forced because the promotion of the next champion was."""
+
+SHARD = {"run_id": "r1", "number": 0, "n_files": 1, "fence": 2, "worker": "w"}
 
 MEMBERS = [
     {"sweep_id": sweep, "model_id": model, "position": place}
@@ -71,8 +82,10 @@ def rows_of(revision: str) -> dict[str, list[dict[str, Any]]]:
         if revision >= "0009":
             added["evaluated_image"] = [{**row, "evaluation_id": "e1"} for row in samples.evaluated_images()]
         rows = {**expected(old_rows(status=True)), **added}
+        if revision >= "0011":
+            rows["scoring_shard"] = [SHARD]
         if revision >= "0009":
-            rows["promotion"].append({**FORCED, "forced": True})
+            rows["promotion"].append({**FORCED, "forced": revision < "0010", "objections": None})
         return rows
     return old_rows(status=revision == "0003")
 
@@ -161,6 +174,13 @@ def expected(before: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str
         "evaluation": [
             dict.fromkeys(samples.NOT_SAID_BEFORE) | {"sweep_id": None, "n_seen": 0} | row for row in evaluations
         ],
+        "scoring_run": [  # the one in the samples was not finished
+            {"listing": None, "status": "superseded", "active_until": None, "engine": None, "risk": None} | row
+            for row in before["scoring_run"]
+        ],
+        "prediction": [
+            dict.fromkeys(NEW_OF_PREDICTIONS) | {"seen_at": row["scored_at"]} | row for row in before["prediction"]
+        ],
     }
 
 
@@ -176,7 +196,10 @@ def test_rows_of_an_earlier_schema_survive_the_upgrade(old_url: str) -> None:
         assert sorted(after[name], key=lambda row: str(sorted(row.items(), key=str))) == sorted(
             rows, key=lambda row: str(sorted(row.items(), key=str))
         ), name
-    assert after.keys() - before.keys() <= {"sweep", "sweep_model", "similarity_metric", "evaluated_image"}
+    assert after.keys() - before.keys() <= {
+        *("sweep", "sweep_model", "similarity_metric", "evaluated_image"),
+        *("scoring_shard", "incoming_look", "incoming_folder"),
+    }
 
 
 def test_folds_of_an_earlier_schema_say_which_one_they_are(old_url: str) -> None:
@@ -331,7 +354,9 @@ def test_the_schema_before_the_given_protocol_gets_its_constraint_and_keeps_its_
         before = dump(connection)
     with Store.open(url) as store, store._engine.connect() as connection:
         models = expected({**rows, "model": before["model"]})["model"]
-        assert dump(connection) == before | {"model": models, "similarity_metric": [], "evaluated_image": []}
+        names = ("similarity_metric", "evaluated_image", "scoring_shard", "incoming_look", "incoming_folder")
+        new: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
+        assert dump(connection) == before | {"model": models} | new
         assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []
         samples.record_model(store, id="new", protocol="given")
         with pytest.raises(MriError, match="refused a row"):

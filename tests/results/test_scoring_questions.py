@@ -21,16 +21,18 @@ from tests.results.question_samples import (
 def test_files_without_a_result_and_why(store: Store) -> None:
     record_models(store)
     record_scored(store, "r1", "m-old", 1, samples.unreadable("/in/a.jpg"), samples.unreadable("/in/sub/b.jpg"))
+    assert listed(store.query("unscored"), "path", "reason") == [
+        ["/in/a.jpg", "no permission"], ["/in/sub/b.jpg", "no permission"]
+    ]  # fmt: skip
     record_scored(store, "r2", "m-old", 2, labelled("/in/a.jpg", "Papiloma T1"))
-    record_scored(store, "r3", "m-old", 3, samples.unreadable("/in/sub/c.jpg", reason="broken"))
-    store.start_scoring_run(samples.scoring_run(id="r4", model_id="m-old", folder="/in2", started_at=samples.later(4)))
+    record_scored(store, "r3", "m-old", 3, samples.unreadable("/in/sub2/c.jpg", reason="broken"))
+    samples.record_run(store, id="r4", model_id="m-old", folder="/in2", started_at=samples.later(4))
     assert store.query("unscored").empty
     shown = store.query("unscored", folder="/in/")
     assert listed(shown, "path", "status", "reason") == [
-        ["/in/sub/c.jpg", "rejected", "broken"],
-        ["/in/sub/b.jpg", "rejected", "no permission"],
-    ]
-    assert len(store.query("unscored", folder="/in/sub")) == 2
+        ["/in/sub2/c.jpg", "rejected", "broken"],
+    ], "the run r2 found neither of the files of r1"
+    assert len(store.query("unscored", folder="/in/sub2")) == 1
 
 
 def test_labels_that_changed_between_two_models(store: Store) -> None:
@@ -121,7 +123,7 @@ def test_costs_by_day_and_kind(store: Store) -> None:
     midnight = (datetime(2026, 11, 2, 23, 59, 30, tzinfo=UTC) - samples.START) / timedelta(minutes=1)
     record_scored(store, "r1", "m-old", midnight, samples.unreadable("/in/a.jpg"), samples.unreadable("/in/b.jpg"))
     record_scored(store, "r2", "m-old", 0, samples.unreadable("/in/c.jpg"))
-    store.start_scoring_run(samples.scoring_run(id="r3", model_id="m-old", n_found=7))
+    samples.record_run(store, id="r3", model_id="m-old", n_found=7)
     days = int(now() // DAY) + 2
     assert listed(store.query("costs", days=days)) == [
         ["2026-11-02", "evaluation", 2, 1344, 24.0, 12.0],
@@ -138,7 +140,6 @@ def test_costs_by_day_and_kind(store: Store) -> None:
 def test_the_length_of_a_scoring_run_is_right_over_the_end_of_a_month(store: Store, start: str, end: str) -> None:
     samples.record_model(store)
     moments = [datetime.fromisoformat(each).replace(tzinfo=UTC) for each in (start, end)]
-    store.start_scoring_run(samples.scoring_run(started_at=moments[0]))
-    store.finish_scoring_run("r1", finished_at=moments[1])
+    samples.record_run(store, started_at=moments[0], finished_at=moments[1])
     shown = store.query("costs", days=36_000).set_index("kind")
     assert shown.loc["scoring", "seconds"] == 2

@@ -64,7 +64,7 @@ def test_missing_values_of_pandas_become_null(store: Store) -> None:
     samples.record_model(store)
     missing = {"duplicate_free_accuracy": pd.NA, "duplicate_free_macro_f1": np.nan}
     samples.record_evaluation(store, **missing)
-    store.start_scoring_run(samples.scoring_run(finished_at=pd.NaT, n_found=None))
+    samples.record_run(store, finished_at=pd.NaT, n_found=None)
     assert rows(store, schema.evaluation) == [samples.evaluation(**dict.fromkeys(samples.NOT_SAID_BEFORE))]
     assert rows(store, schema.scoring_run)[0]["finished_at"] is None
     assert rows(store, schema.scoring_run)[0]["n_found"] == 0
@@ -208,76 +208,3 @@ def test_an_evaluation_with_one_bad_row_leaves_no_trace(store: Store, again: boo
             samples.evaluation(accuracy=0.1), samples.class_metrics(), samples.contrast_metrics(), bad
         )
     assert [rows(store, table) for table in tables] == before
-
-
-def test_a_scoring_run_is_started_and_finished(store: Store) -> None:
-    samples.record_model(store)
-    store.start_scoring_run(samples.scoring_run())
-    running = store.query("scored-runs").iloc[0]
-    assert pd.isna(running["finished_at"]) and running["n_scored"] == 0
-    store.finish_scoring_run("r1", n_found=np.int64(5), n_scored=4, n_rejected=1, parquet="scores/r1.parquet")
-    done = store.query("scored-runs").iloc[0]
-    assert done["finished_at"] > pd.Timestamp(samples.START)
-    assert list(done[["n_found", "n_scored", "n_abstained", "n_rejected", "n_reused"]]) == [5, 4, 0, 1, 0]
-    with pytest.raises(MriError, match="no scoring run 'r9'"):
-        store.finish_scoring_run("r9")
-
-
-def test_a_prediction_is_stored_exactly_once(store: Store) -> None:
-    samples.record_model(store)
-    store.start_scoring_run(samples.scoring_run())
-    store.start_scoring_run(samples.scoring_run(id="r2"))
-    first = [
-        samples.prediction("a.jpg"),
-        samples.prediction("b.jpg"),
-        samples.prediction("a.jpg", probability=0.1),
-    ]
-    assert store.add_predictions(first) == 2
-    again = [samples.prediction(path, run_id="r2", probability=0.2) for path in ("a.jpg", "b.jpg", "c.jpg")]
-    assert store.add_predictions(pd.DataFrame(again)) == 1
-    assert store.add_predictions([]) == 0
-    known = store.known_predictions("m1", ["a.jpg", "b.jpg", "c.jpg"])
-    assert list(known["probability"]) == [0.75, 0.75, 0.2]
-    assert list(known["run_id"]) == ["r1", "r1", "r2"]
-
-
-def test_changed_content_is_another_prediction(store: Store) -> None:
-    samples.record_model(store)
-    store.start_scoring_run(samples.scoring_run())
-    assert store.add_predictions([samples.prediction(sha256="1"), samples.prediction(sha256="2")]) == 2
-    assert list(store.known_predictions("m1", ["a.jpg"])["sha256"]) == ["1", "2"]
-
-
-def test_a_file_that_could_not_be_read_is_tried_again(store: Store) -> None:
-    samples.record_model(store)
-    store.start_scoring_run(samples.scoring_run())
-    store.start_scoring_run(samples.scoring_run(id="r2"))
-    assert store.add_predictions([samples.unreadable()]) == 1
-    assert store.add_predictions([samples.unreadable(run_id="r2", reason="gone")]) == 1
-    corrupt = samples.unreadable("corrupt.jpg", sha256="c", reason="truncated")
-    assert store.add_predictions([corrupt, corrupt | {"reason": "other"}]) == 1
-    known = store.known_predictions("m1", ["bad.jpg", "corrupt.jpg"]).set_index("path")
-    assert dict(known["reason"]) == {"bad.jpg": "gone", "corrupt.jpg": "truncated"}
-    assert known.loc["bad.jpg", "run_id"] == "r2"
-
-
-def test_predictions_are_all_or_none(store: Store) -> None:
-    samples.record_model(store)
-    store.start_scoring_run(samples.scoring_run())
-    with pytest.raises(MriError):
-        store.add_predictions([samples.prediction("a.jpg"), samples.prediction("b.jpg", status="guessed")])
-    assert store.known_predictions("m1", ["a.jpg", "b.jpg"]).empty
-
-
-def test_known_predictions_of_many_paths(store: Store) -> None:
-    samples.record_model(store)
-    store.record_model(samples.model(id="m2"), [])
-    store.start_scoring_run(samples.scoring_run())
-    paths = [f"folder/{number:06}.jpg" for number in range(100_000)]
-    assert store.add_predictions([samples.prediction(path) for path in paths[::20]]) == 5_000
-    known = store.known_predictions("m1", paths)
-    assert list(known["path"]) == paths[::20]
-    assert list(known.columns) == [column.name for column in schema.prediction.columns]
-    assert str(known["scored_at"].dtype) == "datetime64[us, UTC]"
-    nothing = store.known_predictions("m2", paths[:10])
-    assert nothing.empty and list(nothing.columns) == list(known.columns)

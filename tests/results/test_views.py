@@ -344,23 +344,29 @@ def test_histories_are_newest_first(store: Store) -> None:
 
 def test_predictions_are_those_of_the_folder_scored_last_the_least_sure_first(store: Store) -> None:
     samples.record_model(store)
-    store.start_scoring_run(samples.scoring_run(folder="/in_put"))
-    store.start_scoring_run(samples.scoring_run(id="other", folder="/inXput", started_at=samples.later(1)))
-    store.start_scoring_run(samples.scoring_run(id="r2", folder="/in_put", started_at=samples.later(2)))
-    store.add_predictions(
+    samples.record_run(store, folder="/in_put")
+    samples.record_run(store, id="other", folder="/inXput", started_at=samples.later(1))
+    samples.record_run(store, id="r2", folder="/in_put", started_at=samples.later(2))
+    seen_again = {"seen_at": samples.later(2.5)}
+    new = {"run_id": "r2", "scored_at": samples.later(2), "seen_at": samples.later(2)}
+    samples.record_predictions(
+        store,
         [
-            samples.prediction("/in_put/known.jpg", probability=0.3),
+            samples.prediction("/in_put/known.jpg", probability=0.3, **seen_again),
+            samples.prediction("/in_put/gone.jpg", probability=0.1),
             samples.prediction("/in_put/changed.jpg", sha256="old", probability=0.1),
+            samples.prediction("/in_put/as_before.jpg", sha256="first", probability=0.25, **seen_again),
+            samples.prediction("/in_put/as_before.jpg", sha256="second", probability=0.1, **new),
             samples.prediction("/inXput/elsewhere.jpg", run_id="other"),
-            samples.unreadable("/in_put/bad.jpg", run_id="r2"),
-            samples.prediction("/in_put/_b.jpg", run_id="r2"),
-            samples.prediction("/in_put/Z.jpg", run_id="r2"),
-            samples.prediction("/in_put/changed.jpg", run_id="r2", probability=0.2, scored_at=samples.later(2)),
-        ]
+            samples.unreadable("/in_put/bad.jpg", **new),
+            samples.prediction("/in_put/_b.jpg", **new),
+            samples.prediction("/in_put/Z.jpg", **new),
+            samples.prediction("/in_put/changed.jpg", probability=0.2, **new),
+        ],
     )
     found = store.query("predictions")
     assert [path.removeprefix("/in_put/") for path in found["path"]] == [
-        "changed.jpg", "known.jpg", "Z.jpg", "_b.jpg", "bad.jpg"
+        "changed.jpg", "as_before.jpg", "known.jpg", "Z.jpg", "_b.jpg", "bad.jpg"
     ]  # fmt: skip
     assert found.loc[0, "probability"] == 0.2
     assert list(store.query("scored-runs")["id"]) == ["r2", "other", "r1"]

@@ -1,6 +1,8 @@
+import errno
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,36 +17,13 @@ from mri_model.errors import MriError
 from mri_model.models.artifact import load_model
 from mri_model.models.inference import predict
 from mri_model.models.metadata import read_metadata
+from mri_model.scoring import listing
+from mri_model.scoring import run as run_module
+from mri_model.scoring.parts import write_part
 from mri_model.scoring.run import ScoringCounts
 from mri_model.settings import Settings
 from mri_model.training.recipe import Recipe
 from tests.conftest import QUICK
-
-
-@pytest.fixture(scope="module")
-def trained_home(phantom: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with a manifest and a model. Tests copy it."""
-    home = Settings(home=tmp_path_factory.mktemp("trained"), database_url="")
-    api.ingest(home, phantom)
-    api.train(home, QUICK)
-    return home.root
-
-
-@pytest.fixture
-def trained(settings: Settings, trained_home: Path) -> Path:
-    """The model folder in the test's own home."""
-    shutil.copytree(trained_home, settings.root)
-    return next(settings.models.glob("resnet18-*"))
-
-
-@pytest.fixture
-def incoming(own_phantom: Path, tmp_path: Path) -> Path:
-    """20 images in one flat folder."""
-    folder = tmp_path / "incoming"
-    folder.mkdir()
-    for number, file in enumerate(sorted(own_phantom.rglob("*.jpeg"))[:20]):
-        file.rename(folder / f"{number:02d}.jpeg")
-    return folder
 
 
 @pytest.mark.usefixtures("trained")
@@ -61,6 +40,24 @@ def test_every_file_gets_one_row_and_bad_ones_a_reason(settings: Settings, incom
     assert good["probability"].between(0, 1).all()
     assert (good["label"] == good["tumor"].replace("NORMAL", "_NORMAL") + " " + good["contrast"]).all()
     assert pd.read_parquet(scored.parquet)["path"].tolist() == scored.rows["path"].tolist()
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_row_has_the_five_best_classes_and_the_marginals_of_its_answer(
+    settings: Settings, trained: Path, incoming: Path
+) -> None:
+    labels = load_model(trained, torch.device("cpu")).labels
+    for row in api.score(settings, incoming).rows.to_dict("records"):
+        top = row["top5"]
+        assert (top[0]["label"], top[0]["probability"]) == (row["label"], row["probability"])
+        falling = [each["probability"] for each in top]
+        assert len(top) == 5 and falling == sorted(falling, reverse=True) and sum(falling) <= 1.000001
+        own = next(label for label in labels if label.name == row["label"])
+        for part in ("tumor", "contrast"):
+            same = {label.name for label in labels if getattr(label, part) == getattr(own, part)}
+            known = sum(each["probability"] for each in top if each["label"] in same)
+            assert known - 1e-6 <= row[f"{part}_probability"] <= known + 1 - sum(falling) + 1e-6
+        assert row["seconds"] > 0
 
 
 def test_each_row_is_about_its_own_file(settings: Settings, trained: Path, incoming: Path) -> None:
@@ -156,3 +153,100 @@ def test_what_is_no_folder_of_images_is_one_clear_error_about_scoring(
     with pytest.raises(MriError, match=words) as caught:
         api.score(settings, tmp_path / what)
     assert caught.value.hint == "give a folder of images to score"
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_file_that_changes_back_has_its_first_row_again(settings: Settings, incoming: Path) -> None:
+    first, other = (incoming / "00.jpeg").read_bytes(), (incoming / "01.jpeg").read_bytes()
+    runs = []
+    for content in (first, other, first):
+        (incoming / "00.jpeg").write_bytes(content)
+        runs.append(api.score(settings, incoming))
+        shown = api.query(settings, "predictions").set_index("path")
+        assert len(shown) == 20
+        row = runs[-1].rows.iloc[0]
+        assert (row["label"], row["probability"]) == tuple(shown.loc[row["path"], ["label", "probability"]])
+    before, _, after = (run.rows.iloc[0] for run in runs)
+    assert (after["sha256"], after["run_id"]) == (before["sha256"], before["run_id"])
+    assert runs[-1].counts.n_reused == 20
+
+
+@pytest.mark.usefixtures("trained")
+def test_what_is_gone_or_was_a_link_is_no_longer_listed(settings: Settings, incoming: Path) -> None:
+    (incoming / "link.jpeg").symlink_to(incoming / "00.jpeg")
+    api.score(settings, incoming)
+    assert api.query(settings, "unscored")["reason"].tolist() == ["symbolic link"]
+    (incoming / "link.jpeg").unlink()
+    shutil.copy(incoming / "00.jpeg", incoming / "link.jpeg")
+    (incoming / "05.jpeg").unlink()
+    api.score(settings, incoming)
+    assert api.query(settings, "unscored").empty
+    names = [Path(path).name for path in api.query(settings, "predictions")["path"]]
+    assert "link.jpeg" in names and "05.jpeg" not in names and len(names) == 20
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_folder_without_one_image_is_an_error_that_counts_the_reasons(settings: Settings, tmp_path: Path) -> None:
+    for name in ("page.jpg", "text.jpg"):
+        (tmp_path / "web" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "web" / name).write_text("<html></html>")
+    (tmp_path / "web" / "link.jpg").symlink_to(tmp_path / "web" / "page.jpg")
+    scored = api.score(settings, tmp_path / "web")
+    assert scored.counts == ScoringCounts(3, 0, 0, 3, 0)
+    with pytest.raises(MriError, match=r"none of 3 files could be scored: 2 .*, 1 symbolic link"):
+        scored.require_scores()
+
+
+@pytest.mark.usefixtures("trained")
+def test_the_systems_own_files_are_not_scored(settings: Settings) -> None:
+    with pytest.raises(MriError, match="would be read as data"):
+        api.score(settings, settings.root.parent)
+
+
+@pytest.mark.usefixtures("trained")
+def test_rows_are_written_as_csv_too(settings: Settings, incoming: Path, tmp_path: Path) -> None:
+    (incoming / "zero.jpg").touch()
+    scored = api.score(settings, incoming, csv=tmp_path / "out" / "scores.csv")
+    written = pd.read_csv(tmp_path / "out" / "scores.csv")
+    assert written["path"].tolist() == scored.rows["path"].tolist()
+    assert written["label"].fillna("").tolist() == scored.rows["label"].fillna("").tolist()
+    with pytest.raises(MriError, match="cannot write"):
+        api.score(settings, incoming, csv=incoming)
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_folder_that_is_deleted_half_way_gives_every_listed_file_a_row(
+    settings: Settings, incoming: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "SHARD_FILES", 5)
+    monkeypatch.setattr(run_module, "FILES_PER_TASK", 1)  # files that are read ahead are in memory already
+
+    def progress(stage: str, done: int, total: int) -> None:
+        if done:
+            shutil.rmtree(incoming, ignore_errors=True)
+
+    scored = api.score(settings, incoming, run=api.StepRunner(progress))
+    assert scored.counts.n_found == 20 == scored.counts.n_scored + scored.counts.n_rejected
+    assert scored.counts.n_scored >= 5 and scored.counts.n_rejected > 0
+    assert set(scored.reasons.counts) == {"cannot be read: No such file or directory"}
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_full_disk_is_one_clear_error_and_the_same_command_goes_on(
+    settings: Settings, incoming: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "SHARD_FILES", 5)
+    written = []
+
+    def fill_up(file: Path, *arguments: Any, **named: Any) -> None:
+        if len(written) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device", str(file))
+        written.append(write_part(file, *arguments, **named))
+
+    with monkeypatch.context() as then, pytest.raises(MriError, match="No space left on device") as caught:
+        then.setattr(run_module, "write_part", fill_up)
+        api.score(settings, incoming)
+    assert "same command" in caught.value.hint
+    scored = api.score(settings, incoming)
+    assert scored.counts == ScoringCounts(20, 20, 0, 0, 0)
+    assert api.query(settings, "scored-runs")["status"].tolist() == ["finished"]

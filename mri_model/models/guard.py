@@ -1,0 +1,86 @@
+"""Which images are unlike the training images: Mahalanobis distance of features from the middle of the network.
+
+See Lee et al., "A simple unified framework for detecting out-of-distribution samples and adversarial attacks", NeurIPS
+2018. The features of the last layer, which the paper also uses, do not work here: what fine-tuning does not need, it
+removes (``docs/results.md``, section on the guard).
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from mri_model.files import atomic
+
+GUARD_FILE = "guard.safetensors"
+
+RIDGE = 1e-6
+"""Added to the variance of every feature, so that the covariance of constant features can be inverted."""
+
+
+@dataclass(frozen=True)
+class Guard:
+    """Gaussians with one covariance around the classes, and what the model answered about its validation images.
+
+    Attributes:
+        centers: Mean of each class's training images, whitened; float64 of shape (classes with images, features).
+        whitening: Features times this have the identity as covariance; float64 of shape (features, features).
+        val_probability: Probability of the answer for each validation image that the guard lets pass, calibrated,
+            float32 of shape (n,).
+        val_right: Whether these answers are right, bool of shape (n,).
+    """
+
+    centers: NDArray[np.float64]
+    whitening: NDArray[np.float64]
+    val_probability: NDArray[np.float32]
+    val_right: NDArray[np.bool_]
+
+    @classmethod
+    def fit(cls, features: np.ndarray, targets: np.ndarray) -> Self:
+        """The Gaussians of training images; the covariance is that of Ledoit and Wolf (2004).
+
+        Args:
+            features: Finite floats of shape (n, features).
+            targets: Class indices, int of shape (n,).
+        """
+        from sklearn.covariance import ledoit_wolf  # only training needs it
+
+        exact = features.astype(np.float64)
+        _, own = np.unique(targets, return_inverse=True)
+        means = np.stack([exact[own == each].mean(axis=0) for each in range(own.max() + 1)])
+        covariance, _ = ledoit_wolf(exact - means[own], assume_centered=True)
+        covariance += RIDGE * np.eye(len(covariance))
+        whitening = np.linalg.inv(np.linalg.cholesky(covariance)).T
+        return cls(means @ whitening, whitening, np.empty(0, np.float32), np.empty(0, bool))
+
+    def distances(self, features: np.ndarray) -> np.ndarray:
+        """Mahalanobis distance of images from the nearest class.
+
+        Args:
+            features: Float of shape (n, features), as ``Resnet18.outputs`` returns them.
+
+        Returns:
+            float64 of shape (n,), 0 or more.
+        """
+        white = features.astype(np.float64) @ self.whitening
+        return np.array([np.sqrt(((self.centers - image) ** 2).sum(axis=1).min()) for image in white])
+
+
+def write_guard(folder: Path, guard: Guard) -> Path:
+    """Write ``guard.safetensors``, about 1.3 MB, and return its path."""
+    file = folder / GUARD_FILE
+    with atomic(file) as temporary:
+        save_file({name: np.ascontiguousarray(value) for name, value in vars(guard).items()}, temporary)
+    return file
+
+
+def read_guard(file: Path) -> Guard:
+    """Raises ValueError if the file is damaged."""
+    try:
+        return Guard(**load_file(file))
+    except (SafetensorError, TypeError) as error:
+        raise ValueError(str(error)) from None

@@ -1,0 +1,116 @@
+"""The rows of a scoring run on disk: a Parquet file for each shard while it runs, and one for the whole run."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from mri_model.files import atomic
+
+MOMENT = pa.timestamp("us", "UTC")
+
+SCHEMA = pa.schema(
+    [
+        ("run_id", pa.string()),
+        ("model_id", pa.string()),
+        ("path", pa.string()),
+        ("sha256", pa.string()),
+        ("status", pa.string()),
+        ("reason", pa.string()),
+        ("label", pa.string()),
+        ("tumor", pa.string()),
+        ("contrast", pa.string()),
+        ("probability", pa.float64()),
+        ("tumor_probability", pa.float64()),
+        ("contrast_probability", pa.float64()),
+        ("top5", pa.list_(pa.struct([("label", pa.string()), ("probability", pa.float64())]))),
+        ("distance", pa.float64()),
+        ("prediction_set", pa.list_(pa.string())),
+        ("risk", pa.float64()),
+        ("seconds", pa.float64()),
+        ("scored_at", MOMENT),
+    ]
+)
+"""Columns of a Parquet file of scores; those of the table ``prediction``."""
+
+MOST_NAMED = 100
+
+
+@dataclass
+class Reasons:
+    """Why files have no label.
+
+    Attributes:
+        counts: Reason → number of files.
+        named: Path → reason of the first ones.
+    """
+
+    counts: Counter[str] = field(default_factory=Counter)
+    named: dict[str, str] = field(default_factory=dict)
+
+    def add(self, rows: pa.Table) -> None:
+        for row in rows.select(["path", "status", "reason"]).to_pylist():
+            if row["status"] == "rejected":
+                self.counts[row["reason"]] += 1
+                if len(self.named) < MOST_NAMED:
+                    self.named[row["path"]] = row["reason"]
+
+
+def part_file(folder: Path, number: int, fence: int) -> Path:
+    return folder / f"part-{number:06d}-{fence}.parquet"
+
+
+def write_part(file: Path, rows: Iterable[Mapping[str, Any]], order: Sequence[str]) -> None:
+    """Write the rows of a shard, in the order of its files.
+
+    Args:
+        rows: Rows of ``prediction``; other columns are left out.
+        order: The path of each file of the shard.
+    """
+    by_path = {str(row["path"]): {name: row[name] for name in SCHEMA.names} for row in rows}
+    with atomic(file) as temporary:
+        pq.write_table(pa.Table.from_pylist([by_path[path] for path in order], SCHEMA), temporary)
+
+
+def merge_parts(files: Iterable[Path], target: Path) -> Reasons:
+    """Write all parts as one file, a part at a time. Raises FileNotFoundError if one is missing."""
+    reasons = Reasons()
+    with atomic(target) as temporary, pq.ParquetWriter(temporary, SCHEMA) as writer:
+        for file in files:
+            rows = pq.read_table(file, schema=SCHEMA)
+            reasons.add(rows)
+            writer.write_table(rows)
+    return reasons
+
+
+def read_reasons(parquet: Path) -> Reasons:
+    reasons = Reasons()
+    for rows in row_groups(parquet):
+        reasons.add(rows)
+    return reasons
+
+
+def write_csv(parquet: Path, target: Path) -> None:
+    """Write a file of scores as CSV, a row group at a time.
+
+    The labels of a prediction set are joined by ``"; "``; ``top5``, which is no single value, is left out.
+    """
+    columns = [name for name in SCHEMA.names if name != "top5"]
+    at = columns.index("prediction_set")
+    schema = pa.schema([SCHEMA.field(name) for name in columns]).set(at, pa.field("prediction_set", pa.string()))
+    with atomic(target) as temporary, pyarrow.csv.CSVWriter(temporary, schema) as writer:
+        for rows in row_groups(parquet):
+            joined = pc.binary_join(rows["prediction_set"], "; ")
+            writer.write_table(rows.select(columns).set_column(at, schema.field(at), joined))
+
+
+def row_groups(parquet: Path) -> Iterator[pa.Table]:
+    with pq.ParquetFile(parquet) as file:
+        for number in range(file.num_row_groups):
+            yield file.read_row_group(number)

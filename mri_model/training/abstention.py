@@ -1,0 +1,44 @@
+"""The end of a training: when the model will give no answer, or several, fitted on the images it was trained with."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from mri_model.evaluation.abstention import OUTLIER_SHARE, SET_LEVEL, set_threshold, upper_quantile
+from mri_model.models.artifact import sha256
+from mri_model.models.guard import Guard, write_guard
+from mri_model.models.inference import Outputs
+from mri_model.models.metadata import GuardMetadata
+
+Split = tuple[Outputs, np.ndarray]
+"""What the network says about a split's images, and their class indices, int of shape (n,)."""
+
+
+def fit_abstention(folder: Path, train: Split, val: Split, temperature: float) -> GuardMetadata | None:
+    """Fit the guard on training images and all thresholds on validation images, and write ``guard.safetensors``.
+
+    Prediction sets and risks are about answers, so images that the guard refuses do not count for them. Those that it
+    lets pass remain exchangeable with new images that it lets pass.
+
+    Returns:
+        None, and nothing is written, if a feature or logit is not finite.
+    """
+    (trained, train_targets), (validated, targets) = train, val
+    if not all(np.isfinite(each).all() for each in (trained.features, *validated)):
+        return None
+    guard = Guard.fit(trained.features.numpy(), train_targets)
+    distances = guard.distances(validated.features.numpy())
+    limit = upper_quantile(distances, 1 - OUTLIER_SHARE)
+    passes = distances <= limit
+    probabilities = (validated.logits / temperature).softmax(dim=1).numpy()[passes]
+    answers = probabilities.argmax(axis=1)
+    guard = replace(guard, val_probability=probabilities.max(axis=1), val_right=answers == targets[passes])
+    return GuardMetadata(
+        sha256=sha256(write_guard(folder, guard)),
+        distance=limit,
+        outlier_share=OUTLIER_SHARE,
+        set_level=SET_LEVEL,
+        set_probability=set_threshold(probabilities, targets[passes]),
+        n_validation=len(targets),
+    )
