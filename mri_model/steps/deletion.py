@@ -39,7 +39,7 @@ def plan_deletion(settings: Settings, name: str) -> "Deletion":
 
 
 def own_files(settings: Settings, deletion: "Deletion") -> Iterator[Path]:
-    """The model folders, the Parquet files of runs and the folders of unfinished runs, where this ``MRI_HOME`` has them: recorded paths may be of another one."""
+    """Model folders, Parquet files and folders of runs in this ``MRI_HOME``: recorded paths may be of another one."""
     for folder, names in (
         (settings.models, deletion.models),
         (settings.scores, [f"{run}{end}" for run in deletion.runs for end in (".parquet", "")]),
