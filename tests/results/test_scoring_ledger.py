@@ -157,3 +157,12 @@ def test_a_known_file_keeps_its_row_and_a_rejected_one_is_tried_again(store: Sto
     assert {row["path"]: row["reason"] for row in kept}["/in/bad"] == "gone"
     row = ledger.finish("r2")
     assert [row[name] for name in ("n_scored", "n_rejected", "n_reused")] == [2, 1, 1]
+
+
+def test_a_run_is_joined_by_its_id_with_its_own_model_only(store: Store, ledger: ScoringLedger) -> None:
+    start(ledger)
+    assert ledger.run("r1")["n_found"] == 3
+    with pytest.raises(MriError, match="r1 scores with m1, not m2"):
+        ScoringLedger(store, "m2").run("r1")
+    with pytest.raises(MriError, match="no scoring run r2"):
+        ledger.run("r2")

@@ -1,4 +1,4 @@
-"""Incoming folders, looked at and scored without Prefect."""
+"""Incoming folders, looked at and scored without Prefect, and helpers that join a scoring run."""
 
 import os
 import shutil
@@ -189,3 +189,36 @@ def test_an_incoming_folder_that_cannot_be_watched_is_one_clear_error(
     with pytest.raises(MriError, match=words) as caught:
         api.watch(watching.model_copy(update={"incoming": places[change]}), lambda arrived: "")
     assert caught.value.hint
+
+
+def test_a_helper_joins_a_run_although_the_folder_has_changed_since(
+    trained: Settings, images: list[Path], tmp_path: Path
+) -> None:
+    folder, joined = tmp_path / "shared", []
+    upload(folder, *images[:4])
+
+    def opened(run_id: str, model_folder: Path) -> None:
+        upload(folder, images[4])
+        part = Participation(run_id=run_id)
+        joined.append(api.score(trained, folder, str(model_folder), part=part))
+
+    scored = api.score(trained, folder, part=Participation(opened=opened))
+    assert [(each.run_id, each.counts.n_scored) for each in joined] == [(scored.run_id, 4)]
+    assert len(scored.rows) == 4
+    late = api.score(trained, folder, part=Participation(run_id=scored.run_id))
+    assert late.counts == scored.counts, "a helper that begins when all is done has nothing to do"
+
+
+def test_a_helper_that_does_not_see_the_files_of_the_run_says_what_it_needs(
+    trained: Settings, images: list[Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "shared"
+    upload(folder, *images[:2])
+    other = Settings(home=tmp_path / "other machine", database_url=f"sqlite:///{trained.root / 'results.db'}")
+
+    def opened(run_id: str, model_folder: Path) -> None:
+        with pytest.raises(MriError, match="is missing") as caught:
+            api.score(other, folder, str(model_folder), part=Participation(run_id=run_id))
+        assert "same MRI_HOME" in caught.value.hint
+
+    assert api.score(trained, folder, part=Participation(opened=opened)).counts.n_scored == 2
