@@ -15,7 +15,7 @@ below AS (
         SUBSTR(prediction.path, 1, LENGTH(latest.folder) + 1) = latest.folder || '/'
         AND prediction.seen_at >= latest.started_at
 )
-SELECT path, status, label, probability, reason, distance, prediction_set, scored_at
+SELECT path, status, label, probability, reason, distance, scored_at
 FROM below
 WHERE age = 1
 ORDER BY CASE WHEN probability IS NULL THEN 1 ELSE 0 END, probability, path

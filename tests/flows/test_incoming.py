@@ -69,7 +69,7 @@ def look(running: server.Running) -> None:
 def scored(settings: Settings, folder: Path) -> list[tuple[str, str, int]]:
     """Status, listing and number of scored files of the scoring runs of a folder."""
     with closing(sqlite3.connect(settings.root / "results.db")) as database:
-        query = "SELECT status, listing, n_scored FROM scoring_run WHERE folder = ?"
+        query = "SELECT status, listing, n_scored + n_abstained FROM scoring_run WHERE folder = ?"
         return database.execute(query, [str(folder)]).fetchall()
 
 
@@ -107,7 +107,7 @@ def test_a_folder_that_arrives_is_scored_once_also_after_a_restart_of_the_worker
     assert len(scored(trained, folder)) == 1
     assert [each["name"] for each in flow_runs(running, "score-mri")].count("monday") == 1
     (row,) = api.query(trained, "incoming").query("folder.str.endswith('monday')").to_dict("records")
-    assert (row["state"], row["n_scored"]) == ("scored", 5)
+    assert (row["state"], row["n_files"]) == ("scored", 5)
 
 
 def test_the_event_of_an_uploader_has_a_folder_scored_at_once(
