@@ -54,7 +54,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "224 px": {"image_size": 224},
     "report": {"name": "report"},
 }
-FIGURES = ("accuracy", "macro_f1", "tumor_accuracy", "contrast_accuracy")
+FIGURES = ("accuracy", "macro_f1", "tumor_accuracy", "contrast_accuracy", "risk_coverage_area")
 
 
 def main() -> None:
@@ -118,8 +118,8 @@ def row(name: str, figures: list[OverallMetrics], seconds: float) -> dict[str, A
 
 def show(table: list[dict[str, Any]]) -> str:
     lines = [
-        "| Variant | Seeds | Accuracy | Macro-F1 | Tumor alone | Contrast alone | Seconds |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| Variant | Seeds | Accuracy | Macro-F1 | Tumor alone | Contrast alone | Risk-coverage area | Seconds |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for line in table:
         cells = [f"{line[key]:.3f}" + (f" ± {line[key + '_sd']:.3f}" if key + "_sd" in line else "") for key in FIGURES]

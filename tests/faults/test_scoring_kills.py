@@ -92,6 +92,7 @@ def answers(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """What the rows say about each file, by path."""
     plain = rows.drop(columns=OF_THE_RUN, errors="ignore").sort_values("path").astype(object)
     plain["top5"] = [None if top is None else [dict(each) for each in top] for top in plain["top5"]]
+    plain["prediction_set"] = [None if labels is None else list(labels) for labels in plain["prediction_set"]]
     return plain.where(plain.notna(), None).to_dict("records")
 
 

@@ -166,3 +166,22 @@ def test_a_run_is_joined_by_its_id_with_its_own_model_only(store: Store, ledger:
         ScoringLedger(store, "m2").run("r1")
     with pytest.raises(MriError, match="no scoring run r2"):
         ledger.run("r2")
+
+
+def test_a_prediction_for_another_risk_is_not_known_and_is_replaced(store: Store, ledger: ScoringLedger) -> None:
+    start(ledger, sizes=(1,))
+    shard = ledger.claim("r1", "w")
+    assert shard and commit(ledger, shard, "a")
+    ledger.finish("r1")
+    assert ledger.known(["/in/a"]) and not ledger.known(["/in/a"], 0.05)
+
+    start(ledger, "r2", "l1-risk-0.05", sizes=(1,))
+    shard = ledger.claim("r2", "w")
+    assert shard
+    rows = [row | {"risk": 0.05, "status": "abstained", "reason": "too uncertain"} for row in scored("a")]
+    kept: list[dict[str, Any]] = []
+    assert ledger.commit("r2", shard, rows, found(rows), kept.extend)
+    assert [(row["run_id"], row["status"], row["risk"]) for row in kept] == [("r2", "abstained", 0.05)]
+    assert ledger.known(["/in/a"], 0.05) and not ledger.known(["/in/a"]) and not ledger.known(["/in/a"], 0.1)
+    row = ledger.finish("r2")
+    assert [row[name] for name in ("n_scored", "n_abstained", "n_reused")] == [0, 1, 0]
