@@ -41,7 +41,7 @@ def test_the_stages_one_after_the_other_in_json(phantom: Path) -> None:
     assert len(evaluated["classes"]) == 44
     assert evaluated["model"] == trained["model"]
     scored = answer(mri("score", phantom, "--json"))
-    assert scored["n_scored"] == 176
+    assert scored["n_scored"] + scored["n_abstained"] == 176 and scored["n_scored"] >= 167
     assert Path(scored["parquet"]).is_file()
     rows = answer(mri("query", "report-table-1", "--json"))["rows"]
     assert {row["contrast"] for row in rows} == {"T1", "T1C+", "T2"}

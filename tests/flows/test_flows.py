@@ -79,7 +79,7 @@ def test_score_writes_a_row_for_every_file(inside: Settings, own_phantom: Path) 
     run = score_mri(own_phantom)
     with steps.open_store(inside) as store:
         runs, evaluations = store.query("scored-runs"), store.query("evaluations")
-    assert runs.loc[0, ["id", "n_scored", "n_rejected"]].tolist() == [run, 176, 1]
+    assert runs.loc[0, ["id", "n_found", "n_rejected"]].tolist() == [run, 177, 1]
     assert evaluations["split"].tolist() == ["val"]
     assert (inside.scores / f"{run}.parquet").is_file()
 
