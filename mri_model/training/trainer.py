@@ -187,6 +187,7 @@ def write_model(job: TrainingJob, state: TrainingState, pixels: PixelStore, spli
     manifest, recipe = job.manifest, job.recipe
     write_history(job.folder, state.history)
     digest = write_weights(job.folder, state.best)
+    job.say("fitting the guard, which refuses images unlike the training images")
     train, val = kept_outputs(job, state, pixels, splits)
     metadata = ModelMetadata(
         id=job.model_id,
