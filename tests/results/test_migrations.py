@@ -18,7 +18,7 @@ from mri_model.results.database import parse, writing
 from mri_model.results.store import Store
 from tests.results import result_samples as samples
 
-REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011"]
+REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012"]
 RENAMED = {
     "twin_free_n": "duplicate_free_n",
     "twin_free_accuracy": "duplicate_free_accuracy",
@@ -60,6 +60,20 @@ FORCED = {"id": 8, "model_id": "m1", "stage": "retired", "who": "w", "why": "rep
 
 SHARD = {"run_id": "r1", "number": 0, "n_files": 1, "fence": 2, "worker": "w"}
 
+LOOK = {"incoming": "/arrived", "looked_at": samples.START, "n_folders": 1, "n_loose": 0}
+INCOMING = {
+    "folder": "/arrived/monday",
+    "incoming": "/arrived",
+    "listing": "l1",
+    "n_files": 2,
+    "state": "waiting",
+    **dict.fromkeys(("first_seen_at", "changed_at", "looked_at"), samples.START),
+    "tried_at": None,
+    "n_failures": 0,
+    "run_id": None,
+    "problem": None,
+}
+
 MEMBERS = [
     {"sweep_id": sweep, "model_id": model, "position": place}
     for sweep, model, place in [
@@ -84,6 +98,8 @@ def rows_of(revision: str) -> dict[str, list[dict[str, Any]]]:
         rows = {**expected(old_rows(status=True)), **added}
         if revision >= "0011":
             rows["scoring_shard"] = [SHARD]
+        if revision >= "0012":
+            rows |= {"incoming_look": [LOOK], "incoming_folder": [INCOMING]}
         if revision >= "0009":
             rows["promotion"].append({**FORCED, "forced": revision < "0010", "objections": None})
         return rows
