@@ -24,7 +24,7 @@ def home(settings: Settings) -> Settings:
         store.record_sweep({"id": "folds-1", "kind": "folds"}, ["f1", "f2"])
         samples.record_evaluation(store, id="pooled", model_id=None, sweep_id="folds-1")
         parquet = settings.scores / "r1.parquet"
-        store.start_scoring_run(samples.scoring_run(id="r1", model_id="f1", parquet=str(parquet)))
+        samples.record_run(store, id="r1", model_id="f1", parquet=str(parquet))
     settings.scores.mkdir()
     parquet.write_text("scores")
     settings.reports.mkdir()

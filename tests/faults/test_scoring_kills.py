@@ -16,7 +16,7 @@ from sqlalchemy import select
 
 from mri_model import api, steps
 from mri_model.results import schema
-from mri_model.scoring import listing
+from mri_model.scoring import listing, run
 from mri_model.settings import Settings
 from tests.conftest import QUICK
 
@@ -27,9 +27,16 @@ OF_THE_RUN = ["run_id", "scored_at", "seen_at", "seconds"]
 """Columns that tell when and by which run a row was written."""
 
 
-def score(home: Path, url: str, folder: Path) -> None:
-    """In a process of its own, with small shards."""
+def score(home: Path, url: str, folder: Path, pause: float = 0.0) -> None:
+    """In a process of its own, with small shards; each is held for ``pause`` seconds more before it is committed."""
     listing.SHARD_FILES = SHARD
+    commit = run.commit
+
+    def commit_late(*arguments: Any) -> None:
+        time.sleep(pause)
+        commit(*arguments)
+
+    run.commit = commit_late
     settings = Settings(home=home, database_url=url, database_seconds=0)
     api.score(settings, folder, str(next(settings.models.glob("resnet18-*"))))
 
@@ -71,8 +78,8 @@ def folder(phantom: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def start(server: ForkServerContext, settings: Settings, folder: Path) -> BaseProcess:
-    process = server.Process(target=score, args=(settings.root, settings.database_url, folder))
+def start(server: ForkServerContext, settings: Settings, folder: Path, pause: float = 0.0) -> BaseProcess:
+    process = server.Process(target=score, args=(settings.root, settings.database_url, folder, pause))
     process.start()
     return process
 
@@ -139,20 +146,21 @@ def test_killed_at_six_random_moments_it_ends_with_the_rows_of_an_undisturbed_ru
     check_whole(killed, expected)
 
 
-def test_three_processes_on_one_folder_share_one_run(
+def test_three_processes_on_one_folder_score_each_file_once(
     server: ForkServerContext, killed: Settings, folder: Path, undisturbed: tuple[list[dict[str, Any]], float]
 ) -> None:
     processes = [start(server, killed, folder) for _ in range(3)]
     for process in processes:
         finish(process)
     check_whole(killed, undisturbed[0])
-    assert len(recorded(killed, schema.scoring_run)) == 1
+    rows = recorded(killed, schema.prediction)
+    assert rows.loc[rows["status"] != "rejected", "run_id"].nunique() == 1, "who came late found all rows there"
 
 
 def test_a_worker_killed_while_it_holds_a_shard_has_it_finished_by_the_other(
     server: ForkServerContext, killed: Settings, folder: Path, undisturbed: tuple[list[dict[str, Any]], float]
 ) -> None:
-    first, second = (start(server, killed, folder) for _ in range(2))
+    first, second = (start(server, killed, folder, pause=1) for _ in range(2))
     while not holds_a_shard(killed, first):
         assert first.is_alive(), "it finished before it could be killed"
     first.kill()

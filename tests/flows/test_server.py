@@ -191,16 +191,18 @@ def test_a_training_killed_with_its_server_frees_the_gpu_slot_and_resumes_when_r
 
 @pytest.mark.server
 def test_up_again_starts_nothing_but_what_is_dead(own: Settings, running: server.Running, tiny_project: Path) -> None:
+    before = server.up(own, say, project=tiny_project)
     again = server.up(own, say, project=tiny_project)
     assert not again.started
-    assert (again.server_pid, again.worker_pid) == (running.server_pid, running.worker_pid)
+    assert (again.server_pid, again.worker_pid) == (before.server_pid, before.worker_pid)
+    assert before.server_pid == running.server_pid
 
     worker = psutil.Process(again.worker_pid)
     worker.kill()
     worker.wait(10)
     repaired = server.up(own, say, project=tiny_project)
     assert repaired.server_pid == running.server_pid
-    assert repaired.worker_pid not in (None, running.worker_pid)
+    assert repaired.worker_pid not in (None, before.worker_pid)
     assert server.status(own) == repaired
 
 

@@ -42,6 +42,7 @@ QUERIES = {
     "scored-runs",
     "predictions",
     "similarity",
+    "incoming",
 }
 
 
