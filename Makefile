@@ -9,9 +9,9 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo               all stages on generated images, about 3 minutes"
+	@echo "make demo               all stages on generated images, about 4 minutes"
 	@echo "make demo DATA=folder   the same on your own folder of class folders"
-	@echo "make test               lint, types, imports and all tests but those that need a GPU, under 12 minutes"
+	@echo "make test               lint, types, imports and all tests but those that need a GPU, 15 to 18 minutes"
 	@echo "make quick              the tests that are neither slow nor need a server, about 3 minutes"
 	@echo "make lint               style, types and the direction of imports"
 	@echo "make install            only the environment, in .venv"
