@@ -19,8 +19,8 @@ def evaluate_model(
     """Evaluate on the images of a manifest that ``selection.select_images`` chose."""
     started = time.monotonic()
     metadata, positions = model.metadata, selection.rows.index.to_numpy()
-    logits = predict(model.network, model.preprocessing, pixels, positions, model.device, metadata.tta_hflip, progress)
-    predictions = Predictions.of_logits(logits.numpy(), metadata.temperature, selection.targets, selection.images)
+    found = predict(model.network, model.preprocessing, pixels, positions, model.device, metadata.tta_hflip, progress)
+    predictions = Predictions.of_logits(found.logits.numpy(), metadata.temperature, selection.targets, selection.images)
     evaluation = evaluate_predictions(predictions, model.labels)
     seconds = round(time.monotonic() - started, 3)
     return replace(evaluation, model_id=model.id, n_seen=selection.n_seen, seconds=seconds)

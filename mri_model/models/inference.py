@@ -61,20 +61,6 @@ def predict(
     tta_hflip: bool = False,
     progress: ProgressCallback = no_progress,
     precision: str = "fp32",
-) -> torch.Tensor:
-    """Logits of rows of a pixel store, float32 of shape (len(positions), classes), on the CPU."""
-    return predict_outputs(network, preprocessing, pixels, positions, device, tta_hflip, progress, precision).logits
-
-
-def predict_outputs(
-    network: Resnet18,
-    preprocessing: Preprocessing,
-    pixels: PixelStore,
-    positions: np.ndarray,
-    device: torch.device,
-    tta_hflip: bool = False,
-    progress: ProgressCallback = no_progress,
-    precision: str = "fp32",
 ) -> Outputs:
     """Logits and features of rows of a pixel store."""
     parts = []

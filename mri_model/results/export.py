@@ -16,6 +16,7 @@ from sqlalchemy import JSON, BigInteger, Boolean, Connection, Double, Engine, In
 from mri_model.errors import MriError
 from mri_model.progress import ProgressCallback, no_progress
 from mri_model.results import schema
+from mri_model.results.columns import Ratio, UtcDateTime
 
 ROWS_A_CHUNK = 20_000
 """Rows in memory at once; also the size of a row group."""
@@ -101,13 +102,13 @@ def write_table(connection: Connection, table: Table, file: Path) -> Iterator[in
 
 def arrow_type(kind: Any) -> pa.DataType:
     """The Parquet type of a column's type."""
-    if isinstance(kind, schema.UtcDateTime):
+    if isinstance(kind, UtcDateTime):
         return pa.timestamp("us", tz="UTC")
     if isinstance(kind, Boolean):
         return pa.bool_()
     if isinstance(kind, Integer | BigInteger):
         return pa.int64()
-    if isinstance(kind, Double | schema.Ratio):
+    if isinstance(kind, Double | Ratio):
         return pa.float64()
     return pa.string()
 

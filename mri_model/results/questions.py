@@ -26,6 +26,7 @@ from sqlalchemy import Connection, Text, TextClause, bindparam, select, text
 from mri_model.errors import MriError, UsageError
 from mri_model.models.choice import is_named
 from mri_model.results import schema
+from mri_model.results.columns import UtcDateTime
 from mri_model.results.upgrade import SQL, view_sources
 
 MODELS = ("model", "other")
@@ -116,7 +117,7 @@ def read_values(question: Question, given: Mapping[str, Any], connection: Connec
 
 def bind(sql: str, values: Mapping[str, Any]) -> TextClause:
     """A statement with its values; those that it binds and that are not given are null."""
-    moment = schema.UtcDateTime()
+    moment = UtcDateTime()
     names = sorted(bound_names(sql))
     return text(sql).bindparams(
         *(bindparam(name, values.get(name), moment if name in DERIVED else Text()) for name in names)

@@ -7,7 +7,7 @@ is still its own, so a worker that comes late, after its lease expired and anoth
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select, tuple_
 
@@ -16,7 +16,6 @@ from mri_model.results.schema import prediction, scoring_run, scoring_shard
 from mri_model.results.store import Store, execute_many
 from mri_model.results.values import stored_rows
 
-T = TypeVar("T")
 Identity = tuple[str, str]
 Row = Mapping[str, Any]
 
@@ -50,7 +49,20 @@ class ScoringLedger:
         Returns:
             The id of the run.
         """
-        return self._write(lambda connection: self._start(connection, run, shard_sizes))
+        with self._store.writing() as connection:
+            now = moment(connection)
+            of_folder = and_(
+                scoring_run.c.model_id == self._model_id,
+                scoring_run.c.folder == run["folder"],
+                scoring_run.c.status == "running",
+            )
+            row = {**run, "model_id": self._model_id, "started_at": now, "active_until": now + LEASE}
+            if joined := self._join(connection, {**row, "status": "running"}, of_folder):
+                return joined
+            supersede(connection, and_(of_folder, scoring_run.c.id != run["id"], scoring_run.c.active_until < now))
+            shards = [{"run_id": run["id"], "number": n, "n_files": size} for n, size in enumerate(shard_sizes)]
+            execute_many(connection, scoring_shard.insert(), stored_rows(scoring_shard, shards))
+        return str(run["id"])
 
     def run(self, run_id: str) -> dict[str, Any]:
         """The row of a run. Raises MriError if it was deleted, or is another model's."""
@@ -64,24 +76,23 @@ class ScoringLedger:
 
     def claim(self, run_id: str, worker: str) -> tuple[int, int] | None:
         """Lease the first free shard. Returns its number and fence; None if no shard is free now."""
-        return self._write(lambda connection: claim(connection, run_id, worker))
+        with self._store.writing() as connection:
+            return claim(connection, run_id, worker)
 
     def renew(self, run_id: str, shards: Sequence[tuple[int, int]]) -> None:
         """Extend the leases on shards, by number and fence; one that another worker has taken over stays its."""
         own = tuple_(scoring_shard.c.number, scoring_shard.c.fence).in_(shards)
-
-        def extend(connection: Connection) -> None:
+        with self._store.writing() as connection:
             until = keep_active(connection, run_id)
             connection.execute(
                 scoring_shard.update().where(scoring_shard.c.run_id == run_id, own).values(lease_until=until)
             )
 
-        self._write(extend)
-
     def release(self, run_id: str, number: int, fence: int) -> None:
         """Free a shard whose worker is dead."""
         statement = scoring_shard.update().where(is_shard(run_id, number, fence)).values(lease_until=None)
-        self._write(lambda connection: connection.execute(statement))
+        with self._store.writing() as connection:
+            connection.execute(statement)
 
     def commit(
         self,
@@ -106,7 +117,18 @@ class ScoringLedger:
         Returns:
             Whether the shard is done; False if another worker has taken it over. Then nothing is recorded.
         """
-        return self._write(lambda connection: self._commit(connection, run_id, shard, rows, found, keep))
+        own = is_shard(run_id, *shard)
+        open_shard = and_(own, scoring_shard.c.done_at.is_(None))
+        with self._store.writing() as connection:
+            now = keep_active(connection, run_id) - LEASE
+            if not connection.execute(scoring_shard.update().where(open_shard).values(done_at=now)).rowcount:
+                # the answer to an earlier attempt may have been lost on its way
+                return connection.scalar(select(scoring_shard.c.number).where(own)) is not None
+            self._add(connection, [{**row, "run_id": run_id, "seen_at": now} for row in rows])
+            recorded = self._see(connection, found, now)
+            connection.execute(scoring_shard.update().where(own).values(counts_of(recorded, run_id)))
+            keep(recorded)
+        return True
 
     def known(self, paths: Sequence[str], risk: float | None = None) -> set[Identity]:
         """Path and digest of this model's answers for these paths and this risk; rejected files are tried again."""
@@ -158,61 +180,24 @@ class ScoringLedger:
         Raises:
             MriError: If the run was deleted.
         """
-        return self._write(lambda connection: finish(connection, run_id))
+        with self._store.writing() as connection:
+            return finish(connection, run_id)
 
-    def _start(self, connection: Connection, run: Row, shard_sizes: Sequence[int]) -> str:
-        now = moment(connection)
-        row = {**run, "model_id": self._model_id, "status": "running", "started_at": now, "active_until": now + LEASE}
-        insert = self._store.insert(scoring_run).values(stored_rows(scoring_run, [row])).on_conflict_do_nothing()
-        insert = insert.returning(scoring_run.c.id)
-        of_folder = and_(
-            scoring_run.c.model_id == self._model_id,
-            scoring_run.c.folder == run["folder"],
-            scoring_run.c.status == "running",
-        )
+    def _join(self, connection: Connection, run: Row, of_folder: ColumnElement[bool]) -> str | None:
+        """Record a run; if the same folder is running with the same listing, the id of that run instead."""
+        insert = self._store.insert(scoring_run).values(stored_rows(scoring_run, [run])).on_conflict_do_nothing()
         same = select(scoring_run.c.id).where(of_folder, scoring_run.c.listing == run["listing"])
-        while connection.scalar(insert) is None:
+        while connection.scalar(insert.returning(scoring_run.c.id)) is None:
             if joined := connection.scalar(same):
                 return str(joined)  # else it has been finished between the two statements
-        dead = list(
-            connection.scalars(
-                select(scoring_run.c.id).where(
-                    of_folder, scoring_run.c.id != run["id"], scoring_run.c.active_until < now
-                )
-            )
-        )
-        connection.execute(scoring_shard.delete().where(scoring_shard.c.run_id.in_(dead)))
-        connection.execute(scoring_run.update().where(scoring_run.c.id.in_(dead)).values(status="superseded"))
-        shards = [{"run_id": run["id"], "number": n, "n_files": size} for n, size in enumerate(shard_sizes)]
-        execute_many(connection, scoring_shard.insert(), stored_rows(scoring_shard, shards))
-        return str(run["id"])
+        return None
 
-    def _commit(
-        self,
-        connection: Connection,
-        run_id: str,
-        shard: tuple[int, int],
-        rows: Sequence[Row],
-        found: Sequence[Identity],
-        keep: Callable[[list[dict[str, Any]]], None],
-    ) -> bool:
-        now = keep_active(connection, run_id) - LEASE
-        own = is_shard(run_id, *shard)
-        open_shard = and_(own, scoring_shard.c.done_at.is_(None))
-        if not connection.execute(scoring_shard.update().where(open_shard).values(done_at=now)).rowcount:
-            # the answer to an earlier attempt may have been lost on its way
-            return connection.scalar(select(scoring_shard.c.number).where(own)) is not None
-        self._add(connection, [{**row, "run_id": run_id, "seen_at": now} for row in rows])
-        ours = and_(
-            prediction.c.model_id == self._model_id, tuple_(prediction.c.path, prediction.c.sha256).in_(list(found))
-        )
+    def _see(self, connection: Connection, found: Sequence[Identity], now: datetime) -> list[dict[str, Any]]:
+        """Note that files were found; returns their rows."""
+        identity = tuple_(prediction.c.path, prediction.c.sha256)
+        ours = and_(prediction.c.model_id == self._model_id, identity.in_(list(found)))
         connection.execute(prediction.update().where(ours).values(seen_at=now))
-        recorded = [dict(row) for row in connection.execute(select(prediction).where(ours)).mappings()]
-        counts = {f"n_{name}": sum(row["status"] == name for row in recorded) for name in STATUSES}
-        counts["n_reused"] = sum(row["run_id"] != run_id for row in recorded)
-        connection.execute(scoring_shard.update().where(own).values(counts))
-        keep(recorded)
-        return True
+        return [dict(row) for row in connection.execute(select(prediction).where(ours)).mappings()]
 
     def _add(self, connection: Connection, rows: Sequence[Row]) -> None:
         statement = self._store.insert(prediction)
@@ -231,16 +216,25 @@ class ScoringLedger:
             stored_rows(prediction, rows),
         )
 
-    def _write(self, action: Callable[[Connection], T]) -> T:
-        with self._store.writing() as connection:
-            return action(connection)
-
     def _read(self, query: Any) -> Sequence[Any]:
         with self._store.reading() as connection:
             return connection.execute(query).all()
 
 
 STATUSES = ("scored", "abstained", "rejected")
+
+
+def counts_of(rows: Sequence[Row], run_id: str) -> dict[str, int]:
+    """The counts of a shard by its rows."""
+    counts = {f"n_{name}": sum(row["status"] == name for row in rows) for name in STATUSES}
+    return {**counts, "n_reused": sum(row["run_id"] != run_id for row in rows)}
+
+
+def supersede(connection: Connection, where: ColumnElement[bool]) -> None:
+    """End interrupted runs and drop their shards."""
+    dead = list(connection.scalars(select(scoring_run.c.id).where(where)))
+    connection.execute(scoring_shard.delete().where(scoring_shard.c.run_id.in_(dead)))
+    connection.execute(scoring_run.update().where(scoring_run.c.id.in_(dead)).values(status="superseded"))
 
 
 def claim(connection: Connection, run_id: str, worker: str) -> tuple[int, int] | None:

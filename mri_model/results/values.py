@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import Column, Table
 
-from mri_model.results import schema
+from mri_model.results.columns import is_flag, is_moment
 
 Row = Mapping[str, Any]
 Rows = pd.DataFrame | Iterable[Row]
@@ -59,8 +59,8 @@ def as_frame(columns: list[str], rows: Sequence[Sequence[Any]]) -> pd.DataFrame:
     """A frame with the same types on both databases."""
     plain = [[float(value) if isinstance(value, Decimal) else value for value in row] for row in rows]
     frame = pd.DataFrame(plain, columns=columns)
-    for name in filter(schema.is_moment, columns):
+    for name in filter(is_moment, columns):
         frame[name] = pd.to_datetime(frame[name], utc=True).dt.as_unit("us")
-    for name in filter(schema.is_flag, columns):
+    for name in filter(is_flag, columns):
         frame[name] = frame[name].astype(bool)
     return frame

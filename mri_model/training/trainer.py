@@ -19,7 +19,7 @@ from mri_model.evaluation.calibration import fit_temperature
 from mri_model.evaluation.metrics import Averages, summarize
 from mri_model.files import exclusive_lock
 from mri_model.models.artifact import INTENDED_USE, git_commit, versions, write_weights
-from mri_model.models.inference import Outputs, predict, predict_outputs
+from mri_model.models.inference import Outputs, predict
 from mri_model.models.metadata import EpochMetrics, ModelMetadata, write_history, write_metadata
 from mri_model.models.network import Resnet18, build_network
 from mri_model.models.training_images import TrainingImages, write_training_images
@@ -224,7 +224,7 @@ def kept_outputs(
     network = network.eval().to(job.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     preprocessing, tta_hflip = job.recipe.preprocessing, job.recipe.tta_hflip
     return [
-        (predict_outputs(network, preprocessing, pixels, split.positions, job.device, tta_hflip), split.targets)
+        (predict(network, preprocessing, pixels, split.positions, job.device, tta_hflip), split.targets)
         for split in (splits["train"], splits["val"])
     ]
 
@@ -386,7 +386,7 @@ def validate(network: Resnet18, pixels: PixelStore, split: SplitData, job: Train
     """Figures of one split, in the precision of the training."""
     network.eval()
     preprocessing, tta_hflip = job.recipe.preprocessing, job.recipe.tta_hflip
-    logits = predict(network, preprocessing, pixels, split.positions, job.device, tta_hflip, precision=precision)
+    logits = predict(network, preprocessing, pixels, split.positions, job.device, tta_hflip, precision=precision).logits
     loss = nn.functional.cross_entropy(logits, torch.from_numpy(split.targets))
     averages = summarize(split.targets, logits.argmax(1).numpy())
     return Validation(float(loss), averages, fit_temperature(logits.numpy(), split.targets))

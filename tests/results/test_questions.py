@@ -8,6 +8,7 @@ import pytest
 from mri_model.errors import MriError, UsageError
 from mri_model.report.tables import format_table
 from mri_model.results import schema
+from mri_model.results.columns import UtcDateTime, is_moment
 from mri_model.results.questions import DERIVED, bound_names, questions
 from mri_model.results.store import Store
 from mri_model.results.subjects import FACTS, KINDS, subject_sql
@@ -40,7 +41,7 @@ def test_a_query_binds_exactly_the_parameters_it_declares() -> None:
 def test_moments_of_answers_are_known_by_their_names() -> None:
     columns = [column for table in schema.metadata.tables.values() for column in table.columns]
     for column in columns:
-        assert schema.is_moment(column.name) == isinstance(column.type, schema.UtcDateTime), column
+        assert is_moment(column.name) == isinstance(column.type, UtcDateTime), column
 
 
 def test_the_champion_is_the_last_promoted_model_that_still_is_one(store: Store) -> None:

@@ -14,7 +14,7 @@ from mri_model.data.pixel_store import pack_pixels
 from mri_model.errors import MriError, RefusedError
 from mri_model.models.artifact import Model, load_model
 from mri_model.models.guard import GUARD_FILE
-from mri_model.models.inference import predict_outputs
+from mri_model.models.inference import predict
 from mri_model.results import schema
 from mri_model.scoring.decision import AnswerRule
 from mri_model.settings import Settings
@@ -97,7 +97,7 @@ def validation(settings: Settings, model: Model) -> tuple[torch.Tensor, np.ndarr
     manifest = find_manifest(settings.manifests)
     rows = model.metadata.partition(manifest).rows("val")
     pixels = pack_pixels(manifest, model.preprocessing, settings.pixels)
-    found = predict_outputs(model.network, model.preprocessing, pixels, rows.index.to_numpy(), CPU)
+    found = predict(model.network, model.preprocessing, pixels, rows.index.to_numpy(), CPU)
     assert model.guard
     return found.logits, model.guard.distances(found.features.numpy()), manifest.class_indices(rows["label"])
 

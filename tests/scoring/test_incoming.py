@@ -14,7 +14,6 @@ from mri_model.results.incoming_ledger import Arrived, Look
 from mri_model.scoring.incoming import look_at
 from mri_model.scoring.participation import Participation
 from mri_model.settings import Settings
-from tests.conftest import QUICK
 
 
 @pytest.fixture
@@ -28,14 +27,6 @@ def incoming(tmp_path: Path) -> Path:
 def watching(settings: Settings, incoming: Path) -> Settings:
     """Watches ``incoming``; a folder that two looks find the same has settled."""
     return settings.model_copy(update={"incoming": incoming, "settle_seconds": 0.0})
-
-
-@pytest.fixture(scope="module")
-def trained_home(phantom: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = Settings(home=tmp_path_factory.mktemp("trained"), database_url="")
-    api.ingest(home, phantom)
-    api.train(home, QUICK)
-    return home.root
 
 
 @pytest.fixture

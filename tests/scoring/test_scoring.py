@@ -86,8 +86,8 @@ def test_scoring_predicts_what_evaluation_predicts(
     model = load_model(folder, torch.device("cpu"))
     pixels = pack_pixels(manifest, model.preprocessing, settings.pixels)
     positions = manifest.frame.index.to_numpy()
-    evaluated = predict(model.network, model.preprocessing, pixels, positions, model.device, recipe.tta_hflip)
-    evaluated = evaluated.argmax(1).numpy()
+    found = predict(model.network, model.preprocessing, pixels, positions, model.device, recipe.tta_hflip)
+    evaluated = found.logits.argmax(1).numpy()
     rows = api.score(settings, phantom, model.id).rows
     assert rows["path"].tolist() == [f"{phantom.resolve()}/{path}" for path in manifest.frame["path"]]
     assert rows["label"].tolist() == list(np.array(model.classes)[evaluated])

@@ -50,7 +50,7 @@ def test_the_temperature_lowers_the_loss_on_the_validation_images(
 ) -> None:
     model = load_model(train(manifest, pixels, QUICK, tmp_path), torch.device("cpu"))
     rows = manifest.partition("random").rows("val")
-    logits = predict(model.network, model.preprocessing, pixels, rows.index.to_numpy(), model.device)
+    logits = predict(model.network, model.preprocessing, pixels, rows.index.to_numpy(), model.device).logits
     targets = torch.from_numpy(manifest.class_indices(rows["label"]))
     before, after = (torch.nn.functional.cross_entropy(logits / t, targets) for t in (1, model.metadata.temperature))
     assert model.metadata.temperature != 1 and after < before
