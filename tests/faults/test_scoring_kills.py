@@ -160,9 +160,10 @@ def test_three_processes_on_one_folder_score_each_file_once(
 def test_a_worker_killed_while_it_holds_a_shard_has_it_finished_by_the_other(
     server: ForkServerContext, killed: Settings, folder: Path, undisturbed: tuple[list[dict[str, Any]], float]
 ) -> None:
-    first, second = (start(server, killed, folder, pause=1) for _ in range(2))
+    first = start(server, killed, folder, pause=1)
     while not holds_a_shard(killed, first):
         assert first.is_alive(), "it finished before it could be killed"
+    second = start(server, killed, folder)
     first.kill()
     finish(second)
     check_whole(killed, undisturbed[0])
