@@ -241,7 +241,7 @@ def test_a_resumed_training_keeps_its_number_of_threads(manifest: Manifest, pixe
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
-    assert lines == ["threads: 2, as before the interruption"]
+    assert lines[0] == "threads: 2, as before the interruption"
 
 
 def test_a_loss_that_is_not_finite_is_in_no_checkpoint(manifest: Manifest, pixels: PixelStore, tmp_path: Path) -> None:
