@@ -9,6 +9,7 @@ from mri_model.options import DEFAULT_MODEL, Device, Precision
 from mri_model.scoring.participation import Participation
 from mri_model.settings import load_settings
 from tasks.deployments import start_helpers
+from tasks.events import emit_drifted
 from tasks.parameters import Risk, Workers, with_parameters
 from tasks.runner import TaskRunner
 from tasks.states import plain_failures
@@ -36,5 +37,7 @@ def score_mri(
 
     part = Participation(listing, join, opened)
     scored = api.score(load_settings(), folder, model, device, csv, precision, risk, TaskRunner(), part)
+    if scored.drift and scored.drift[0] == "yes":
+        emit_drifted(scored.run_id, scored.model_id, scored.drift[1])
     scored.require_scores()
     return scored.run_id

@@ -147,6 +147,11 @@ def show_scores(scored: ScoringRun) -> None:
     show_table("scoring-run", counts, f"{scored.run_id} by {scored.model_id}, in {scored.parquet}")
     named = pd.DataFrame(scored.reasons.named.items(), columns=["path", "reason"])
     n_rejected = scored.counts.n_rejected
+    if scored.drift:
+        state, reason = scored.drift
+        show_markdown("scoring-drift", f"**{state}**: {reason}", "Whether new images differ from the validation images")
+        if state == "yes":
+            get_run_logger().warning("drift: %s", reason)
     show_table("scoring-rejected", named, f"{n_rejected} files could not be scored; the first {len(named)} of them")
 
 

@@ -236,7 +236,11 @@ def decode_grey(header: Header, data: bytes) -> np.ndarray:
     """
     if header.format == "JPEG" and header.mode in ("L", "RGB") and simplejpeg:
         return decode_jpeg(header, data, "GRAY")[:, :, 0]
-    pixels = decode_pixels(header, data)
+    return to_grey(decode_pixels(header, data))
+
+
+def to_grey(pixels: np.ndarray) -> np.ndarray:
+    """ITU-R BT.601 luma: uint8 BGR (height, width, 3) → uint8 (height, width)."""
     if pixels.strides[2] == 0:  # a view of one channel
         return np.ascontiguousarray(pixels[:, :, 0])
     return cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_BGR2GRAY)

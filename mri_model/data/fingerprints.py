@@ -7,8 +7,8 @@ from typing import Self
 
 import numpy as np
 
-from mri_model.data.hog import HOG_LENGTH
-from mri_model.data.thumbnails import THUMBNAIL_SIZE
+from mri_model.data.hog import HOG_LENGTH, HOG_SIZE, hog
+from mri_model.data.thumbnails import THUMBNAIL_SIZE, cell_sums, integral, means
 from mri_model.errors import MriError
 from mri_model.files import atomic
 
@@ -39,6 +39,20 @@ class Fingerprints:
 
     def __getitem__(self, rows: np.ndarray) -> Self:
         return type(self)(self.thumbnails[rows], self.descriptors[rows])
+
+
+def describe(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The fingerprint of a grey image.
+
+    Args:
+        plane: uint8 of shape (height, width), contiguous.
+
+    Returns:
+        The cell sums of the thumbnail (``thumbnails.cell_sums``), the thumbnail and the descriptor.
+    """
+    whole = integral(plane)
+    sums = cell_sums(whole, THUMBNAIL_SIZE)
+    return sums, means(sums, plane.size), hog(means(cell_sums(whole, HOG_SIZE), plane.size))
 
 
 def write_fingerprints(folder: Path, fingerprints: Fingerprints) -> None:

@@ -14,14 +14,12 @@ from mri_model.data.cache import ImageFacts, ImageFactsCache
 from mri_model.data.class_folders import AUTO_NAMING, ClassNaming
 from mri_model.data.convertible import KINDS
 from mri_model.data.decode import Content, decode, load_content
-from mri_model.data.fingerprints import Fingerprints
+from mri_model.data.fingerprints import Fingerprints, describe
 from mri_model.data.formats import IMAGE_EXTENSIONS
-from mri_model.data.hog import HOG_SIZE, hog
 from mri_model.data.labels import is_split_folder, parse_label
 from mri_model.data.listing import FoundFile, check_outside, list_files, refusal, unread_folders
 from mri_model.data.parallel import chunks, ordered_map
 from mri_model.data.profile import ARRIVED, AUTO, Profile, by_folder, folder_of, folders_of, learn_profile, load_profile
-from mri_model.data.thumbnails import THUMBNAIL_SIZE, cell_sums, integral, means
 from mri_model.errors import MriError
 from mri_model.progress import ProgressCallback, no_progress, with_progress
 
@@ -217,11 +215,8 @@ def facts_of(content: Content) -> ImageFacts:
         return ImageFacts(image.format, None, None, None, image.stored_channels, None, image.reason, None, None)
     plane = np.ascontiguousarray(image.pixels)
     height, width = plane.shape
-    whole = integral(plane)
-    sums = cell_sums(whole, THUMBNAIL_SIZE)
+    sums, thumbnail, edges = describe(plane)
     crc = f"{zlib.crc32(sums.astype('<i8').tobytes()):08x}"
-    edges = hog(means(cell_sums(whole, HOG_SIZE), plane.size))
-    thumbnail = means(sums, plane.size)
     return ImageFacts(image.format, height, width, CHANNELS, image.stored_channels, crc, None, thumbnail, edges)
 
 

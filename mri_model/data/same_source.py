@@ -17,10 +17,11 @@ from scipy.sparse.csgraph import connected_components
 
 from mri_model.data import hog
 from mri_model.data.agreement import EDGES, PIXELS, Agreement, Similarity
+from mri_model.data.fingerprints import Fingerprints
 from mri_model.data.near_duplicates import NEAR_DUPLICATE_CORRELATION
 from mri_model.data.phash import hash_links, perceptual_hashes
 from mri_model.data.pictures import Array, Pictures
-from mri_model.data.similarity import PixelVectors, Turn, Vectors, parts, similar_pairs, similarities, turns
+from mri_model.data.similarity import HogVectors, PixelVectors, Turn, Vectors, parts, similar_pairs, similarities, turns
 from mri_model.data.thumbnails import THUMBNAIL_SIZE
 
 MIN_CONTRAST = 4
@@ -212,3 +213,20 @@ def connected(links: np.ndarray, n: int) -> np.ndarray:
     ones = np.ones(len(links), dtype=bool)
     graph = coo_array((ones, (links[:, 0], links[:, 1])), shape=(n, n))
     return pd.factorize(connected_components(graph, directed=False)[1])[0]
+
+
+def sources_of(fingerprints: Fingerprints, mean: Array, thresholds: Sequence[float]) -> Array:
+    """The source of each image, int64 of shape (n,), from the fingerprints alone: tumor types are not known.
+
+    Args:
+        mean: See ``similarity.mean_descriptor``.
+        thresholds: Similarity of pixels and of edges from which two images are linked; NaN: they are not.
+    """
+    n = len(fingerprints)
+    components = Components(n)
+    vectors = (PixelVectors.of(fingerprints.thumbnails.reshape(n, -1)), HogVectors.of(fingerprints.descriptors, mean))
+    for each, threshold in zip(vectors, thresholds, strict=True):
+        if threshold == threshold:
+            for first, second, _ in similar_pairs(each, float(threshold)):
+                components.add(first, second)
+    return components.join()

@@ -22,6 +22,7 @@ from mri_model.models.guard import GUARD_FILE, Guard, read_guard
 from mri_model.models.inference import forward
 from mri_model.models.metadata import ModelMetadata, read_metadata, train_again
 from mri_model.models.network import Resnet18
+from mri_model.models.reference import Reference
 
 if TYPE_CHECKING:
     from mri_model.models.engine import Engine
@@ -35,7 +36,8 @@ class Model:
 
     Attributes:
         engine: What computes logits and features (see ``models.engine``); None: PyTorch in fp32, as in evaluation.
-        guard: None for an older model without one.
+        guard: None for a model without one, as is ``reference``.
+        reference: The validation images as the model sees them.
     """
 
     folder: Path
@@ -44,6 +46,7 @@ class Model:
     device: torch.device
     engine: "Engine | None" = None
     guard: Guard | None = None
+    reference: Reference | None = None
 
     @property
     def id(self) -> str:
@@ -117,12 +120,13 @@ def load_model(folder: Path, device: torch.device) -> Model:
     except (SafetensorError, RuntimeError) as error:
         raise MriError(f"{file} does not fit its metadata: {str(error).splitlines()[0]}", train_again(folder)) from None
     network = network.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Model(folder, metadata, network, device, guard=load_guard(folder, metadata))
+    guard, reference = load_guard(folder, metadata)
+    return Model(folder, metadata, network, device, guard=guard, reference=reference)
 
 
-def load_guard(folder: Path, metadata: ModelMetadata) -> Guard | None:
+def load_guard(folder: Path, metadata: ModelMetadata) -> tuple[Guard, Reference] | tuple[None, None]:
     if metadata.guard is None:
-        return None
+        return None, None
     file = checked_file(folder, GUARD_FILE, metadata.guard.sha256)
     try:
         return read_guard(file)

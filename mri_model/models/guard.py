@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from mri_model.files import atomic
+from mri_model.models.reference import Reference
 
 GUARD_FILE = "guard.safetensors"
 
@@ -24,20 +25,15 @@ RIDGE = 1e-6
 
 @dataclass(frozen=True)
 class Guard:
-    """Gaussians with one covariance around the classes, and what the model answered about its validation images.
+    """Gaussians with one covariance around the classes.
 
     Attributes:
         centers: Mean of each class's training images, whitened; float64 of shape (classes with images, features).
         whitening: Features times this have the identity as covariance; float64 of shape (features, features).
-        val_probability: Probability of the answer for each validation image that the guard lets pass, calibrated,
-            float32 of shape (n,).
-        val_right: Whether these answers are right, bool of shape (n,).
     """
 
     centers: NDArray[np.float64]
     whitening: NDArray[np.float64]
-    val_probability: NDArray[np.float32]
-    val_right: NDArray[np.bool_]
 
     @classmethod
     def fit(cls, features: np.ndarray, targets: np.ndarray) -> Self:
@@ -55,7 +51,7 @@ class Guard:
         covariance, _ = ledoit_wolf(exact - means[own], assume_centered=True)
         covariance += RIDGE * np.eye(len(covariance))
         whitening = np.linalg.inv(np.linalg.cholesky(covariance)).T
-        return cls(means @ whitening, whitening, np.empty(0, np.float32), np.empty(0, bool))
+        return cls(means @ whitening, whitening)
 
     def distances(self, features: np.ndarray) -> np.ndarray:
         """Mahalanobis distance of images from the nearest class.
@@ -70,17 +66,20 @@ class Guard:
         return np.array([np.sqrt(((self.centers - image) ** 2).sum(axis=1).min()) for image in white])
 
 
-def write_guard(folder: Path, guard: Guard) -> Path:
+def write_guard(folder: Path, guard: Guard, reference: Reference) -> Path:
     """Write ``guard.safetensors``, about 1.3 MB, and return its path."""
     file = folder / GUARD_FILE
+    arrays = {name: np.ascontiguousarray(value) for name, value in (vars(guard) | vars(reference)).items()}
     with atomic(file) as temporary:
-        save_file({name: np.ascontiguousarray(value) for name, value in vars(guard).items()}, temporary)
+        save_file(arrays, temporary)
     return file
 
 
-def read_guard(file: Path) -> Guard:
+def read_guard(file: Path) -> tuple[Guard, Reference]:
     """Raises ValueError if the file is damaged."""
     try:
-        return Guard(**load_file(file))
+        stored = load_file(file)
+        guard = Guard(**{name: stored.pop(name) for name in Guard.__annotations__ if name in stored})
+        return guard, Reference(**stored)
     except (SafetensorError, TypeError) as error:
         raise ValueError(str(error)) from None

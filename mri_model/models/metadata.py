@@ -14,7 +14,7 @@ from mri_model.data.preprocessing import Preprocessing
 from mri_model.errors import MriError, UsageError
 from mri_model.files import atomic, read_json, write_json
 
-FORMAT = 5
+FORMAT = 6
 """Version of the model folder. Folders of other versions are refused."""
 
 RecipeFields = Mapping[str, str | int | float | bool]

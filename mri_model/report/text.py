@@ -302,15 +302,22 @@ def describe_scoring(scored: "ScoringRun") -> str:
         f"{counts.n_found} files: {counts.n_scored} scored, {counts.n_abstained} abstained, "
         f"{counts.n_rejected} rejected; {counts.n_reused} of them known from an earlier run",
         *rejected_lines(scored.reasons.named, counts.n_rejected, "all in the Parquet file"),
+        *([f"drift   {describe_drift(*scored.drift)}"] if scored.drift else []),
         f"scores  {scored.parquet}    (lowest confidence first: mri query predictions)",
     ]
     return "\n".join(lines)
 
 
+def describe_drift(state: str, reason: str) -> str:
+    """Whether new images differ from the validation images, in one line."""
+    return f"{state}: {reason}" + ("    (mri query scored-drift)" if state == "yes" else "")
+
+
 def scoring_facts(scored: "ScoringRun") -> dict[str, Any]:
     """What ``mri score --json`` prints."""
     facts = {"run": scored.run_id, "model": scored.model_id, "parquet": str(scored.parquet), **asdict(scored.counts)}
-    return {**facts, "reasons": dict(scored.reasons.counts)}
+    drift, drift_reason = scored.drift or (None, None)
+    return {**facts, "reasons": dict(scored.reasons.counts), "drift": drift, "drift_reason": drift_reason}
 
 
 def describe_report(tables: Mapping[str, pd.DataFrame]) -> str:

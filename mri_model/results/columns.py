@@ -75,11 +75,11 @@ def moment(name: str, *, null: bool = False) -> Column[Any]:
     return Column(name, UtcDateTime, nullable=null)
 
 
-def one_of(name: str, *values: str, default: str | None = None) -> Column[Any]:
+def one_of(name: str, *values: str, default: str | None = None, null: bool = False) -> Column[Any]:
     """One of some texts."""
     allowed = ", ".join(f"'{value}'" for value in values)
     check = CheckConstraint(f"{name} IN ({allowed})", name=name)
-    return Column(name, TEXT, check, nullable=False, default=default, server_default=default)
+    return Column(name, TEXT, check, nullable=null, default=default, server_default=default)
 
 
 def is_moment(column: str) -> bool:
@@ -92,4 +92,4 @@ def is_moment(column: str) -> bool:
 
 def is_flag(column: str) -> bool:
     """Whether a column of a query's answer is true or false, by its name: SQLite stores 0 and 1."""
-    return column == "forced"
+    return column in ("forced", "differs")

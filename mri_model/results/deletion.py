@@ -13,6 +13,7 @@ from mri_model.results.schema import (
     class_metric,
     confusion,
     contrast_metric,
+    drift_metric,
     epoch,
     evaluated_image,
     evaluation,
@@ -158,6 +159,7 @@ def parts(deletion: Deletion) -> Iterator[tuple[Table, ColumnElement[bool]]]:
     if deletion.kind == "run":
         yield prediction, prediction.c.run_id == deletion.id
         yield scoring_shard, scoring_shard.c.run_id == deletion.id
+        yield drift_metric, drift_metric.c.run_id == deletion.id
         yield scoring_run, scoring_run.c.id == deletion.id
         return
     models, sweeps = deletion.models, deletion.sweeps
@@ -167,6 +169,7 @@ def parts(deletion: Deletion) -> Iterator[tuple[Table, ColumnElement[bool]]]:
     yield evaluation, own
     yield prediction, prediction.c.model_id.in_(models)
     yield scoring_shard, scoring_shard.c.run_id.in_(deletion.runs)
+    yield drift_metric, drift_metric.c.run_id.in_(deletion.runs)
     yield scoring_run, scoring_run.c.model_id.in_(models)
     yield epoch, epoch.c.model_id.in_(models)
     yield sweep_model, or_(sweep_model.c.model_id.in_(models), sweep_model.c.sweep_id.in_(sweeps))

@@ -17,6 +17,7 @@ from sqlalchemy import (
     false,
 )
 
+from mri_model.models.reference import DriftState
 from mri_model.results.columns import count, key, moment, number, one_of, ratio, text
 
 SweepKind = Literal["sizes", "seeds", "folds"]
@@ -282,6 +283,12 @@ scoring_run = Table(
     moment("active_until", null=True),
     text("engine", null=True),
     ratio("risk", null=True),
+    # comparison with the model's validation images; null: nothing was compared
+    one_of("drift", *get_args(DriftState), null=True),
+    text("drift_reason", null=True),
+    count("drift_images", null=True),
+    count("drift_sources", null=True),
+    Column("drift_waiting", JSON(none_as_null=True), nullable=True),  # images to be tested with those of the next run
 )
 # one unfinished run at a time for a folder as it is: whoever starts it a second time joins the first
 Index(
@@ -331,6 +338,17 @@ prediction = Table(
     Column("prediction_set", JSON(none_as_null=True), nullable=True),
     ratio("risk", null=True),  # that the status was decided for; null: none was stated
     Index(None, "run_id"),
+)
+
+drift_metric = Table(  # a tested run against the model's validation images
+    "drift_metric",
+    metadata,
+    key("run_id", ForeignKey("scoring_run.id")),
+    key("statistic"),
+    ratio("distance"),
+    ratio("expected"),  # under chance
+    ratio("p_value"),
+    Column("differs", Boolean, nullable=False),
 )
 
 incoming_look = Table(  # the last look at a folder of incoming folders

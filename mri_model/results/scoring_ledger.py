@@ -7,17 +7,31 @@ is still its own, so a worker that comes late, after its lease expired and anoth
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select, tuple_
 
 from mri_model.errors import MriError
-from mri_model.results.schema import prediction, scoring_run, scoring_shard
+from mri_model.models.reference import DriftState
+from mri_model.results.schema import drift_metric, prediction, scoring_run, scoring_shard
 from mri_model.results.store import Store, execute_many
 from mri_model.results.values import stored_rows
 
 Identity = tuple[str, str]
 Row = Mapping[str, Any]
+
+
+class FoundDrift(Protocol):
+    """What a comparison with the validation images found, see ``scoring.drift.Drift``."""
+
+    @property
+    def state(self) -> DriftState: ...
+    def as_row(self) -> dict[str, Any]: ...
+    def metrics(self) -> list[dict[str, Any]]: ...
+
+
+DriftCheck = Callable[[Sequence[Row]], FoundDrift]
+"""Compares a run, given what the runs that wait for it have kept."""
 
 LEASE = timedelta(seconds=60)
 """How long a shard belongs to a worker that does not renew its lease."""
@@ -171,8 +185,11 @@ class ScoringLedger:
         query = select(table.c.id).where(table.c.id.in_(run_ids), table.c.status != "running")
         return [row.id for row in self._read(query)]
 
-    def finish(self, run_id: str) -> dict[str, Any]:
+    def finish(self, run_id: str, check: DriftCheck | None = None) -> dict[str, Any]:
         """Complete the row of a run whose shards are all done; a run is finished once only.
+
+        Args:
+            check: Compares the run with the validation images, together with the runs that wait for it.
 
         Returns:
             The row; its ``status`` is ``superseded`` if the folder changed and another run took over.
@@ -181,7 +198,7 @@ class ScoringLedger:
             MriError: If the run was deleted.
         """
         with self._store.writing() as connection:
-            return finish(connection, run_id)
+            return finish(connection, run_id, check)
 
     def _join(self, connection: Connection, run: Row, of_folder: ColumnElement[bool]) -> str | None:
         """Record a run; if the same folder is running with the same listing, the id of that run instead."""
@@ -251,7 +268,7 @@ def claim(connection: Connection, run_id: str, worker: str) -> tuple[int, int] |
     return number, int(fence or 0)
 
 
-def finish(connection: Connection, run_id: str) -> dict[str, Any]:
+def finish(connection: Connection, run_id: str, check: DriftCheck | None = None) -> dict[str, Any]:
     totals = select(*(func.sum(scoring_shard.c[name]).label(name) for name in COUNTS)).where(
         scoring_shard.c.run_id == run_id
     )
@@ -260,10 +277,30 @@ def finish(connection: Connection, run_id: str) -> dict[str, Any]:
     running = and_(scoring_run.c.id == run_id, scoring_run.c.status == "running")
     if connection.execute(scoring_run.update().where(running).values(values)).rowcount:
         connection.execute(scoring_shard.delete().where(scoring_shard.c.run_id == run_id))
+        if check:
+            record_drift(connection, run_id, check)
     row = connection.execute(select(scoring_run).where(scoring_run.c.id == run_id)).mappings().first()
     if row is None:
         raise MriError(f"scoring run {run_id} was deleted", "run the command again")
     return dict(row)
+
+
+def record_drift(connection: Connection, run_id: str, check: DriftCheck) -> None:
+    """Test a run together with the waiting runs of its model, which wait no longer once there is a result."""
+    table = scoring_run
+    model_id = select(table.c.model_id).where(table.c.id == run_id).scalar_subquery()
+    waits = and_(table.c.model_id == model_id, table.c.drift == "waiting")
+    earlier = connection.execute(
+        select(table.c.id, table.c.drift_waiting).where(waits).order_by(table.c.id).with_for_update()
+    ).all()
+    drift = check([row.drift_waiting for row in earlier])
+    connection.execute(table.update().where(table.c.id == run_id).values(drift.as_row()))
+    if drift.state == "waiting":
+        return
+    tested = {"drift": "tested later", "drift_reason": f"tested together with {run_id}", "drift_waiting": None}
+    connection.execute(table.update().where(table.c.id.in_([row.id for row in earlier])).values(tested))
+    metrics = [{"run_id": run_id, **each} for each in drift.metrics()]
+    execute_many(connection, drift_metric.insert(), stored_rows(drift_metric, metrics))
 
 
 def is_shard(run_id: str, number: int, fence: int) -> ColumnElement[bool]:

@@ -62,5 +62,5 @@ def as_frame(columns: list[str], rows: Sequence[Sequence[Any]]) -> pd.DataFrame:
     for name in filter(is_moment, columns):
         frame[name] = pd.to_datetime(frame[name], utc=True).dt.as_unit("us")
     for name in filter(is_flag, columns):
-        frame[name] = frame[name].astype(bool)
+        frame[name] = frame[name].astype(bool if frame[name].notna().all() else "boolean")
     return frame

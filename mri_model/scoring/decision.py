@@ -29,14 +29,15 @@ class AnswerRule:
         Raises:
             RefusedError: If they support none, or the model has no guard and with it no validation answers.
         """
-        if model.guard is None or model.metadata.guard is None:
+        if model.reference is None or model.metadata.guard is None:
             if risk is not None:
                 raise RefusedError(f"{model.id} has no guard: its risk is not known", "train it again, or omit --risk")
             return cls()
         distance = model.metadata.guard.distance
         if risk is None:
             return cls(distance)
-        probability, right = model.guard.val_probability, model.guard.val_right
+        passes = model.reference.distance <= distance
+        probability, right = model.reference.probability[passes], model.reference.right[passes]
         threshold = risk_threshold(probability, right, risk)
         if threshold is None:
             lowest = lowest_risk(probability, right)

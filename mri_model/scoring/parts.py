@@ -39,6 +39,11 @@ SCHEMA = pa.schema(
 )
 """Columns of a Parquet file of scores; those of the table ``prediction``."""
 
+FINGERPRINT = "fingerprint"
+
+PART_SCHEMA = SCHEMA.append(pa.field(FINGERPRINT, pa.binary()))
+"""Columns of a part: until the run is finished, the images that are compared with the validation images keep theirs."""
+
 MOST_NAMED = 100
 
 
@@ -66,16 +71,20 @@ def part_file(folder: Path, number: int, fence: int) -> Path:
     return folder / f"part-{number:06d}-{fence}.parquet"
 
 
-def write_part(file: Path, rows: Iterable[Mapping[str, Any]], order: Sequence[str]) -> None:
+def write_part(
+    file: Path, rows: Iterable[Mapping[str, Any]], order: Sequence[str], fingerprints: Mapping[str, bytes]
+) -> None:
     """Write the rows of a shard, in the order of its files.
 
     Args:
         rows: Rows of ``prediction``; other columns are left out.
         order: The path of each file of the shard.
+        fingerprints: Path → fingerprint of the images that are compared with the validation images.
     """
     by_path = {str(row["path"]): {name: row[name] for name in SCHEMA.names} for row in rows}
+    written = [by_path[path] | {FINGERPRINT: fingerprints.get(path)} for path in order]
     with atomic(file) as temporary:
-        pq.write_table(pa.Table.from_pylist([by_path[path] for path in order], SCHEMA), temporary)
+        pq.write_table(pa.Table.from_pylist(written, PART_SCHEMA), temporary)
 
 
 def merge_parts(files: Iterable[Path], target: Path) -> Reasons:
@@ -83,10 +92,19 @@ def merge_parts(files: Iterable[Path], target: Path) -> Reasons:
     reasons = Reasons()
     with atomic(target) as temporary, pq.ParquetWriter(temporary, SCHEMA) as writer:
         for file in files:
-            rows = pq.read_table(file, schema=SCHEMA)
+            rows = pq.read_table(file, columns=SCHEMA.names, schema=PART_SCHEMA)
             reasons.add(rows)
             writer.write_table(rows)
     return reasons
+
+
+def read_described(files: Iterable[Path], run_id: str) -> pa.Table:
+    """The rows with a fingerprint that a run has scored itself. Raises FileNotFoundError if a part is missing."""
+    columns = ["label", "probability", "distance", FINGERPRINT]
+    chosen = (pc.field("run_id") == run_id) & pc.field("label").is_valid() & pc.field(FINGERPRINT).is_valid()
+    schema = pa.schema([PART_SCHEMA.field(name) for name in columns])
+    parts = [pq.read_table(file, columns=columns, schema=PART_SCHEMA, filters=chosen) for file in files]
+    return pa.concat_tables([schema.empty_table(), *parts])
 
 
 def read_reasons(parquet: Path) -> Reasons:

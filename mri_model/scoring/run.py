@@ -25,15 +25,20 @@ from mri_model.errors import MriError, SkippedError
 from mri_model.files import atomic, is_held, lock_of, run_id
 from mri_model.models.artifact import Model
 from mri_model.models.inference import BATCH
+from mri_model.models.reference import DriftState
 from mri_model.progress import Log, ProgressCallback, no_log, no_progress
 from mri_model.scoring.decision import AnswerRule
+from mri_model.scoring.drift import Drift, DriftTest
 from mri_model.scoring.listing import ListedFile, read_shard, write_listing
 from mri_model.scoring.participation import ANY, Participation
-from mri_model.scoring.parts import Reasons, merge_parts, part_file, read_reasons, write_part
+from mri_model.scoring.parts import Reasons, merge_parts, part_file, read_described, read_reasons, write_part
 from mri_model.scoring.scorer import FILES_PER_TASK, Entry, Identity, Prediction, read_entry, score_entries
 
 Claim = tuple[int, int]
 """Number of a shard and the fence under which a worker holds it."""
+
+DriftCheck = Callable[[Sequence[Mapping[str, Any]]], Drift]
+"""Compares a run, given what the runs that wait to be tested together with it have kept."""
 
 LISTING = "listing.parquet"
 
@@ -66,7 +71,7 @@ class Ledger(Protocol):
     def leases(self, run_id: str) -> list[tuple[int, int, str]]: ...
     def fences(self, run_id: str) -> list[int]: ...
     def ended(self, run_ids: Sequence[str]) -> list[str]: ...
-    def finish(self, run_id: str) -> dict[str, Any]: ...
+    def finish(self, run_id: str, check: DriftCheck | None = None) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,7 @@ class ScoringRun:
     Attributes:
         parquet: One row for every file found, sorted by path. ``run_id`` in a row is the run that scored the file.
         reasons: Why files were rejected.
+        drift: Result of the comparison with the validation images, and why; None if nothing was compared.
     """
 
     run_id: str
@@ -94,6 +100,7 @@ class ScoringRun:
     parquet: Path
     counts: ScoringCounts
     reasons: Reasons
+    drift: tuple[DriftState, str] | None = None
 
     @property
     def rows(self) -> pd.DataFrame:
@@ -144,12 +151,14 @@ class Shard:
         claim: Its number and fence.
         files: Its files.
         known: Those that this model has scored before, for the same risk.
+        fingerprints: Path → fingerprint of the images that are compared with the validation images.
     """
 
     claim: Claim
     files: list[ListedFile]
     known: set[Identity]
     found: list[Identity] = field(default_factory=list)
+    fingerprints: dict[str, bytes] = field(default_factory=dict)
     predictions: list[Prediction] = field(default_factory=list)
 
 
@@ -262,7 +271,7 @@ def score_shards(ledger: Ledger, model: Model, rule: AnswerRule, run: OpenRun) -
             yield from ((shard, file) for file in shard.files)
 
     def read(item: tuple[Shard, ListedFile]) -> tuple[Shard, Entry]:
-        return item[0], read_entry(model, item[1], item[0].known)
+        return item[0], read_entry(model, item[1], item[0].known, run.n_files)
 
     renewed = time.monotonic()
     entries = ordered_map(read, files(), items_per_task=FILES_PER_TASK)
@@ -270,6 +279,7 @@ def score_shards(ledger: Ledger, model: Model, rule: AnswerRule, run: OpenRun) -
         shard = held[0]
         for batch in chunks((entry for _, entry in pairs), BATCH):
             shard.found += [(entry.path, entry.sha256) for entry in batch]
+            shard.fingerprints |= {entry.path: entry.fingerprint for entry in batch if entry.fingerprint}
             shard.predictions += score_entries(model, rule, [entry for entry in batch if not entry.known])
             if time.monotonic() - renewed > RENEW_SECONDS:
                 ledger.renew(run.id, [each.claim for each in held])
@@ -290,7 +300,7 @@ def claimed_shards(ledger: Ledger, run: OpenRun, risk: float | None) -> Iterator
 def commit(ledger: Ledger, run: OpenRun, shard: Shard) -> None:
     """Write a shard's rows to the database and to a part file; not at all if another worker has taken it over."""
     part = part_file(run.folder, *shard.claim)
-    keep = partial(write_part, part, order=[file.path for file in shard.files])
+    keep = partial(write_part, part, order=[file.path for file in shard.files], fingerprints=shard.fingerprints)
     rows = [asdict(each) for each in shard.predictions]
     if not ledger.commit(run.id, shard.claim, rows, shard.found, keep):
         part.unlink(missing_ok=True)
@@ -305,12 +315,27 @@ def finish(ledger: Ledger, model: Model, run: OpenRun) -> ScoringRun:
         except FileNotFoundError as error:
             if not ledger.ended([run.id]):
                 raise MriError(f"{error.filename} is missing", f"mri delete {run.id}, then score again") from None
-    row = ledger.finish(run.id)
+    row = ledger.finish(run.id, test_of(model, run, parts))
     if row["status"] != "finished":
         raise MriError(f"{run.id} was superseded: the folder changed meanwhile", "run the command again")
     shutil.rmtree(run.folder, ignore_errors=True)
     counts = ScoringCounts(**{name: row[name] for name in ScoringCounts.__annotations__})
-    return ScoringRun(run.id, model.id, run.parquet, counts, read_reasons(run.parquet))
+    drift = (row["drift"], row["drift_reason"]) if row["drift"] else None
+    return ScoringRun(run.id, model.id, run.parquet, counts, read_reasons(run.parquet), drift)
+
+
+def test_of(model: Model, run: OpenRun, parts: Sequence[Path]) -> DriftCheck | None:
+    """How a run is compared with the validation images; None if it has scored nothing new, or the model kept none."""
+    if model.reference is None:
+        return None
+    try:
+        rows = read_described(parts, run.id)
+    except FileNotFoundError:
+        return None  # another process has finished the run
+    if not rows.num_rows:
+        return None
+    test = DriftTest(model, model.reference)
+    return partial(test.check, test.sample(rows))
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from mri_model.data.decode import decode, load_content
 from mri_model.evaluation.abstention import prediction_set
 from mri_model.models.artifact import Model
 from mri_model.scoring.decision import AnswerRule
+from mri_model.scoring.drift import is_compared, pack
 from mri_model.scoring.listing import ListedFile
 
 Identity = tuple[str, str]
@@ -34,12 +35,14 @@ class Entry:
         plane: The image as it is stored, uint8 (3, store_size, store_size); None if the file is rejected or known.
         reason: Why the file is rejected, or None.
         known: Whether the model has scored these bytes at this path before.
+        fingerprint: Of an image that is compared with the validation images (``scoring.drift``); else None.
         seconds: For reading and decoding.
     """
 
     path: str
     sha256: str
     plane: np.ndarray | None = None
+    fingerprint: bytes | None = None
     reason: str | None = None
     known: bool = False
     seconds: float = 0.0
@@ -84,8 +87,12 @@ class Prediction:
     risk: float | None = None
 
 
-def read_entry(model: Model, listed: ListedFile, known: Set[Identity]) -> Entry:
-    """Read and decode one file, unless it is refused unread or the model has scored these bytes at this path."""
+def read_entry(model: Model, listed: ListedFile, known: Set[Identity], n_files: int) -> Entry:
+    """Read and decode one file, unless it is refused unread or the model has scored these bytes at this path.
+
+    Args:
+        n_files: Number of files of the run.
+    """
     started = time.perf_counter()
     if listed.reason:
         return Entry(listed.path, "", reason=listed.reason)
@@ -93,8 +100,12 @@ def read_entry(model: Model, listed: ListedFile, known: Set[Identity]) -> Entry:
     if (listed.path, content.sha256) in known:
         return Entry(listed.path, content.sha256, known=True)
     image = decode(content)
-    plane = None if image.pixels is None else model.preprocessing.shrink(image.pixels)
-    return Entry(listed.path, image.sha256, plane, image.reason, seconds=time.perf_counter() - started)
+    if image.pixels is None:
+        return Entry(listed.path, image.sha256, reason=image.reason, seconds=time.perf_counter() - started)
+    plane = model.preprocessing.shrink(image.pixels)
+    compared = model.reference is not None and is_compared(image.sha256, n_files)
+    fingerprint = pack(image.pixels) if compared else None
+    return Entry(listed.path, image.sha256, plane, fingerprint, seconds=time.perf_counter() - started)
 
 
 def score_entries(model: Model, rule: AnswerRule, entries: Sequence[Entry]) -> list[Prediction]:

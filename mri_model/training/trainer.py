@@ -22,7 +22,7 @@ from mri_model.models.artifact import INTENDED_USE, git_commit, versions, write_
 from mri_model.models.inference import Outputs, predict
 from mri_model.models.metadata import EpochMetrics, ModelMetadata, write_history, write_metadata
 from mri_model.models.network import Resnet18, build_network
-from mri_model.models.training_images import TrainingImages, write_training_images
+from mri_model.models.training_images import TrainingImages, read_training_images, write_training_images
 from mri_model.progress import Log, no_log
 from mri_model.training.abstention import fit_abstention
 from mri_model.training.augment import augment, draw
@@ -189,6 +189,7 @@ def write_model(job: TrainingJob, state: TrainingState, pixels: PixelStore, spli
     digest = write_weights(job.folder, state.best)
     job.say("fitting the guard, which refuses images unlike the training images")
     train, val = kept_outputs(job, state, pixels, splits)
+    images = read_training_images(job.folder, job.model_id)
     metadata = ModelMetadata(
         id=job.model_id,
         network="resnet18",
@@ -210,7 +211,7 @@ def write_model(job: TrainingJob, state: TrainingState, pixels: PixelStore, spli
         versions=versions(),
         git_commit=git_commit(),
         intended_use=INTENDED_USE,
-        guard=fit_abstention(job.folder, train, val, state.temperature),
+        guard=fit_abstention(job.folder, train, val, state.temperature, images),
     )
     write_metadata(job.folder, metadata)
 

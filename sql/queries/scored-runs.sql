@@ -14,6 +14,7 @@ SELECT
     n_abstained,
     n_rejected,
     n_reused,
+    drift,
     engine,
     risk,
     parquet

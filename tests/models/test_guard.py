@@ -7,6 +7,7 @@ from sklearn.covariance import ledoit_wolf
 
 from mri_model.models.guard import GUARD_FILE, Guard, read_guard, write_guard
 from mri_model.models.network import Resnet18
+from mri_model.models.reference import Reference
 
 
 def features(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -47,10 +48,12 @@ def test_distances_of_an_image_do_not_depend_on_its_batch() -> None:
 
 def test_a_guard_comes_back_as_it_was_written_and_a_damaged_one_does_not(tmp_path: Path) -> None:
     guard = Guard.fit(*features(60))
-    file = write_guard(tmp_path, guard)
+    reference = Reference(**{name: np.arange(place) for place, name in enumerate(Reference.__annotations__)})
+    file = write_guard(tmp_path, guard, reference)
     assert file == tmp_path / GUARD_FILE
-    for name, value in vars(read_guard(file)).items():
-        np.testing.assert_array_equal(value, getattr(guard, name))
+    for found, written in zip(read_guard(file), (guard, reference), strict=True):
+        for name, value in vars(found).items():
+            np.testing.assert_array_equal(value, getattr(written, name))
     file.write_bytes(file.read_bytes()[:100])
     with pytest.raises(ValueError, match=r"."):
         read_guard(file)

@@ -26,6 +26,8 @@ def record_everything(store: Store) -> None:
     samples.record_predictions(store, [samples.prediction(), samples.unreadable()])
     with store.writing() as connection:
         connection.execute(schema.scoring_shard.insert().values(run_id="r1", number=0, n_files=2))
+        numbers = dict.fromkeys(("distance", "expected", "p_value"), 0.5)
+        connection.execute(schema.drift_metric.insert().values(run_id="r1", statistic="label", differs=True, **numbers))
     seen = {"folder": "/in/a", "listing": "l", "n_files": 2, "newest_at": samples.START}
     IncomingLedger(store, "/in").look([seen], 0, timedelta())
 

@@ -18,7 +18,7 @@ from mri_model.results.database import parse, writing
 from mri_model.results.store import Store
 from tests.results import result_samples as samples
 
-REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012"]
+REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012", "0013"]
 RENAMED = {
     "twin_free_n": "duplicate_free_n",
     "twin_free_accuracy": "duplicate_free_accuracy",
@@ -42,6 +42,7 @@ NEW_OF_PREDICTIONS = (
     "prediction_set",
     "risk",
 )
+NEW_OF_RUNS = ("drift", "drift_reason", "drift_images", "drift_sources", "drift_waiting")
 NEW_OF_MODELS = ("sha256", "temperature", "preprocessing", "fold", "folds")
 """Columns that are null for rows of an earlier schema."""
 
@@ -191,7 +192,7 @@ def expected(before: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str
             dict.fromkeys(samples.NOT_SAID_BEFORE) | {"sweep_id": None, "n_seen": 0} | row for row in evaluations
         ],
         "scoring_run": [  # the one in the samples was not finished
-            {"listing": None, "status": "superseded", "active_until": None, "engine": None, "risk": None} | row
+            dict.fromkeys(("listing", "active_until", "engine", "risk", *NEW_OF_RUNS)) | {"status": "superseded"} | row
             for row in before["scoring_run"]
         ],
         "prediction": [
@@ -214,7 +215,7 @@ def test_rows_of_an_earlier_schema_survive_the_upgrade(old_url: str) -> None:
         ), name
     assert after.keys() - before.keys() <= {
         *("sweep", "sweep_model", "similarity_metric", "evaluated_image"),
-        *("scoring_shard", "incoming_look", "incoming_folder"),
+        *("scoring_shard", "incoming_look", "incoming_folder", "drift_metric"),
     }
 
 
@@ -370,7 +371,14 @@ def test_the_schema_before_the_given_protocol_gets_its_constraint_and_keeps_its_
         before = dump(connection)
     with Store.open(url) as store, store._engine.connect() as connection:
         models = expected({**rows, "model": before["model"]})["model"]
-        names = ("similarity_metric", "evaluated_image", "scoring_shard", "incoming_look", "incoming_folder")
+        names = (
+            "similarity_metric",
+            "evaluated_image",
+            "scoring_shard",
+            "incoming_look",
+            "incoming_folder",
+            "drift_metric",
+        )
         new: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
         assert dump(connection) == before | {"model": models} | new
         assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []

@@ -1,6 +1,7 @@
 """Shards are leased, and each is committed once, by whoever holds it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -72,6 +73,68 @@ def test_each_shard_is_claimed_by_one_worker_and_a_run_ends_with_its_counts(
     assert [row[name] for name in ("status", "n_found", "n_scored", "n_reused")] == ["finished", 3, 3, 0]
     assert ledger.finish("r1") == row
     assert ledger.progress("r1") == (0, 0)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a comparison with the validation images found."""
+
+    state: str
+    waiting: dict[str, Any] | None = None
+
+    def as_row(self) -> dict[str, Any]:
+        row = {"drift": self.state, "drift_reason": "why", "drift_images": 3, "drift_sources": 2}
+        return {**row, "drift_waiting": self.waiting}
+
+    def metrics(self) -> list[dict[str, Any]]:
+        if self.state == "waiting":
+            return []
+        return [{"statistic": "label", "distance": 0.5, "expected": 0.1, "p_value": 0.001, "differs": True}]
+
+
+def finish(ledger: ScoringLedger, run: str, state: str) -> list[Any]:
+    """Start and finish a run of one file; returns what the waiting runs had kept."""
+    given: list[Any] = []
+
+    def check(waiting: Sequence[Any]) -> Any:
+        given.extend(waiting)
+        return Found(state, {"of": run} if state == "waiting" else None)
+
+    start(ledger, run, listing=run, sizes=(1,))
+    shard = ledger.claim(run, "w")
+    assert shard and commit(ledger, shard, run, run=run) is not None
+    ledger.finish(run, check)
+    assert ledger.finish(run, check)["drift"] == state, "a finished run is not tested again"
+    return given
+
+
+def drifts(store: Store) -> dict[str, tuple[Any, ...]]:
+    with store.reading() as connection:
+        table = schema.scoring_run
+        columns = (table.c.id, table.c.drift, table.c.drift_reason, table.c.drift_waiting)
+        return {row.id: tuple(row)[1:] for row in connection.execute(select(*columns))}
+
+
+def test_runs_with_too_few_images_wait_for_the_run_that_is_tested_with_them(
+    store: Store, ledger: ScoringLedger
+) -> None:
+    assert finish(ledger, "r1", "waiting") == []
+    assert finish(ledger, "r2", "waiting") == [{"of": "r1"}]
+    store.record_model(samples.model(id="m2"), [])
+    assert finish(ScoringLedger(store, "m2"), "other", "waiting") == [], "another model's runs"
+    assert finish(ledger, "r3", "yes") == [{"of": "r1"}, {"of": "r2"}]
+    assert finish(ledger, "r4", "no") == []
+    together = ("tested later", "tested together with r3", None)
+    assert drifts(store) == {
+        "r1": together,
+        "r2": together,
+        "r3": ("yes", "why", None),
+        "r4": ("no", "why", None),
+        "other": ("waiting", "why", {"of": "other"}),
+    }
+    with store.reading() as connection:
+        rows = connection.execute(select(schema.drift_metric.c.run_id, schema.drift_metric.c.differs)).all()
+    assert sorted(map(tuple, rows)) == [("r3", True), ("r4", True)]
 
 
 def test_a_late_worker_cannot_commit_a_shard_that_another_took_over(

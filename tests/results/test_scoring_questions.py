@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from mri_model.results import schema
 from mri_model.results.store import Store
 from tests.results import result_samples as samples
 from tests.results.question_samples import (
@@ -76,6 +77,28 @@ def test_drift_is_the_distance_of_the_mix_from_that_of_the_training(store: Store
     promote_old(store)
     assert listed(store.query("drift"), "label", "trained", "training_share")[2] == ["Papiloma T2", 0, 0.0]
     assert store.query("drift", days=1).empty
+
+
+def test_runs_that_differ_from_the_validation_images_and_in_what(store: Store) -> None:
+    record_models(store)
+    when = {"started_at": samples.later(now() - 60), "finished_at": samples.later(now() - 50)}
+    samples.record_run(store, id="r1", model_id="m-old", drift="waiting", drift_reason="too few", **when)
+    later = {"started_at": samples.later(now() - 40), "finished_at": samples.later(now() - 30)}
+    found = {"drift": "yes", "drift_reason": "label", "drift_images": 80, "drift_sources": 25}
+    samples.record_run(store, id="r2", model_id="m-old", **found, **later)
+    samples.record_run(store, id="r3", model_id="m-old", **later)
+    differences = [("brightness", 0.2, 0.15, 0.1, False), ("label", 0.5, 0.2, 0.0005, True)]
+    names = ("run_id", "statistic", "distance", "expected", "p_value", "differs")
+    rows = [dict(zip(names, ("r2", *each), strict=True)) for each in differences]
+    with store.writing() as connection:
+        connection.execute(schema.drift_metric.insert(), rows)
+    columns = ("run_id", "drift", "statistic", "distance", "differs", "images", "reason")
+    assert listed(store.query("scored-drift", model="m-old"), *columns) == [
+        ["r2", "yes", "label", 0.5, True, 80, "label"],
+        ["r2", "yes", "brightness", 0.2, False, 80, "label"],
+        ["r1", "waiting", None, None, None, None, "too few"],
+    ]
+    assert store.query("scored-drift", model="m-new").empty
 
 
 def test_results_of_models_that_are_retired_since(store: Store) -> None:

@@ -29,6 +29,7 @@ QUERIES = {
     "provenance",
     "reliability",
     "retired-results",
+    "scored-drift",
     "scored-mix",
     "unscored",
     "epochs",

@@ -78,16 +78,17 @@ def test_images_like_the_training_images_mostly_get_an_answer(settings: Settings
 
 def test_the_thresholds_are_those_of_the_validation_images(settings: Settings, trained: Path) -> None:
     model = load_model(trained, CPU)
-    guard, metadata = model.guard, model.metadata.guard
-    assert guard and metadata
+    reference, metadata = model.reference, model.metadata.guard
+    assert reference and metadata
     logits, distances, targets = validation(settings, model)
     n = len(targets)
     assert metadata.n_validation == n
     assert metadata.distance == np.sort(distances)[min(int(np.ceil((n + 1) * 0.98)), n) - 1]
     passes = distances <= metadata.distance
     chances = (logits[passes] / model.metadata.temperature).softmax(dim=1).numpy()
-    assert guard.val_probability == pytest.approx(chances.max(axis=1), abs=1e-6)
-    assert (guard.val_right == (chances.argmax(axis=1) == targets[passes])).all()
+    assert reference.probability[passes] == pytest.approx(chances.max(axis=1), abs=1e-6)
+    assert (reference.answer[passes] == chances.argmax(axis=1)).all()
+    assert (reference.target == targets).all()
     covered = chances[np.arange(len(chances)), targets[passes]] >= metadata.set_probability - 1e-6
     assert 0.9 <= covered.mean() <= 0.95
 

@@ -1,0 +1,158 @@
+"""Whether the images of a scoring run differ from the model's validation images.
+
+A run's new images are compared, or a sample of them if they are many. A run that has too few waits: the next run of the
+model is tested together with it, so that many small folders are not passed over, and no image is tested twice.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from mri_model.data.decode import to_grey
+from mri_model.data.fingerprints import Fingerprints, describe
+from mri_model.data.same_source import sources_of
+from mri_model.evaluation.drift import (
+    MIN_IMAGES,
+    MIN_SOURCES,
+    Difference,
+    Sample,
+    Statistic,
+    compare,
+)
+from mri_model.models.artifact import Model
+from mri_model.models.reference import DriftState, Reference, grey_values
+from mri_model.scoring.parts import FINGERPRINT
+
+SAMPLE = 1000
+"""Expected number of images of a run that are compared, if it has more."""
+
+INTERVALS = 20
+"""A number is compared by the intervals that hold equal shares of the validation images."""
+
+NUMBERS = ("probability", "distance", "brightness", "variation")
+
+
+@dataclass(frozen=True)
+class Drift:
+    """What the test of a run found.
+
+    Attributes:
+        state: ``waiting`` if there are too few images so far; the run that is tested together with it says the result.
+        n_images: Number of images compared, also those of earlier runs.
+        n_sources: Number of sources they come from.
+        differences: One for each statistic; empty while waiting.
+        waiting: The images, to be tested with those of the next run; None unless the state is ``waiting``.
+    """
+
+    state: DriftState
+    n_images: int
+    n_sources: int
+    differences: tuple[Difference, ...] = ()
+    waiting: Mapping[str, Any] | None = None
+
+    @property
+    def reason(self) -> str:
+        """The result in one line."""
+        found = f"{self.n_images} images of {self.n_sources} sources"
+        if self.state == "waiting":
+            return f"{found}; at least {MIN_IMAGES} of {MIN_SOURCES} are needed: the next runs add theirs"
+        if self.state == "no":
+            return f"{found} are like the validation images"
+        named = ", ".join(f"{each.statistic} {each.distance:.2f} ({each.expected:.2f})" for each in self.differing)
+        return f"{found} differ from the validation images: {named}"
+
+    @property
+    def differing(self) -> list[Difference]:
+        """The statistics that differ, those that differ most beyond chance first."""
+        return sorted((each for each in self.differences if each.differs), key=lambda d: d.expected - d.distance)
+
+    def as_row(self) -> dict[str, Any]:
+        """The columns of the run's row."""
+        row = {"drift": self.state, "drift_reason": self.reason, "drift_images": self.n_images}
+        return {**row, "drift_sources": self.n_sources, "drift_waiting": self.waiting}
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """The rows of its statistics."""
+        return [asdict(each) for each in self.differences]
+
+
+class DriftTest:
+    """Compares images with a model's validation images.
+
+    Args:
+        model: One with a reference.
+    """
+
+    def __init__(self, model: Model, reference: Reference) -> None:
+        self._model, self._reference = model, reference
+        quantiles = np.linspace(0, 1, INTERVALS + 1)[1:-1]
+        self._edges = {name: np.quantile(getattr(reference, name), quantiles) for name in NUMBERS}
+        contrasts = [label.contrast or "" for label in model.labels]
+        self._contrasts = np.unique(contrasts, return_inverse=True)[1]
+        n_bins = {"label": len(model.labels), "contrast": int(self._contrasts.max()) + 1}
+        self._statistics = [Statistic(name, n, False) for name, n in n_bins.items() if n > 1]
+        self._statistics += [Statistic(name, INTERVALS, True) for name in NUMBERS]
+
+    def check(self, own: Sample, waiting: Sequence[Mapping[str, Any]]) -> Drift:
+        """Test the images of a run together with those of the runs that wait for it.
+
+        Args:
+            own: At least one image.
+            waiting: What ``Drift.waiting`` was for these runs.
+        """
+        pooled = Sample.joined([own, *map(Sample.from_json, waiting)])
+        size = (pooled.n_images, pooled.n_sources)
+        if not pooled.is_large_enough:
+            return Drift("waiting", *size, waiting=own.as_json())
+        found = compare(pooled, self._reference_sample(), self._statistics)
+        return Drift("yes" if any(each.differs for each in found) else "no", *size, found)
+
+    def sample(self, rows: pa.Table) -> Sample:
+        """Scored images as they are compared.
+
+        Args:
+            rows: With the columns ``label``, ``probability``, ``distance`` and ``fingerprint``.
+        """
+        fingerprints = unpack(rows[FINGERPRINT].to_pylist())
+        sources = sources_of(fingerprints, self._reference.mean, self._reference.thresholds.tolist())
+        labels = np.array([self._model.classes.index(each) for each in rows["label"].to_pylist()], np.int64)
+        brightness, variation = grey_values(fingerprints)
+        numbers = {name: rows[name].to_numpy() for name in ("probability", "distance")}
+        return self.described(sources, labels, numbers | {"brightness": brightness, "variation": variation})
+
+    def _reference_sample(self) -> Sample:
+        numbers = {name: getattr(self._reference, name) for name in NUMBERS}
+        return self.described(self._reference.source, self._reference.answer, numbers)
+
+    def described(self, sources: np.ndarray, labels: np.ndarray, numbers: Mapping[str, np.ndarray]) -> Sample:
+        """n images as they are compared.
+
+        Args:
+            sources: Number of each image's source, int of shape (n,).
+            labels: Class index of each answer, int of shape (n,).
+            numbers: Each of ``NUMBERS`` → its values, float of shape (n,).
+        """
+        values = {name: np.searchsorted(self._edges[name], numbers[name]) for name in NUMBERS}
+        return Sample(sources, {"label": labels, "contrast": self._contrasts[labels], **values})
+
+
+def is_compared(sha256: str, n_files: int) -> bool:
+    """Whether a file of a run with so many files belongs to the sample: about ``SAMPLE`` do, always the same ones."""
+    return int(sha256[:8], 16) * n_files < SAMPLE << 32
+
+
+def pack(pixels: np.ndarray) -> bytes:
+    """The fingerprint of a decoded image, uint8 BGR of shape (height, width, 3), as bytes."""
+    _, thumbnail, descriptor = describe(to_grey(pixels))
+    return thumbnail.tobytes() + descriptor.tobytes()
+
+
+def unpack(packed: Sequence[bytes]) -> Fingerprints:
+    """The fingerprints that ``pack`` has written."""
+    empty = Fingerprints.zeros(len(packed))
+    flat = np.frombuffer(b"".join(packed), np.uint8).reshape(len(packed), -1)
+    n = empty.thumbnails[0].size
+    return Fingerprints(flat[:, :n].reshape(empty.thumbnails.shape), flat[:, n:])
