@@ -26,7 +26,7 @@ from mri_model.models.artifact import Model
 from mri_model.models.reference import DriftState, Reference, grey_values
 from mri_model.scoring.parts import FINGERPRINT
 
-SAMPLE = 1000
+SAMPLE = 500
 """Expected number of images of a run that are compared, if it has more."""
 
 INTERVALS = 20
