@@ -124,6 +124,10 @@ def check_whole(settings: Settings, expected: list[dict[str, Any]]) -> None:
     assert answers(pd.read_parquet(last["parquet"])) == expected
     assert last["n_found"] == last["n_scored"] + last["n_abstained"] + last["n_rejected"] == len(expected)
     assert recorded(settings, schema.scoring_shard).empty
+    (compared,) = runs.dropna(subset="drift").to_dict("records")
+    n_images = (predictions["status"] != "rejected").sum()
+    assert (compared["drift"], compared["drift_images"]) == ("waiting", n_images), "each image is compared once"
+    assert len(compared["drift_waiting"]["sources"]) == n_images
     assert {each.name for each in settings.scores.iterdir()} == {f"{run}.parquet" for run in runs["id"]}
 
 
