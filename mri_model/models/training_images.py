@@ -101,6 +101,15 @@ def read_training_images(folder: Path, model_id: str) -> TrainingImages:
     return images
 
 
+def seen_digests(folder: Path, model_id: str) -> frozenset[str]:
+    """Digests of the training and validation images; none if the file is missing, damaged or of another model."""
+    try:
+        with np.load(folder / TRAINING_IMAGES_FILE, allow_pickle=False) as stored:
+            return frozenset(stored["sha256"].tolist()) if str(stored["model"]) == model_id else frozenset()
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        return frozenset()
+
+
 def is_consistent(images: TrainingImages) -> bool:
     """Whether shapes and types are those of ``TrainingImages``."""
     n = len(images)

@@ -1,5 +1,6 @@
 """Results as plain text, for the terminal and for Prefect's logs."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -302,15 +303,16 @@ def describe_scoring(scored: "ScoringRun") -> str:
         f"{counts.n_found} files: {counts.n_scored} scored, {counts.n_abstained} abstained, "
         f"{counts.n_rejected} rejected; {counts.n_reused} of them known from an earlier run",
         *rejected_lines(scored.reasons.named, counts.n_rejected, "all in the Parquet file"),
-        *([f"drift   {describe_drift(*scored.drift)}"] if scored.drift else []),
+        *(drift_lines(*scored.drift) if scored.drift else []),
         f"scores  {scored.parquet}    (lowest confidence first: mri query predictions)",
     ]
     return "\n".join(lines)
 
 
-def describe_drift(state: str, reason: str) -> str:
-    """Whether new images differ from the validation images, in one line."""
-    return f"{state}: {reason}" + ("    (mri query scored-drift)" if state == "yes" else "")
+def drift_lines(state: str, reason: str) -> list[str]:
+    """Whether new images differ from the validation images."""
+    more = "; see: mri query scored-drift" if state == "yes" else ""
+    return textwrap.wrap(f"drift   {state}: {reason}{more}", 100, subsequent_indent=8 * " ")
 
 
 def scoring_facts(scored: "ScoringRun") -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mri_model.data.decode import to_grey
 from mri_model.data.fingerprints import Fingerprints, describe
@@ -24,6 +25,7 @@ from mri_model.evaluation.drift import (
 )
 from mri_model.models.artifact import Model
 from mri_model.models.reference import DriftState, Reference, grey_values
+from mri_model.models.training_images import seen_digests
 from mri_model.scoring.parts import FINGERPRINT
 
 SAMPLE = 500
@@ -137,6 +139,12 @@ class DriftTest:
         """
         values = {name: np.searchsorted(self._edges[name], numbers[name]) for name in NUMBERS}
         return Sample(sources, {"label": labels, "contrast": self._contrasts[labels], **values})
+
+
+def unseen(model: Model, rows: pa.Table) -> pa.Table:
+    """The rows of images that the model was not trained with: it is surer of those than of any new one."""
+    seen = pa.array(sorted(seen_digests(model.folder, model.id)), pa.string())
+    return rows.filter(pc.invert(pc.is_in(rows["sha256"], seen)))
 
 
 def is_compared(sha256: str, n_files: int) -> bool:

@@ -100,7 +100,7 @@ def merge_parts(files: Iterable[Path], target: Path) -> Reasons:
 
 def read_described(files: Iterable[Path], run_id: str) -> pa.Table:
     """The rows with a fingerprint that a run has scored itself. Raises FileNotFoundError if a part is missing."""
-    columns = ["label", "probability", "distance", FINGERPRINT]
+    columns = ["sha256", "label", "probability", "distance", FINGERPRINT]
     chosen = (pc.field("run_id") == run_id) & pc.field("label").is_valid() & pc.field(FINGERPRINT).is_valid()
     schema = pa.schema([PART_SCHEMA.field(name) for name in columns])
     parts = [pq.read_table(file, columns=columns, schema=PART_SCHEMA, filters=chosen) for file in files]

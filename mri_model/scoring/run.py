@@ -28,7 +28,7 @@ from mri_model.models.inference import BATCH
 from mri_model.models.reference import DriftState
 from mri_model.progress import Log, ProgressCallback, no_log, no_progress
 from mri_model.scoring.decision import AnswerRule
-from mri_model.scoring.drift import Drift, DriftTest
+from mri_model.scoring.drift import Drift, DriftTest, unseen
 from mri_model.scoring.listing import ListedFile, read_shard, write_listing
 from mri_model.scoring.participation import ANY, Participation
 from mri_model.scoring.parts import Reasons, merge_parts, part_file, read_described, read_reasons, write_part
@@ -329,7 +329,7 @@ def test_of(model: Model, run: OpenRun, parts: Sequence[Path]) -> DriftCheck | N
     if model.reference is None:
         return None
     try:
-        rows = read_described(parts, run.id)
+        rows = unseen(model, read_described(parts, run.id))
     except FileNotFoundError:
         return None  # another process has finished the run
     if not rows.num_rows:

@@ -8,7 +8,6 @@
 -- :model  a model id or the start of one; default: the champion, without one the model that scored last
 -- :days  so many days back from now; default: 30
 SELECT
-    scoring_run.finished_at,
     scoring_run.id AS run_id,
     scoring_run.drift,
     drift_metric.statistic,
@@ -17,8 +16,7 @@ SELECT
     drift_metric.p_value,
     drift_metric.differs,
     scoring_run.drift_images AS images,
-    scoring_run.drift_sources AS sources,
-    scoring_run.drift_reason AS reason
+    scoring_run.drift_sources AS sources
 FROM scoring_run
 LEFT JOIN drift_metric ON scoring_run.id = drift_metric.run_id
 WHERE scoring_run.model_id = :model AND scoring_run.drift IS NOT NULL AND scoring_run.finished_at >= :since

