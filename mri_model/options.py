@@ -17,6 +17,9 @@ Device = Literal["auto", "cpu", "cuda"]
 Resize = Literal["linear", "area"]
 OnInvalid = Literal["fail", "quarantine"]
 
+MODEL_PARAMETERS = ("model", "other")
+"""Parameters of questions that name a model."""
+
 CHAMPION = "champion"
 DEFAULT_MODEL = CHAMPION
 """Which model evaluation and scoring use."""

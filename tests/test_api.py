@@ -101,3 +101,12 @@ def test_a_sqlite_file_is_one_file_from_wherever_a_run_starts(monkeypatch: pytes
     assert str(Settings().results_url) == f"sqlite:///{os.path.realpath(tmp_path)}/some/results.db"
     monkeypatch.setenv("MRI_DATABASE_URL", "postgresql://host/name")
     assert str(Settings().results_url) == "postgresql://host/name"
+
+
+def test_questions_take_the_words_for_models_that_evaluation_takes(settings: Settings, phantom: Path) -> None:
+    api.ingest(settings, phantom)
+    (folder,) = api.train(settings, QUICK).folders
+    for word in ("champion", "best", "latest"):
+        assert api.ask(settings, "classes", {"model": word}).reason.startswith(f"model {folder.name} has no test")
+    with pytest.raises(MriError, match="no model has an id that starts with 'newest'"):
+        api.ask(settings, "classes", {"model": "newest"})

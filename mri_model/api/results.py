@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from mri_model import steps
 from mri_model.api.runner import DIRECT, StepRunner
-from mri_model.models.choice import unusable_models
+from mri_model.models.choice import BEST, LATEST, unusable_models
+from mri_model.options import CHAMPION, MODEL_PARAMETERS
 from mri_model.settings import Settings
 
 if TYPE_CHECKING:
@@ -32,9 +33,20 @@ def query(settings: Settings, name: str, parameters: Mapping[str, Any] | None = 
 
 
 def ask(settings: Settings, name: str, parameters: Mapping[str, Any] | None = None) -> "Answer":
-    """As ``query``, with what the answer is about and, if it has no rows, why."""
+    """As ``query``, with what the answer is about and, if it has no rows, why.
+
+    A model may also be named ``champion``, ``best`` or ``latest``, as for evaluation and scoring.
+    """
+    given = {key: named_model(settings, key, value) for key, value in (parameters or {}).items()}
     with steps.open_store(settings) as store:
-        return store.ask(name, **(parameters or {}))
+        return store.ask(name, **given)
+
+
+def named_model(settings: Settings, parameter: str, value: Any) -> Any:
+    """The id of the model that a parameter names by such a word; any other value as it is."""
+    if parameter in MODEL_PARAMETERS and value in (CHAMPION, BEST, LATEST):
+        return steps.choose_model(settings, value).name
+    return value
 
 
 def list_models(settings: Settings) -> "Answer":

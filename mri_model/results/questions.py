@@ -25,12 +25,11 @@ from sqlalchemy import Connection, Text, TextClause, bindparam, select, text
 
 from mri_model.errors import MriError, UsageError
 from mri_model.models.choice import is_named
+from mri_model.options import MODEL_PARAMETERS
 from mri_model.results import schema
 from mri_model.results.columns import UtcDateTime
 from mri_model.results.upgrade import SQL, view_sources
 
-MODELS = ("model", "other")
-"""Parameters that name a model by the start of its id."""
 DERIVED = ("since", "until")
 """Moments that are bound by this module; no option of a command."""
 MAX_DAYS = 36_500
@@ -167,7 +166,7 @@ def _read(name: str, value: Any, help: str, connection: Connection) -> Any:
         return datetime.now(UTC).date().isoformat() if value is None else _day(value)
     if value is None:
         return None
-    if name in MODELS:
+    if name in MODEL_PARAMETERS:
         return find_model(connection, str(value))
     if name == "label":
         return _find_label(connection, str(value))
