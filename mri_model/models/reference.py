@@ -8,11 +8,8 @@ from numpy.typing import NDArray
 
 from mri_model.data.fingerprints import Fingerprints
 
-DriftState = Literal["yes", "no", "waiting", "tested later"]
-"""Whether a scoring run differs from the validation images.
-
-``waiting``: it has too few images to say, and is tested together with the model's next run; ``tested later``: it was.
-"""
+DriftState = Literal["yes", "no", "waiting"]
+"""Whether a scoring run differs from the validation images; ``waiting``: it has too few images to say so far."""
 
 
 @dataclass(frozen=True)

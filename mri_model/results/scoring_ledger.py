@@ -26,6 +26,8 @@ class FoundDrift(Protocol):
 
     @property
     def state(self) -> DriftState: ...
+    @property
+    def n_runs(self) -> int: ...
     def as_row(self) -> dict[str, Any]: ...
     def metrics(self) -> list[dict[str, Any]]: ...
 
@@ -146,13 +148,22 @@ class ScoringLedger:
 
     def known(self, paths: Sequence[str], risk: float | None = None) -> set[Identity]:
         """Path and digest of this model's answers for these paths and this risk; rejected files are tried again."""
-        query = select(prediction.c.path, prediction.c.sha256).where(
+        query = select(prediction.c.path, prediction.c.sha256).where(self._answered(risk), prediction.c.path.in_(paths))
+        return {(row.path, row.sha256) for row in self._read(query)}
+
+    def count_known(self, folder: str, risk: float | None = None) -> int:
+        """Number of this model's answers below a folder for this risk, also about files that are gone or changed."""
+        start = f"{folder.rstrip('/')}/"
+        below = and_(prediction.c.path >= start, prediction.c.path < f"{start[:-1]}0")  # "0" follows "/"
+        ((count,),) = self._read(select(func.count()).where(self._answered(risk), below))
+        return int(count)
+
+    def _answered(self, risk: float | None) -> ColumnElement[bool]:
+        return and_(
             prediction.c.model_id == self._model_id,
-            prediction.c.path.in_(paths),
             prediction.c.status != "rejected",
             prediction.c.risk.is_not_distinct_from(risk),
         )
-        return {(row.path, row.sha256) for row in self._read(query)}
 
     def progress(self, run_id: str) -> tuple[int, int]:
         """Number of files done, and of shards that are not done; (0, 0) for a run that is over."""
@@ -286,7 +297,7 @@ def finish(connection: Connection, run_id: str, check: DriftCheck | None = None)
 
 
 def record_drift(connection: Connection, run_id: str, check: DriftCheck) -> None:
-    """Test a run together with the waiting runs of its model, which wait no longer once there is a result."""
+    """Test a run, together with the waiting runs of its model if the test takes these in: all then have its result."""
     table = scoring_run
     model_id = select(table.c.model_id).where(table.c.id == run_id).scalar_subquery()
     waits = and_(table.c.model_id == model_id, table.c.drift == "waiting")
@@ -294,12 +305,9 @@ def record_drift(connection: Connection, run_id: str, check: DriftCheck) -> None
         select(table.c.id, table.c.drift_waiting).where(waits).order_by(table.c.id).with_for_update()
     ).all()
     drift = check([row.drift_waiting for row in earlier])
-    connection.execute(table.update().where(table.c.id == run_id).values(drift.as_row()))
-    if drift.state == "waiting":
-        return
-    tested = {"drift": "tested later", "drift_reason": f"tested together with {run_id}", "drift_waiting": None}
-    connection.execute(table.update().where(table.c.id.in_([row.id for row in earlier])).values(tested))
-    metrics = [{"run_id": run_id, **each} for each in drift.metrics()]
+    together = [run_id, *(row.id for row in earlier if drift.state != "waiting" and drift.n_runs > 1)]
+    connection.execute(table.update().where(table.c.id.in_(together)).values(drift.as_row()))
+    metrics = [{"run_id": name, **each} for name in together for each in drift.metrics()]
     execute_many(connection, drift_metric.insert(), stored_rows(drift_metric, metrics))
 
 

@@ -1,7 +1,8 @@
 """Whether the images of a scoring run differ from the model's validation images.
 
-A run's new images are compared, or a sample of them if they are many. A run that has too few waits: the next run of the
-model is tested together with it, so that many small folders are not passed over, and no image is tested twice.
+A run's new images are compared, or a sample of them if they are many. A run that has too few waits until the small
+runs of its model have enough together: then all of them are tested as one, so that many small folders are not passed
+over.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from mri_model.data.decode import to_grey
 from mri_model.data.fingerprints import Fingerprints, describe
@@ -25,11 +25,10 @@ from mri_model.evaluation.drift import (
 )
 from mri_model.models.artifact import Model
 from mri_model.models.reference import DriftState, Reference, grey_values
-from mri_model.models.training_images import seen_digests
 from mri_model.scoring.parts import FINGERPRINT
 
 SAMPLE = 500
-"""Expected number of images of a run that are compared, if it has more."""
+"""Of more images so many are compared: those with the smallest digests."""
 
 INTERVALS = 20
 """A number is compared by the intervals that hold equal shares of the validation images."""
@@ -42,9 +41,10 @@ class Drift:
     """What the test of a run found.
 
     Attributes:
-        state: ``waiting`` if there are too few images so far; the run that is tested together with it says the result.
-        n_images: Number of images compared, also those of earlier runs.
+        state: Holds for all runs that were tested together.
+        n_images: Number of images, also those of the runs that were waiting.
         n_sources: Number of sources they come from.
+        n_runs: Number of runs that were tested together, or that wait together.
         differences: One for each statistic; empty while waiting.
         waiting: The images, to be tested with those of the next run; None unless the state is ``waiting``.
     """
@@ -52,6 +52,7 @@ class Drift:
     state: DriftState
     n_images: int
     n_sources: int
+    n_runs: int = 1
     differences: tuple[Difference, ...] = ()
     waiting: Mapping[str, Any] | None = None
 
@@ -59,8 +60,10 @@ class Drift:
     def reason(self) -> str:
         """The result in one line."""
         found = f"{self.n_images} images of {self.n_sources} sources"
+        if self.n_runs > 1:
+            found += f", of {self.n_runs} small runs together,"
         if self.state == "waiting":
-            return f"{found}; at least {MIN_IMAGES} of {MIN_SOURCES} are needed: the next runs add theirs"
+            return f"{found} are too few: {MIN_IMAGES} of {MIN_SOURCES} are needed, and the next small runs add theirs"
         if self.state == "no":
             return f"{found} are like the validation images"
         named = ", ".join(f"{each.statistic} {each.distance:.2f} ({each.expected:.2f})" for each in self.differing)
@@ -96,20 +99,21 @@ class DriftTest:
         self._contrasts = np.unique(contrasts, return_inverse=True)[1]
         n_bins = {"label": len(model.labels), "contrast": int(self._contrasts.max()) + 1}
         self._statistics = [Statistic(name, n, False) for name, n in n_bins.items() if n > 1]
-        self._statistics += [Statistic(name, INTERVALS, True) for name in NUMBERS]
+        self._statistics += [Statistic(name, INTERVALS, True) for name in numbers_of(model.metadata.protocol)]
 
     def check(self, own: Sample, waiting: Sequence[Mapping[str, Any]]) -> Drift:
-        """Test the images of a run together with those of the runs that wait for it.
+        """Test the images of a run; if they are too few, together with those of the runs that wait.
 
         Args:
             own: At least one image.
             waiting: What ``Drift.waiting`` was for these runs.
         """
-        pooled = Sample.joined([own, *map(Sample.from_json, waiting)])
-        size = (pooled.n_images, pooled.n_sources)
-        if not pooled.is_large_enough:
+        joined = [own] if own.is_large_enough else [own, *map(Sample.from_json, waiting)]
+        sample = Sample.joined(joined)
+        size = (sample.n_images, sample.n_sources, len(joined))
+        if not sample.is_large_enough:
             return Drift("waiting", *size, waiting=own.as_json())
-        found = compare(pooled, self._reference_sample(), self._statistics)
+        found = compare(sample, self._reference_sample(), self._statistics)
         return Drift("yes" if any(each.differs for each in found) else "no", *size, found)
 
     def sample(self, rows: pa.Table) -> Sample:
@@ -141,15 +145,18 @@ class DriftTest:
         return Sample(sources, {"label": labels, "contrast": self._contrasts[labels], **values})
 
 
-def unseen(model: Model, rows: pa.Table) -> pa.Table:
-    """The rows of images that the model was not trained with: it is surer of those than of any new one."""
-    seen = pa.array(sorted(seen_digests(model.folder, model.id)), pa.string())
-    return rows.filter(pc.invert(pc.is_in(rows["sha256"], seen)))
+def numbers_of(protocol: str) -> tuple[str, ...]:
+    """The numbers that can be compared with validation images.
+
+    On the random split these have relatives among the training images: of images from new sources the model is always
+    less sure, and they are always farther away.
+    """
+    return ("brightness", "variation") if protocol == "random" else NUMBERS
 
 
-def is_compared(sha256: str, n_files: int) -> bool:
-    """Whether a file of a run with so many files belongs to the sample: about ``SAMPLE`` do, always the same ones."""
-    return int(sha256[:8], 16) * n_files < SAMPLE << 32
+def is_compared(sha256: str, n_new: int) -> bool:
+    """Whether a file of a run with about so many new files may belong to the sample: some more than ``SAMPLE`` may."""
+    return int(sha256[:8], 16) * n_new < SAMPLE * 5 // 4 << 32
 
 
 def pack(pixels: np.ndarray) -> bytes:

@@ -1,7 +1,7 @@
 """The rows of a scoring run on disk: a Parquet file for each shard while it runs, and one for the whole run."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -98,13 +98,25 @@ def merge_parts(files: Iterable[Path], target: Path) -> Reasons:
     return reasons
 
 
-def read_described(files: Iterable[Path], run_id: str) -> pa.Table:
-    """The rows with a fingerprint that a run has scored itself. Raises FileNotFoundError if a part is missing."""
+def read_described(files: Iterable[Path], run_id: str, seen: Collection[str], most: int) -> pa.Table:
+    """The rows with a fingerprint that a run has scored itself, a part at a time.
+
+    Args:
+        seen: Digests of files that do not count.
+        most: Of more rows those with the smallest digests are taken.
+
+    Raises:
+        FileNotFoundError: If a part is missing.
+    """
     columns = ["sha256", "label", "probability", "distance", FINGERPRINT]
     chosen = (pc.field("run_id") == run_id) & pc.field("label").is_valid() & pc.field(FINGERPRINT).is_valid()
-    schema = pa.schema([PART_SCHEMA.field(name) for name in columns])
-    parts = [pq.read_table(file, columns=columns, schema=PART_SCHEMA, filters=chosen) for file in files]
-    return pa.concat_tables([schema.empty_table(), *parts])
+    known = pa.array(sorted(seen), pa.string())
+    rows = pa.schema([PART_SCHEMA.field(name) for name in columns]).empty_table()
+    for file in files:
+        part = pq.read_table(file, columns=columns, schema=PART_SCHEMA, filters=chosen)
+        part = part.filter(pc.invert(pc.is_in(part["sha256"], known)))
+        rows = pa.concat_tables([rows, part]).sort_by("sha256")[:most]
+    return rows
 
 
 def read_reasons(parquet: Path) -> Reasons:

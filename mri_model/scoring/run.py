@@ -26,9 +26,10 @@ from mri_model.files import atomic, is_held, lock_of, run_id
 from mri_model.models.artifact import Model
 from mri_model.models.inference import BATCH
 from mri_model.models.reference import DriftState
+from mri_model.models.training_images import seen_digests
 from mri_model.progress import Log, ProgressCallback, no_log, no_progress
 from mri_model.scoring.decision import AnswerRule
-from mri_model.scoring.drift import Drift, DriftTest, unseen
+from mri_model.scoring.drift import SAMPLE, Drift, DriftTest
 from mri_model.scoring.listing import ListedFile, read_shard, write_listing
 from mri_model.scoring.participation import ANY, Participation
 from mri_model.scoring.parts import Reasons, merge_parts, part_file, read_described, read_reasons, write_part
@@ -67,6 +68,7 @@ class Ledger(Protocol):
         keep: Callable[[list[dict[str, Any]]], None],
     ) -> bool: ...
     def known(self, paths: Sequence[str], risk: float | None) -> set[Identity]: ...
+    def count_known(self, folder: str, risk: float | None) -> int: ...
     def progress(self, run_id: str) -> tuple[int, int]: ...
     def leases(self, run_id: str) -> list[tuple[int, int, str]]: ...
     def fences(self, run_id: str) -> list[int]: ...
@@ -126,12 +128,14 @@ class OpenRun:
         id: Its id.
         folder: Where its listing and parts are, until it is finished.
         n_files: Number of files.
+        n_new: About how many of them the model has not scored before.
         worker: Name of this process in the run.
     """
 
     id: str
     folder: Path
     n_files: int
+    n_new: int
     worker: str
 
     @property
@@ -229,7 +233,8 @@ def open_run(
                 shutil.copyfile(own, copy)
     if chosen != name:
         log(f"joined {chosen}, which is scoring this folder, or was interrupted")
-    return OpenRun(chosen, scores / chosen, listing.n_files, worker_name())
+    n_new = max(listing.n_files - ledger.count_known(str(listing.folder), risk), 0)
+    return OpenRun(chosen, scores / chosen, listing.n_files, n_new, worker_name())
 
 
 def join_run(ledger: Ledger, name: str, scores: Path) -> OpenRun:
@@ -239,7 +244,8 @@ def join_run(ledger: Ledger, name: str, scores: Path) -> OpenRun:
         MriError: If it was deleted, is another model's, or its files are not there.
     """
     row = ledger.run(name)
-    run = OpenRun(name, scores / name, row["n_found"], worker_name())
+    n_new = max(row["n_found"] - ledger.count_known(row["folder"], row["risk"]), 0)
+    run = OpenRun(name, scores / name, row["n_found"], n_new, worker_name())
     if row["status"] == "running" and not run.listing.is_file():
         raise MriError(f"{run.listing} is missing", "all workers need the same MRI_HOME, on storage that they share")
     return run
@@ -271,7 +277,7 @@ def score_shards(ledger: Ledger, model: Model, rule: AnswerRule, run: OpenRun) -
             yield from ((shard, file) for file in shard.files)
 
     def read(item: tuple[Shard, ListedFile]) -> tuple[Shard, Entry]:
-        return item[0], read_entry(model, item[1], item[0].known, run.n_files)
+        return item[0], read_entry(model, item[1], item[0].known, run.n_new)
 
     renewed = time.monotonic()
     entries = ordered_map(read, files(), items_per_task=FILES_PER_TASK)
@@ -329,7 +335,7 @@ def test_of(model: Model, run: OpenRun, parts: Sequence[Path]) -> DriftCheck | N
     if model.reference is None:
         return None
     try:
-        rows = unseen(model, read_described(parts, run.id))
+        rows = read_described(parts, run.id, seen_digests(model.folder, model.id), SAMPLE)
     except FileNotFoundError:
         return None  # another process has finished the run
     if not rows.num_rows:

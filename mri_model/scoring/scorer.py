@@ -1,15 +1,18 @@
 """Scoring: a model and a folder in, one row for every file found out."""
 
+import os
 import time
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
 
 from mri_model.data.decode import decode, load_content
+from mri_model.errors import MriError
 from mri_model.evaluation.abstention import prediction_set
 from mri_model.models.artifact import Model
 from mri_model.scoring.decision import AnswerRule
@@ -87,25 +90,46 @@ class Prediction:
     risk: float | None = None
 
 
-def read_entry(model: Model, listed: ListedFile, known: Set[Identity], n_files: int) -> Entry:
+def read_entry(model: Model, listed: ListedFile, known: Set[Identity], n_new: int) -> Entry:
     """Read and decode one file, unless it is refused unread or the model has scored these bytes at this path.
 
     Args:
-        n_files: Number of files of the run.
+        n_new: About how many files of the run the model has not scored before.
+
+    Raises:
+        MriError: If the folder of the file is gone: that says nothing about the file.
     """
     started = time.perf_counter()
     if listed.reason:
         return Entry(listed.path, "", reason=listed.reason)
     content = load_content(listed.file)
+    if content.reason and not content.sha256:
+        check_folder(Path(os.fsdecode(listed.file)).parent)
     if (listed.path, content.sha256) in known:
         return Entry(listed.path, content.sha256, known=True)
     image = decode(content)
     if image.pixels is None:
         return Entry(listed.path, image.sha256, reason=image.reason, seconds=time.perf_counter() - started)
     plane = model.preprocessing.shrink(image.pixels)
-    compared = model.reference is not None and is_compared(image.sha256, n_files)
+    compared = model.reference is not None and is_compared(image.sha256, n_new)
     fingerprint = pack(image.pixels) if compared else None
     return Entry(listed.path, image.sha256, plane, fingerprint, seconds=time.perf_counter() - started)
+
+
+def check_folder(folder: Path) -> None:
+    """Raises MriError if a folder is gone or empty: it was moved, or the share that holds it is away."""
+    try:
+        with os.scandir(folder) as entries:
+            is_there = any(True for _ in entries)
+    except PermissionError:
+        return
+    except OSError:
+        is_there = False
+    if not is_there:
+        name = str(folder).encode("utf-8", "backslashreplace").decode()
+        raise MriError(
+            f"{name} is gone", "bring it back, then run the same command, which goes on; or score what is left"
+        )
 
 
 def score_entries(model: Model, rule: AnswerRule, entries: Sequence[Entry]) -> list[Prediction]:

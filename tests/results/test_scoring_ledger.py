@@ -80,6 +80,7 @@ class Found:
     """What a comparison with the validation images found."""
 
     state: str
+    n_runs: int = 1
     waiting: dict[str, Any] | None = None
 
     def as_row(self) -> dict[str, Any]:
@@ -92,13 +93,13 @@ class Found:
         return [{"statistic": "label", "distance": 0.5, "expected": 0.1, "p_value": 0.001, "differs": True}]
 
 
-def finish(ledger: ScoringLedger, run: str, state: str) -> list[Any]:
+def finish(ledger: ScoringLedger, run: str, state: str, n_runs: int = 1) -> list[Any]:
     """Start and finish a run of one file; returns what the waiting runs had kept."""
     given: list[Any] = []
 
     def check(waiting: Sequence[Any]) -> Any:
         given.extend(waiting)
-        return Found(state, {"of": run} if state == "waiting" else None)
+        return Found(state, n_runs, {"of": run} if state == "waiting" else None)
 
     start(ledger, run, listing=run, sizes=(1,))
     shard = ledger.claim(run, "w")
@@ -115,26 +116,35 @@ def drifts(store: Store) -> dict[str, tuple[Any, ...]]:
         return {row.id: tuple(row)[1:] for row in connection.execute(select(*columns))}
 
 
-def test_runs_with_too_few_images_wait_for_the_run_that_is_tested_with_them(
+def test_small_runs_wait_until_they_are_tested_together_and_all_have_the_result(
     store: Store, ledger: ScoringLedger
 ) -> None:
     assert finish(ledger, "r1", "waiting") == []
     assert finish(ledger, "r2", "waiting") == [{"of": "r1"}]
     store.record_model(samples.model(id="m2"), [])
     assert finish(ScoringLedger(store, "m2"), "other", "waiting") == [], "another model's runs"
-    assert finish(ledger, "r3", "yes") == [{"of": "r1"}, {"of": "r2"}]
-    assert finish(ledger, "r4", "no") == []
-    together = ("tested later", "tested together with r3", None)
+    both = [{"of": "r1"}, {"of": "r2"}]
+    assert finish(ledger, "large", "no") == both
+    assert drifts(store)["r1"] == ("waiting", "why", {"of": "r1"}), "a run that is tested alone leaves them waiting"
+    assert finish(ledger, "r3", "yes", n_runs=3) == both
+    assert finish(ledger, "r4", "waiting") == []
     assert drifts(store) == {
-        "r1": together,
-        "r2": together,
-        "r3": ("yes", "why", None),
-        "r4": ("no", "why", None),
+        **dict.fromkeys(("r1", "r2", "r3"), ("yes", "why", None)),
+        "large": ("no", "why", None),
+        "r4": ("waiting", "why", {"of": "r4"}),
         "other": ("waiting", "why", {"of": "other"}),
     }
     with store.reading() as connection:
-        rows = connection.execute(select(schema.drift_metric.c.run_id, schema.drift_metric.c.differs)).all()
-    assert sorted(map(tuple, rows)) == [("r3", True), ("r4", True)]
+        rows = connection.execute(select(schema.drift_metric.c.run_id)).scalars()
+        assert sorted(rows) == ["large", "r1", "r2", "r3"]
+
+
+def test_answers_below_a_folder_are_counted(store: Store, ledger: ScoringLedger) -> None:
+    start(ledger, sizes=(3,))
+    shard = ledger.claim("r1", "w")
+    assert shard and commit(ledger, shard, "a", "b/c", "inner/d")
+    assert [ledger.count_known(each) for each in ("/in", "/in/", "/in/b", "/i", "/")] == [3, 3, 1, 0, 3]
+    assert ledger.count_known("/in", risk=0.1) == 0
 
 
 def test_a_late_worker_cannot_commit_a_shard_that_another_took_over(

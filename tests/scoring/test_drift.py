@@ -16,6 +16,7 @@ from mri_model.data.manifest import find_manifest
 from mri_model.data.phantom import write_phantom
 from mri_model.models.artifact import load_model
 from mri_model.models.training_images import TRAINING_IMAGES_FILE
+from mri_model.scoring import drift
 from mri_model.scoring.drift import SAMPLE, is_compared, pack, unpack
 from mri_model.settings import Settings
 
@@ -67,9 +68,7 @@ def test_images_like_the_validation_images_are_no_drift_and_brighter_ones_are(
     first, second = runs(settings)
     assert (first["drift"], second["drift"]) == ("no", "yes")
     rows = metrics(settings).set_index(["run_id", "statistic"])
-    assert set(rows.loc[second["id"]].index) == {
-        "label", "contrast", "probability", "distance", "brightness", "variation"
-    }  # fmt: skip
+    assert set(rows.loc[second["id"]].index) == {"label", "contrast", "brightness", "variation"}
     brightness = rows.loc[(second["id"], "brightness")]
     assert brightness["differs"] and brightness["distance"] > brightness["expected"] + 0.1
     assert not rows.loc[first["id"]]["differs"].any()
@@ -92,20 +91,54 @@ def test_small_folders_wait_until_they_can_be_tested_together_and_are_tested_onc
         assert scored.drift
         states.append(scored.drift[0])
         if number == 0:
-            assert "the next runs add theirs" in scored.drift[1]
+            assert "the next small runs add theirs" in scored.drift[1]
             assert api.score(settings, folder).drift is None, "nothing new"
     assert states == ["waiting", "no", "waiting"]
     again = [run for run in runs(settings) if isinstance(run["drift"], str)]
-    assert [run["drift"] for run in again] == ["tested later", "no", "waiting"]
-    shown = api.query(settings, "scored-drift").groupby("run_id").first()
-    assert shown.loc[again[1]["id"], "images"] == 60
+    assert [run["drift"] for run in again] == ["no", "no", "waiting"]
+    tested = metrics(settings)
+    assert set(tested["run_id"]) == {run["id"] for run in again[:2]}
+    assert set(tested["images"]) == {60}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("trained")
+def test_a_large_run_is_tested_alone_and_does_not_hide_what_waits(
+    settings: Settings, unseen: Path, tmp_path: Path
+) -> None:
+    few = tmp_path / "few"
+    few.mkdir()
+    for file in sorted(unseen.iterdir())[:10]:
+        (few / file.name).write_bytes(file.read_bytes())
+    assert api.score(settings, changed(few, tmp_path / "brighter", lambda pixels: 255 - (255 - pixels) // 2)).drift
+    scored = api.score(settings, unseen)
+    assert scored.drift and scored.drift[0] == "no" and "together" not in scored.drift[1]
+    assert [run["drift"] for run in runs(settings)] == ["waiting", "no"]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("trained")
+def test_new_files_beside_many_known_ones_are_all_compared(
+    settings: Settings, unseen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drift, "SAMPLE", 30)
+    folder = tmp_path / "growing"
+    folder.mkdir()
+    for number, file in enumerate(sorted(unseen.iterdir())[:80]):
+        if number == 70:
+            api.score(settings, folder)
+        (folder / file.name).write_bytes(file.read_bytes())
+    scored = api.score(settings, folder)
+    assert scored.counts.n_reused >= 65
+    both, first = api.query(settings, "scored-drift")["images"]
+    assert both - first == 10
 
 
 def test_about_so_many_files_are_compared_always_the_same_ones() -> None:
     generator = np.random.default_rng(0)
     digests = [generator.bytes(32).hex() for _ in range(20_000)]
     chosen = [each for each in digests if is_compared(each, len(digests))]
-    assert 0.85 * SAMPLE < len(chosen) < 1.15 * SAMPLE
+    assert SAMPLE < len(chosen) < 1.5 * SAMPLE
     assert chosen == [each for each in digests if is_compared(each, len(digests))]
     assert all(is_compared(each, SAMPLE - 1) for each in digests)
 

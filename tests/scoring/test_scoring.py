@@ -215,20 +215,46 @@ def test_rows_are_written_as_csv_too(settings: Settings, incoming: Path, tmp_pat
 
 
 @pytest.mark.usefixtures("trained")
-def test_a_folder_that_is_deleted_half_way_gives_every_listed_file_a_row(
-    settings: Settings, incoming: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("stays_empty", [False, True])
+def test_a_folder_that_goes_away_half_way_stops_the_run_which_goes_on_when_it_is_back(
+    settings: Settings, incoming: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stays_empty: bool
 ) -> None:
     monkeypatch.setattr(listing, "SHARD_FILES", 5)
     monkeypatch.setattr(run_module, "FILES_PER_TASK", 1)  # files that are read ahead are in memory already
 
+    away = tmp_path / "away"
+
     def progress(stage: str, done: int, total: int) -> None:
-        if done:
-            shutil.rmtree(incoming, ignore_errors=True)
+        if done and not away.exists():  # as a share that is unmounted, with or without its mount point
+            incoming.rename(away)
+            if stays_empty:
+                incoming.mkdir()
+
+    with pytest.raises(MriError, match="incoming is gone") as caught:
+        api.score(settings, incoming, run=api.StepRunner(progress))
+    assert "run the same command" in caught.value.hint
+    assert 0 < len(api.query(settings, "predictions")) < 20 and api.query(settings, "unscored").empty
+    if stays_empty:
+        incoming.rmdir()
+    away.rename(incoming)
+    scored = api.score(settings, incoming)
+    assert (scored.counts.n_found, scored.counts.n_rejected) == (20, 0)
+    assert len(api.query(settings, "scored-runs")) == 1
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_file_that_goes_away_alone_is_rejected(
+    settings: Settings, incoming: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "SHARD_FILES", 5)
+    monkeypatch.setattr(run_module, "FILES_PER_TASK", 1)  # files that are read ahead are in memory already
+    last = max(incoming.iterdir())
+
+    def progress(stage: str, done: int, total: int) -> None:
+        last.unlink(missing_ok=True)
 
     scored = api.score(settings, incoming, run=api.StepRunner(progress))
-    assert scored.counts.n_found == 20 == scored.counts.n_scored + scored.counts.n_rejected
-    assert scored.counts.n_scored >= 5 and scored.counts.n_rejected > 0
-    assert set(scored.reasons.counts) == {"cannot be read: No such file or directory"}
+    assert scored.reasons.named == {str(last): "cannot be read: No such file or directory"}
 
 
 @pytest.mark.usefixtures("trained")

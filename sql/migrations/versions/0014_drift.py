@@ -13,7 +13,7 @@ TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 def upgrade() -> None:
     """Add the checks within the columns' definitions: SQLite can do that without rebuilding the table."""
-    states = "drift IN ('yes', 'no', 'waiting', 'tested later')"
+    states = "drift IN ('yes', 'no', 'waiting')"
     checked = sa.CheckConstraint(states, name=op.f("ck_scoring_run_drift"))
     op.add_column("scoring_run", sa.Column("drift", TEXT, checked, nullable=True))
     op.add_column("scoring_run", sa.Column("drift_reason", TEXT, nullable=True))
