@@ -1,4 +1,5 @@
 import errno
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -212,6 +213,23 @@ def test_rows_are_written_as_csv_too(settings: Settings, incoming: Path, tmp_pat
     assert written["label"].fillna("").tolist() == scored.rows["label"].fillna("").tolist()
     with pytest.raises(MriError, match="cannot write"):
         api.score(settings, incoming, csv=incoming)
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_csv_file_goes_where_a_link_points_and_never_in_the_place_of_a_pipe(
+    settings: Settings, incoming: Path, tmp_path: Path
+) -> None:
+    link, pipe = tmp_path / "link.csv", tmp_path / "pipe"
+    link.symlink_to(tmp_path / "scores.csv")
+    api.score(settings, incoming, csv=link)
+    assert link.is_symlink() and len(pd.read_csv(tmp_path / "scores.csv")) == 20
+    os.mkfifo(pipe)
+    link.unlink()
+    link.symlink_to(pipe)
+    for file in (pipe, link):
+        with pytest.raises(MriError, match=r"cannot write .*: not a regular file"):
+            api.score(settings, incoming, csv=file)
+    assert pipe.is_fifo() and link.is_symlink()
 
 
 @pytest.mark.usefixtures("trained")
