@@ -268,3 +268,26 @@ def test_a_full_disk_is_one_clear_error_and_the_same_command_goes_on(
     scored = api.score(settings, incoming)
     assert scored.counts == ScoringCounts(20, 20, 0, 0, 0)
     assert api.query(settings, "scored-runs")["status"].tolist() == ["finished"]
+
+
+@pytest.mark.usefixtures("trained")
+@pytest.mark.parametrize("damaged", ["listing.parquet", "part-*.parquet"])
+def test_a_damaged_file_of_an_interrupted_run_is_one_error_that_says_how_to_start_anew(
+    settings: Settings, incoming: Path, monkeypatch: pytest.MonkeyPatch, damaged: str
+) -> None:
+    monkeypatch.setattr(listing, "SHARD_FILES", 5)
+
+    def interrupt(stage: str, done: int, total: int) -> None:
+        if done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        api.score(settings, incoming, run=api.StepRunner(interrupt))
+    (file,) = settings.scores.glob(f"*/{damaged}")
+    file.write_bytes(b"damaged")
+    with pytest.raises(MriError, match="is damaged") as caught:
+        api.score(settings, incoming)
+    assert "\n" not in str(caught.value)
+    assert caught.value.hint == f"run: mri delete {file.parent.name} --yes, then score again"
+    api.delete(settings, api.plan_deletion(settings, file.parent.name))
+    assert api.score(settings, incoming).counts.n_scored == 20
