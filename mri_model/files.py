@@ -1,5 +1,6 @@
 """Files: written under a temporary name and then renamed, locks between processes, JSON, digests and run ids."""
 
+import errno
 import hashlib
 import json
 import math
@@ -24,7 +25,12 @@ def atomic(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``. On success it is flushed to disk and renamed to ``path``.
 
     A reader sees the old file or the new one, never a part. After an exception ``path`` is as it was.
+
+    Raises:
+        OSError: If ``path`` cannot be written, or is a device, pipe or socket: a rename would put a file in its place.
     """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
     os.close(handle)

@@ -152,3 +152,11 @@ def test_a_file_is_not_seen_before_it_is_whole(tmp_path: Path) -> None:
         assert not file.exists()
     assert file.read_text() == "whole"
     assert file.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_pipe_is_not_replaced_by_a_file(tmp_path: Path) -> None:
+    """Nor is a device such as /dev/null, which root could replace for the whole machine."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="not a regular file"), atomic(tmp_path / "pipe"):
+        pass
+    assert (tmp_path / "pipe").is_fifo() and len(list(tmp_path.iterdir())) == 1

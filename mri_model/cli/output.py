@@ -1,6 +1,7 @@
 """What a command prints: results on stdout, messages on stderr, errors as one line why and one line what to do."""
 
 import json
+import os
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from mri_model.errors import MriError
 from mri_model.files import finite
 from mri_model.progress import is_first_process, show_progress
+from mri_model.quality.wording import visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
 
 
 def make_streams_safe() -> None:
-    """Print what the terminal's encoding cannot show as escapes, instead of failing after the work is done."""
+    """Print what the terminal's encoding cannot show as escapes, and nothing to a closed stream, instead of failing."""
+    sys.stdout = sys.stdout or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    sys.stderr = sys.stderr or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -35,7 +39,7 @@ def print_result(as_json: bool, facts: dict[str, Any], text: str) -> None:
 def print_message(line: str, quiet: bool = False) -> None:
     """A message on stderr."""
     if not quiet and is_first_process():
-        print(line, file=sys.stderr, flush=True)
+        print(visible(line), file=sys.stderr, flush=True)
 
 
 def definition_list(texts: dict[str, str], indent: int = 18, width: int = 100) -> str:
@@ -81,9 +85,9 @@ def json_facts(value: Any) -> Any:
 
 def fail(error: MriError, as_json: bool = False) -> NoReturn:
     """Print an error the user can fix on stderr, and as the one JSON object on stdout; exit with its code."""
-    print(f"mri: {error}", file=sys.stderr)
+    print(f"mri: {visible(str(error))}", file=sys.stderr)
     if error.hint:
-        print(f"     {error.hint}", file=sys.stderr)
+        print(f"     {visible(error.hint)}", file=sys.stderr)
     print_error(as_json, str(error), error.hint, error.facts)
     sys.exit(error.exit_code)
 

@@ -19,6 +19,9 @@ BRIGHT = 16
 BRIGHT_SHARE = 0.02
 """A row or column shows the head if more than this share of its pixels has a grey value above ``BRIGHT``."""
 
+MIN_STD = 0.001
+"""Smallest standard deviation of a channel, of values in 0-1: less than a grey level of 1 / 255."""
+
 SMALLEST_HEAD = 0.25
 """Share of the image's height and width below which a head is not believed, and the whole image is used."""
 
@@ -54,6 +57,8 @@ class Preprocessing:
             raise UsageError(f"there is no resize mode {self.resize!r}", f"use one of {', '.join(INTERPOLATION)}")
         if not 1 <= self.store_scale <= MAX_STORE_SCALE:
             raise UsageError(f"store scale {self.store_scale} is out of range", f"use 1 to {MAX_STORE_SCALE}")
+        if not all(0 <= each <= 1 for each in self.mean) or not all(MIN_STD <= each <= 1 for each in self.std):
+            raise UsageError("a mean or standard deviation is out of range", f"use 0 to 1, and {MIN_STD} to 1")
 
     @property
     def store_size(self) -> int:

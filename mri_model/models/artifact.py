@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save_file
 
 from mri_model.data.labels import Label, parse_label
 from mri_model.data.preprocessing import Preprocessing
 from mri_model.errors import MriError
 from mri_model.files import atomic
-from mri_model.models.guard import GUARD_FILE, Guard, read_guard
+from mri_model.models.guard import GUARD_FILE, Guard, check_guard, read_guard
 from mri_model.models.inference import forward
 from mri_model.models.metadata import ModelMetadata, read_metadata, train_again
 from mri_model.models.network import Resnet18
@@ -26,6 +26,8 @@ from mri_model.models.reference import Reference
 
 if TYPE_CHECKING:
     from mri_model.models.engine import Engine
+
+WEIGHTS_FILE = "model.safetensors"
 
 INTENDED_USE = "Research on brain MRI image classification. Not a medical device; not for diagnosis."
 
@@ -100,7 +102,7 @@ class Model:
 
 def write_weights(folder: Path, weights: dict[str, torch.Tensor]) -> str:
     """Write ``model.safetensors`` and return its SHA-256. Metadata, written afterwards, marks the folder complete."""
-    file = folder / "model.safetensors"
+    file = folder / WEIGHTS_FILE
     with atomic(file) as temporary:
         save_file({name: value.contiguous() for name, value in weights.items()}, temporary)
     return sha256(file)
@@ -113,12 +115,13 @@ def load_model(folder: Path, device: torch.device) -> Model:
         MriError: If the folder is missing or damaged, or its weights or its guard are not those it was written with.
     """
     metadata = read_metadata(folder)
-    file = checked_file(folder, "model.safetensors", metadata.sha256)
+    content = checked_content(folder / WEIGHTS_FILE, metadata.sha256)
     network = Resnet18(len(metadata.classes))
     try:
-        network.load_state_dict(load_file(file))
+        network.load_state_dict(load(content))
     except (SafetensorError, RuntimeError) as error:
-        raise MriError(f"{file} does not fit its metadata: {str(error).splitlines()[0]}", train_again(folder)) from None
+        problem = str(error).splitlines()[0]
+        raise MriError(f"{folder / WEIGHTS_FILE} does not fit its metadata: {problem}", train_again(folder)) from None
     network = network.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     guard, reference = load_guard(folder, metadata)
     return Model(folder, metadata, network, device, guard=guard, reference=reference)
@@ -127,22 +130,28 @@ def load_model(folder: Path, device: torch.device) -> Model:
 def load_guard(folder: Path, metadata: ModelMetadata) -> tuple[Guard, Reference] | tuple[None, None]:
     if metadata.guard is None:
         return None, None
-    file = checked_file(folder, GUARD_FILE, metadata.guard.sha256)
+    content = checked_content(folder / GUARD_FILE, metadata.guard.sha256)
     try:
-        return read_guard(file)
+        guard, reference = read_guard(content)
+        check_guard(guard, reference, len(metadata.classes))
     except ValueError as error:
-        raise MriError(f"{file} is damaged: {error}", train_again(folder)) from None
+        raise MriError(f"{folder / GUARD_FILE} is damaged: {error}", train_again(folder)) from None
+    return guard, reference
 
 
-def checked_file(folder: Path, name: str, digest: str) -> Path:
-    """A file of the model folder. Raises MriError if it is missing or has another digest."""
-    file = folder / name
-    if not file.is_file() or sha256(file) != digest:
+def checked_content(file: Path, digest: str) -> bytes:
+    """A file of the model folder, read once: what is used is what was checked, whatever happens to the file.
+
+    Raises:
+        MriError: If it is missing or has another digest.
+    """
+    content = file.read_bytes() if file.is_file() else b""
+    if hashlib.sha256(content).hexdigest() != digest:
         raise MriError(
             f"{file} is missing or not the file this model was written with",
-            f"restore it, or {train_again(folder)}",
+            f"restore it, or {train_again(file.parent)}",
         )
-    return file
+    return content
 
 
 def sha256(file: Path) -> str:

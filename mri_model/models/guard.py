@@ -12,9 +12,11 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load, save_file
 
+from mri_model.data.hog import HOG_LENGTH
 from mri_model.files import atomic
+from mri_model.models.network import FEATURES
 from mri_model.models.reference import Reference
 
 GUARD_FILE = "guard.safetensors"
@@ -75,11 +77,36 @@ def write_guard(folder: Path, guard: Guard, reference: Reference) -> Path:
     return file
 
 
-def read_guard(file: Path) -> tuple[Guard, Reference]:
-    """Raises ValueError if the file is damaged."""
+def read_guard(content: bytes) -> tuple[Guard, Reference]:
+    """The content of ``guard.safetensors``. Raises ValueError if it is damaged."""
     try:
-        stored = load_file(file)
+        stored = load(content)
         guard = Guard(**{name: stored.pop(name) for name in Guard.__annotations__ if name in stored})
         return guard, Reference(**stored)
     except (SafetensorError, TypeError) as error:
         raise ValueError(str(error)) from None
+
+
+def check_guard(guard: Guard, reference: Reference, n_classes: int) -> None:
+    """Raises ValueError if the arrays are not those of a model with so many classes."""
+    n, known = reference.target.size, guard.centers.size // FEATURES
+    whole, exact, single = np.int64, np.float64, np.float32
+    expected = {
+        "centers": (exact, (known, FEATURES)),
+        "whitening": (exact, (FEATURES, FEATURES)),
+        "mean": (whole, (HOG_LENGTH,)),
+        "thresholds": (exact, (2,)),
+        **dict.fromkeys(("target", "answer", "source"), (whole, (n,))),
+        **dict.fromkeys(("probability", "brightness", "variation"), (single, (n,))),
+        "distance": (exact, (n,)),
+    }
+    for name, array in (vars(guard) | vars(reference)).items():
+        if (array.dtype, array.shape) != expected[name]:
+            raise ValueError(f"{name} is {array.dtype} of shape {array.shape}")
+        if name != "thresholds" and not np.isfinite(array).all():
+            raise ValueError(f"{name} is not finite")
+    if not 0 < known <= n_classes or not n:
+        raise ValueError(f"{known} centers and {n} validation images for {n_classes} classes")
+    for name in ("target", "answer"):
+        if not np.isin(getattr(reference, name), range(n_classes)).all():
+            raise ValueError(f"{name} has a class that the model does not have")

@@ -3,16 +3,19 @@
 import csv
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mri_model.data.manifest import Manifest, Partition
 from mri_model.data.preprocessing import Preprocessing
 from mri_model.errors import MriError, UsageError
-from mri_model.files import atomic, read_json, write_json
+from mri_model.files import atomic, safe_name, write_json
 
 FORMAT = 6
 """Version of the model folder. Folders of other versions are refused."""
@@ -125,17 +128,15 @@ def write_metadata(folder: Path, metadata: ModelMetadata) -> None:
 def read_metadata(folder: Path) -> ModelMetadata:
     """Raises MriError if the folder holds no complete model of this format."""
     file = folder / "model.json"
+    if not file.is_file():
+        raise MriError(f"there is no trained model in {folder}", "run: mri train")
     try:
-        stored = read_json(file)
-    except FileNotFoundError:
-        raise MriError(f"there is no trained model in {folder}", "run: mri train") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise MriError(f"{file} is damaged: {error}", train_again(folder)) from None
-    if not isinstance(stored, dict) or stored.pop("format", None) != FORMAT:
-        raise MriError(f"{folder} is not a model folder of format {FORMAT}", train_again(folder))
-    try:
+        stored = json.loads(file.read_text(encoding="utf-8"))
+        json.dumps(stored, ensure_ascii=False, allow_nan=False).encode()  # no NaN, no half characters
+        if not isinstance(stored, dict) or stored.pop("format", None) != FORMAT:
+            raise MriError(f"{folder} is not a model folder of format {FORMAT}", train_again(folder))
         return parse_metadata(stored)
-    except (AttributeError, TypeError, ValueError, KeyError, UsageError) as error:
+    except (ValueError, RecursionError, UsageError) as error:
         raise MriError(f"{file} is damaged: {error}", train_again(folder)) from None
 
 
@@ -144,32 +145,143 @@ def train_again(folder: Path) -> str:
     return f"run: mri delete {folder.name}, then train again"
 
 
-def parse_metadata(stored: dict[str, Any]) -> ModelMetadata:
-    """Raises TypeError, ValueError or KeyError for a field that is missing or of another type."""
-    preprocessing = {**stored["preprocessing"]}
-    preprocessing |= {name: tuple(map(float, preprocessing[name])) for name in ("mean", "std")}
-    metadata = ModelMetadata(**stored)
-    for name in ("id", "protocol", "manifest", "created_at", "sha256"):
-        if not isinstance(stored[name], str):
-            raise TypeError(f"{name} is not a text")
-    datetime.fromisoformat(metadata.created_at)
-    if not all(isinstance(metadata.recipe[name], int) for name in ("fold", "folds")):
-        raise TypeError("the fold of the recipe is not a number")
-    return replace(
-        metadata,
-        classes=tuple(map(str, metadata.classes)),
-        temperature=float(metadata.temperature),
-        preprocessing=Preprocessing(**preprocessing),
-        metrics=parse_epoch(stored["metrics"]),
-        guard=parse_guard(guard) if (guard := stored.get("guard")) else None,
-    )
+def parse_metadata(stored: Mapping[str, Any]) -> ModelMetadata:
+    """Raises ValueError or UsageError for a field that is unknown, missing or not what it must be."""
+    checks: Checks = {
+        **dict.fromkeys(("network", "protocol", "profile", "data_digest", "device", "sha256", "intended_use"), text),
+        **dict.fromkeys(("id", "manifest"), folder_name),
+        "classes": class_names,
+        "preprocessing": parse_preprocessing,
+        "temperature": partial(number, least=sys.float_info.min),
+        "tta_hflip": flag,
+        "recipe": parse_recipe,
+        "metrics": parse_epoch,
+        "epochs": count,
+        "seconds": number,
+        "created_at": moment,
+        "versions": lambda value: {name: text(version) for name, version in mapping(value).items()},
+        "git_commit": optional(text),
+        "guard": optional(parse_guard),
+    }
+    return ModelMetadata(**checked(checks, {"guard": None, **stored}))
 
 
-def parse_guard(stored: Mapping[str, Any]) -> GuardMetadata:
-    numbers = {name: float(stored[name]) for name in ("distance", "outlier_share", "set_level", "set_probability")}
-    if not all(map(math.isfinite, numbers.values())):
-        raise ValueError("a threshold of the guard is not finite")
-    return GuardMetadata(**{**stored, **numbers, "n_validation": int(stored["n_validation"])})
+def parse_preprocessing(stored: Any) -> Preprocessing:
+    checks: Checks = {"size": count, "resize": text, "store_scale": number, "crop_to_head": flag}
+    return Preprocessing(**checked({**checks, "mean": three_numbers, "std": three_numbers}, stored))
+
+
+def parse_recipe(stored: Any) -> RecipeFields:
+    """A recipe of which the results database can store the fields that have columns of their own."""
+    columns: Checks = dict.fromkeys(("fold", "folds", "image_size", "batch_size"), count)
+    columns = {**columns, **dict.fromkeys(("protocol", "weights"), text)}
+    recipe = dict(mapping(stored))
+    return recipe | checked(columns, {name: value for name, value in recipe.items() if name in columns})
+
+
+def parse_guard(stored: Any) -> GuardMetadata:
+    shares = dict.fromkeys(("outlier_share", "set_level", "set_probability"), share)
+    return GuardMetadata(**checked({"sha256": text, "distance": number, "n_validation": count, **shares}, stored))
+
+
+def parse_epoch(stored: Any) -> EpochMetrics:
+    """Numbers from texts or numbers. A missing loss is NaN: JSON has no other way to say that it diverged."""
+    names = [field.name for field in fields(EpochMetrics)]
+    checks: Checks = dict.fromkeys(names, share)
+    checks = {**checks, "epoch": count, "learning_rate": number, "seconds": number}
+    return EpochMetrics(**checked({**checks, "train_loss": loss, "val_loss": loss}, stored))
+
+
+Checks = Mapping[str, Callable[[Any], Any]]
+"""Name of each field → what reads its value, or raises ValueError, TypeError or OverflowError."""
+
+
+def checked(checks: Checks, stored: Any) -> dict[str, Any]:
+    """The fields, read. Raises ValueError, naming the field, if one is unknown, missing or not what it must be."""
+    fields = {}
+    if unknown := mapping(stored).keys() - checks.keys():
+        raise ValueError(f"{unknown.pop()!r} is unknown")
+    for name, read in checks.items():
+        if name not in stored:
+            raise ValueError(f"{name} is missing")
+        try:
+            fields[name] = read(stored[name])
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ValueError(f"{name}: {error}") from None
+    return fields
+
+
+def number(value: Any, least: float = -sys.float_info.max, most: float = sys.float_info.max) -> float:
+    found = float(value)
+    if not least <= found <= most:
+        raise ValueError(f"{found} is not from {least:g} to {most:g}")
+    return found
+
+
+share = partial(number, least=0, most=1)
+
+
+def count(value: Any) -> int:
+    """A whole number that every database stores."""
+    found = number(value, 0, 2**31 - 1)
+    if isinstance(value, bool) or not found.is_integer():
+        raise ValueError(f"{value} is not a whole number")
+    return int(found)
+
+
+def loss(value: Any) -> float:
+    return math.nan if value is None or value == "nan" else number(value, -math.inf, math.inf)
+
+
+def three_numbers(value: Any) -> tuple[float, ...]:
+    if not isinstance(value, list) or len(value) != 3:
+        raise TypeError("it is not a list of three numbers")
+    return tuple(map(number, value))
+
+
+def flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError("it is neither true nor false")
+    return value
+
+
+def text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("it is not a text")
+    return value
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise TypeError("it is not an object with fields")
+    return value
+
+
+def optional(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is None else read(value)
+
+
+def folder_name(value: Any) -> str:
+    """A name that becomes part of paths."""
+    if safe_name(text(value)) != value:
+        raise ValueError("it is not a plain name of a folder")
+    return str(value)
+
+
+def class_names(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or len(value) < 2:
+        raise TypeError("it is not a list of two or more names")
+    names = tuple(map(text, value))
+    if len(set(names)) < len(names):
+        raise ValueError("a class is listed twice")
+    return names
+
+
+def moment(value: Any) -> str:
+    """A moment in ISO 8601."""
+    if datetime.fromisoformat(text(value)).tzinfo is None:
+        raise ValueError("it has no time zone")
+    return str(value)
 
 
 def write_history(folder: Path, history: list[EpochMetrics]) -> None:
@@ -182,21 +294,13 @@ def write_history(folder: Path, history: list[EpochMetrics]) -> None:
 
 def read_history(folder: Path) -> list[EpochMetrics]:
     """Raises MriError if ``history.csv`` is missing or damaged."""
-    try:
-        with (folder / "history.csv").open(newline="", encoding="utf-8") as file:
-            history = [parse_epoch(row) for row in csv.DictReader(file)]
-    except (OSError, ValueError, TypeError, KeyError):
-        history = []
+    file, history = folder / "history.csv", []
+    with suppress(OSError, ValueError, csv.Error):
+        lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+        history = [parse_epoch(row) for row in csv.DictReader(lines)]
     if not history:
-        raise MriError(f"{folder / 'history.csv'} is missing or damaged", train_again(folder))
+        raise MriError(f"{file} is missing or damaged", train_again(folder))
     return history
-
-
-def parse_epoch(row: Mapping[str, Any]) -> EpochMetrics:
-    """Numbers from texts or numbers. A missing loss is NaN: JSON has no other way to say that it diverged."""
-    losses = {name: math.nan for name in ("train_loss", "val_loss") if row[name] is None}
-    numbers = {field.name: float(row[field.name]) for field in fields(EpochMetrics) if field.name not in losses}
-    return EpochMetrics(**{**numbers, **losses, "epoch": int(row["epoch"])})  # type: ignore[arg-type]
 
 
 def best_epoch(history: list[EpochMetrics]) -> EpochMetrics:

@@ -18,6 +18,9 @@ OFFLINE_HINT = "without internet access give a torchvision ResNet-18 state dict:
 GUARD_LAYERS = ("layer2", "layer3")
 """Groups of blocks whose outputs, averaged over the image, are the features that the guard looks at."""
 
+FEATURES = 384
+"""Their number."""
+
 
 class Resnet18(nn.Module):
     """ResNet-18 (He et al., 2016) under ``.resnet``; ``forward`` maps (n, 3, h, w) float to (n, classes) logits."""

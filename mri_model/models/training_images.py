@@ -84,6 +84,8 @@ def read_training_images(folder: Path, model_id: str) -> TrainingImages:
         RefusedError: If the file is missing, damaged or of another model: what the model has seen is then not known.
     """
     file = folder / TRAINING_IMAGES_FILE
+    if not file.is_file():
+        raise unusable(file, "is missing")
     try:
         with np.load(file, allow_pickle=False) as stored:
             arrays = dict(stored)
@@ -92,8 +94,6 @@ def read_training_images(folder: Path, model_id: str) -> TrainingImages:
         images = TrainingImages(fingerprints=fingerprints, **arrays)
         if not is_consistent(images):
             raise ValueError("its arrays do not fit together")
-    except FileNotFoundError:
-        raise unusable(file, "is missing") from None
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error):
         raise unusable(file, "is damaged") from None
     if owner != model_id:

@@ -1,5 +1,6 @@
 """Whether a model answers about an image, and why not."""
 
+import math
 from dataclasses import dataclass
 from typing import Self
 
@@ -50,6 +51,8 @@ class AnswerRule:
 
     def objection(self, probability: float, distance: float | None) -> str | None:
         """Why an image gets no answer; None if it gets one."""
+        if not math.isfinite(probability):
+            return "the model's answer is not a number"
         if self.distance is not None and distance is not None and not distance <= self.distance:
             return f"unlike the training images: distance {distance:.2f}, threshold {self.distance:.2f}"
         if self.risk is not None and not probability >= self.probability:

@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 import pandas as pd
+import pyarrow as pa
 
 from mri_model.data.parallel import chunks, ordered_map
 from mri_model.errors import MriError, SkippedError
@@ -197,11 +198,12 @@ def score_folder(
         else:
             run = open_run(ledger, model, folder, scores, risk, log, part.listing)
         part.opened(run.id, model.folder)
-        with working(run):
-            while work(ledger, model, rule, run, progress):
-                free_shards_of_the_dead(ledger, run)
-                time.sleep(POLL_SECONDS)
-        return finish(ledger, model, run)
+        with intact(run):
+            with working(run):
+                while work(ledger, model, rule, run, progress):
+                    free_shards_of_the_dead(ledger, run)
+                    time.sleep(POLL_SECONDS)
+            return finish(ledger, model, run)
     except OSError as error:  # a full disk, or a share that is gone
         place = f" {error.filename}" if error.filename else ""
         raise MriError(
@@ -349,6 +351,18 @@ def working(run: OpenRun) -> Iterator[None]:
     """Hold the lock that tells others on this machine that the worker is alive."""
     with lock_of(worker_lock(run, run.worker)):
         yield
+
+
+@contextmanager
+def intact(run: OpenRun) -> Iterator[None]:
+    """Raises MriError where the run's listing or a part of it turns out to be damaged."""
+    try:
+        yield
+    except pa.ArrowInvalid as error:
+        problem = str(error).splitlines()[0]
+        raise MriError(
+            f"a file in {run.folder} is damaged: {problem}", f"run: mri delete {run.id} --yes, then score again"
+        ) from None
 
 
 def free_shards_of_the_dead(ledger: Ledger, run: OpenRun) -> None:

@@ -1,5 +1,6 @@
 """The step of scoring."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,7 +57,7 @@ def write_scores_csv(scored: "ScoringRun", file: Path) -> None:
     from mri_model.scoring.parts import write_csv
 
     try:
-        write_csv(scored.parquet, file)
+        write_csv(scored.parquet, Path(os.path.realpath(file)))  # a link stays one, and /dev/stdout too
     except OSError as error:
         raise MriError(
             f"cannot write {file}: {error.strerror or error}",

@@ -221,3 +221,16 @@ def test_a_learnt_and_saved_profile_is_enforced(own_phantom: Path, tmp_path: Pat
     assert refused.returncode == 3
     assert "Meningioma T2" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.usefixtures("settings")
+def test_a_name_with_line_ends_and_control_characters_is_one_line_of_an_error(tmp_path: Path) -> None:
+    done = mri("ingest", tmp_path / "no\n\x1b[31mred")
+    assert done.returncode == 1 and len(done.stderr.splitlines()) == 2 and "\x1b" not in done.stderr
+
+
+def test_a_closed_stdout_is_no_failure() -> None:
+    done = subprocess.run(
+        ["sh", "-c", '"$0" -m mri_model.cli recipe --json >&-', sys.executable], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")

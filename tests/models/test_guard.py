@@ -51,12 +51,11 @@ def test_a_guard_comes_back_as_it_was_written_and_a_damaged_one_does_not(tmp_pat
     reference = Reference(**{name: np.arange(place) for place, name in enumerate(Reference.__annotations__)})
     file = write_guard(tmp_path, guard, reference)
     assert file == tmp_path / GUARD_FILE
-    for found, written in zip(read_guard(file), (guard, reference), strict=True):
+    for found, written in zip(read_guard(file.read_bytes()), (guard, reference), strict=True):
         for name, value in vars(found).items():
             np.testing.assert_array_equal(value, getattr(written, name))
-    file.write_bytes(file.read_bytes()[:100])
     with pytest.raises(ValueError, match=r"."):
-        read_guard(file)
+        read_guard(file.read_bytes()[:100])
 
 
 def test_logits_are_torchvisions_bit_for_bit_and_features_are_means_of_the_blocks() -> None:

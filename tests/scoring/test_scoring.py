@@ -1,4 +1,5 @@
 import errno
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -215,6 +216,23 @@ def test_rows_are_written_as_csv_too(settings: Settings, incoming: Path, tmp_pat
 
 
 @pytest.mark.usefixtures("trained")
+def test_a_csv_file_goes_where_a_link_points_and_never_in_the_place_of_a_pipe(
+    settings: Settings, incoming: Path, tmp_path: Path
+) -> None:
+    link, pipe = tmp_path / "link.csv", tmp_path / "pipe"
+    link.symlink_to(tmp_path / "scores.csv")
+    api.score(settings, incoming, csv=link)
+    assert link.is_symlink() and len(pd.read_csv(tmp_path / "scores.csv")) == 20
+    os.mkfifo(pipe)
+    link.unlink()
+    link.symlink_to(pipe)
+    for file in (pipe, link):
+        with pytest.raises(MriError, match=r"cannot write .*: not a regular file"):
+            api.score(settings, incoming, csv=file)
+    assert pipe.is_fifo() and link.is_symlink()
+
+
+@pytest.mark.usefixtures("trained")
 @pytest.mark.parametrize("stays_empty", [False, True])
 def test_a_folder_that_goes_away_half_way_stops_the_run_which_goes_on_when_it_is_back(
     settings: Settings, incoming: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stays_empty: bool
@@ -276,3 +294,26 @@ def test_a_full_disk_is_one_clear_error_and_the_same_command_goes_on(
     scored = api.score(settings, incoming)
     assert scored.counts == ScoringCounts(20, 20, 0, 0, 0)
     assert api.query(settings, "scored-runs")["status"].tolist() == ["finished"]
+
+
+@pytest.mark.usefixtures("trained")
+@pytest.mark.parametrize("damaged", ["listing.parquet", "part-*.parquet"])
+def test_a_damaged_file_of_an_interrupted_run_is_one_error_that_says_how_to_start_anew(
+    settings: Settings, incoming: Path, monkeypatch: pytest.MonkeyPatch, damaged: str
+) -> None:
+    monkeypatch.setattr(listing, "SHARD_FILES", 5)
+
+    def interrupt(stage: str, done: int, total: int) -> None:
+        if done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        api.score(settings, incoming, run=api.StepRunner(interrupt))
+    (file,) = settings.scores.glob(f"*/{damaged}")
+    file.write_bytes(b"damaged")
+    with pytest.raises(MriError, match="is damaged") as caught:
+        api.score(settings, incoming)
+    assert "\n" not in str(caught.value)
+    assert caught.value.hint == f"run: mri delete {file.parent.name} --yes, then score again"
+    api.delete(settings, api.plan_deletion(settings, file.parent.name))
+    assert api.score(settings, incoming).counts.n_scored == 20
