@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from mri_model import api
@@ -43,6 +44,15 @@ def start(running: server.Running, name: str, **parameters: Any) -> dict[str, An
 
 def state_of(running: server.Running, run: dict[str, Any]) -> str:
     return str(call(running, f"flow_runs/{run['id']}")["state_name"])
+
+
+def kill_worker(settings: Settings) -> None:
+    """Kill the worker of a home, and only that."""
+    up = server.status(settings)
+    assert up and up.worker_pid
+    worker = psutil.Process(up.worker_pid)
+    worker.kill()
+    worker.wait(10)
 
 
 @pytest.fixture(autouse=True, scope="package")

@@ -17,7 +17,7 @@ import pytest
 from mri_model import api
 from mri_model.local_prefect import server
 from mri_model.settings import Settings
-from tests.flows.conftest import await_that, flow_runs, say, start, state_of
+from tests.flows.conftest import await_that, flow_runs, kill_worker, say, start, state_of
 
 pytestmark = pytest.mark.server
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.server
 def look(running: server.Running) -> None:
     """A look that is not one of the schedule."""
     run = start(running, "watch-incoming")
-    ends = ("Completed", "Cancelled")  # cancelled: the schedule's own look is running
+    ends = ("Completed", "Nothing new", "Cancelled")  # cancelled: the schedule's own look is running
     await_that(lambda: state_of(running, run) in (*ends, "Failed", "Crashed"))
     assert state_of(running, run) in ends
 
@@ -60,11 +60,7 @@ def test_a_folder_that_arrives_is_scored_once_also_after_a_restart_of_the_worker
     (run,) = flow_runs(running, "score-mri", idempotency_key={"any_": [listing]})
     assert (status, n_scored, run["parameters"]["listing"]) == ("finished", 5, listing)
 
-    up = server.status(trained)
-    assert up and up.worker_pid
-    worker = psutil.Process(up.worker_pid)
-    worker.kill()
-    worker.wait(10)
+    kill_worker(trained)
     server.up(trained, say)
     for _ in range(2):
         look(running)
@@ -102,7 +98,8 @@ def test_without_an_incoming_folder_a_look_says_that_it_does_nothing(
     monkeypatch.delenv("MRI_INCOMING", raising=False)
     with temporary_settings({PREFECT_API_URL: running.api_url}):
         state = watch_incoming(return_state=True)
-    assert (state.is_completed(), state.message) == (True, "MRI_INCOMING is not set: no folder is watched.")
+    assert (state.is_completed(), state.name) == (True, "Nothing new")
+    assert state.message == "MRI_INCOMING is not set: no folder is watched."
     assert not settings.root.exists()
 
 
