@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import psutil
@@ -168,3 +169,57 @@ def test_two_flow_runs_share_a_run_and_when_one_is_killed_the_other_finishes(
     (helper,) = (each for each in flow_runs(running, "score-mri") if "-helper-1" in each["name"])
     assert helper["parameters"]["join"].startswith("score-")
     await_that(lambda: state_of(running, helper) == "Completed")
+
+
+@pytest.fixture
+def watched(trained: Settings, running: server.Running, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The worker's variables and server for flows that the test calls itself."""
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    for name, value in trained.as_variables().items():
+        monkeypatch.setenv(name, value)
+    with temporary_settings({PREFECT_API_URL: running.api_url}):
+        yield
+
+
+@pytest.mark.usefixtures("watched")
+def test_a_flow_run_that_is_called_running_without_a_process_is_replaced_after_the_limit(
+    trained: Settings, running: server.Running, many: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from flows.watch import watch_incoming
+
+    folder = many.rename(Path(str(trained.incoming)) / "tuesday")
+
+    def scorings() -> list[str]:
+        """The states of the flow runs that were started for the folder, oldest first."""
+        runs = [run for run in flow_runs(running, "score-mri") if run["name"] == folder.name]
+        return [run["state_name"] for run in sorted(runs, key=lambda run: run["created"])]
+
+    def looked() -> list[str]:
+        watch_incoming(device="cpu")
+        return scorings()
+
+    await_that(looked)
+    await_that(lambda: workers(trained, folder))
+    scorer = psutil.Process(int(next(iter(workers(trained, folder))).split("-")[-2]))
+    scorer.suspend()
+    kill_worker(trained)  # nobody is left who could report the end of the flow run
+    scorer.kill()
+    assert scorings() == ["Running"]
+    with closing(sqlite3.connect(trained.root / "results.db", timeout=30)) as database, database:
+        interrupted = "UPDATE scoring_run SET active_until = started_at WHERE folder = ?"  # as if a minute had passed
+        assert database.execute(interrupted, [str(folder)]).rowcount == 1
+    assert looked() == ["Running"], "it may only be late, for ten minutes"
+
+    monkeypatch.setattr("tasks.deployments.LOST", timedelta(0))
+    assert looked() == ["Running"], "a failure is recorded first"
+    (row,) = api.query(trained, "incoming").query("folder.str.endswith('tuesday')").to_dict("records")
+    assert (row["state"], row["n_failures"]) == ("failed", 1)
+    assert "is called Running, but nobody works on the folder" in row["problem"]
+    monkeypatch.setattr("mri_model.results.incoming_ledger.FIRST_PAUSE", timedelta(0))
+    assert len(looked()) == 2
+
+    server.up(trained, say)
+    await_that(lambda: scorings() == ["Running", "Completed"])
+    ((status, _, n_scored),) = scored(trained, folder)
+    assert (status, n_scored) == ("finished", 12 * 128)
