@@ -10,6 +10,7 @@ from mri_model.options import DEFAULT_MODEL, Device
 from mri_model.settings import load_settings
 from tasks.deployments import start_scoring
 from tasks.parameters import Workers, with_parameters
+from tasks.retention import NOTHING_NEW, delete_old_looks
 from tasks.runner import TaskRunner
 from tasks.states import plain_failures
 
@@ -19,9 +20,10 @@ from tasks.states import plain_failures
 @with_parameters()
 def watch_incoming(model: str = DEFAULT_MODEL, device: Device = "auto", workers: Workers = 1) -> Any:
     """Look once at ``MRI_INCOMING``, and start ``score-mri`` for each folder that is new or changed and has settled."""
+    delete_old_looks()
     settings = load_settings()
     if settings.incoming is None:
-        return Completed(message="MRI_INCOMING is not set: no folder is watched.")
+        return Completed(name=NOTHING_NEW, message="MRI_INCOMING is not set: no folder is watched.")
     parameters = {"model": model, "device": device, "workers": workers}
     look = api.watch(settings, lambda arrived: start_scoring(arrived, parameters), TaskRunner())
-    return Completed(message=str(look))
+    return Completed(name="Completed" if look.arrived else NOTHING_NEW, message=str(look))

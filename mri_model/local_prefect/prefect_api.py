@@ -66,6 +66,24 @@ class PrefectApi:
             return {worker["name"] for worker in self.call(f"work_pools/{pool}/workers/filter", {})}
         return set()
 
+    def paused_deployments(self) -> list[str]:
+        """Ids of the deployments that are paused as a whole."""
+        return [each["id"] for each in self._rows("deployments/filter", {}) if each["paused"]]
+
+    def pause(self, deployment: str) -> None:
+        """Pause a deployment, by its id, as a whole: none of its schedules creates runs."""
+        self.call(f"deployments/{deployment}/pause_deployment", {})
+
+    def remove_active_schedules(self, name: str) -> None:
+        """Remove the schedules of the deployment of this name, and the runs that they have created for later.
+
+        Those that someone has paused stay, so that they are still paused when they are wanted again.
+        """
+        for deployment in self._rows("deployments/filter", {"deployments": {"name": {"any_": [name]}}}):
+            for schedule in deployment["schedules"]:
+                if schedule["active"]:
+                    self.call(f"deployments/{deployment['id']}/schedules/{schedule['id']}", method="DELETE")
+
     def missed_runs(self, pool: str) -> list[ScheduledRun]:
         """Runs that a schedule created, whose time has passed and that no worker has taken; latest first."""
         states = {"name": {"any_": ["Scheduled", "Late"]}}
@@ -73,16 +91,12 @@ class PrefectApi:
             "flow_runs": {"state": states, "expected_start_time": {"before_": datetime.now(UTC).isoformat()}},
             "work_pools": {"name": {"any_": [pool]}},
             "sort": "EXPECTED_START_TIME_DESC",
-            "limit": PAGE,
         }
-        rows: list[dict[str, Any]] = []
-        while page := self.call("flow_runs/filter", {**query, "offset": len(rows)}):
-            rows += page
         return [
             ScheduledRun(
                 row["id"], row["deployment_id"], row["created_by"]["display_value"], row["expected_start_time"]
             )
-            for row in rows
+            for row in self._rows("flow_runs/filter", query)
             if row["auto_scheduled"]
         ]
 
@@ -96,6 +110,13 @@ class PrefectApi:
         if self.call(f"flow_runs/{run_id}")["state_type"] in ("PENDING", "RUNNING", "CANCELLING"):
             state = {"type": "CRASHED", "name": "Crashed", "message": "Its process was killed by `mri down`."}
             self.call(f"flow_runs/{run_id}/set_state", {"state": state, "force": True})
+
+    def _rows(self, path: str, query: dict[str, Any]) -> list[dict[str, Any]]:
+        """All rows that a query of this path gives."""
+        rows: list[dict[str, Any]] = []
+        while page := self.call(path, {**query, "limit": PAGE, "offset": len(rows)}):
+            rows += page
+        return rows
 
     def _ensure(self, collection: str, wanted: dict[str, Any]) -> None:
         try:
@@ -111,31 +132,37 @@ class PrefectApi:
                 "If it needs a login, set PREFECT_API_KEY or PREFECT_API_AUTH_STRING.",
             ) from error
 
-    def call(self, path: str, body: dict[str, Any] | None = None) -> Any:
-        """GET ``path`` of the API, or POST if there is a body, and return the answer's JSON.
+    def call(self, path: str, body: dict[str, Any] | None = None, method: str | None = None) -> Any:
+        """Call ``path`` of the API and return the answer's JSON, None if it is empty.
 
         A server that is busy (503, its database is locked) is asked again, as Prefect's own client does. A server on
         this machine is called without a proxy.
+
+        Args:
+            path: Path below the URL of the API.
+            body: What is sent as JSON.
+            method: The HTTP method; by default GET, or POST if there is a body.
 
         Raises:
             OSError: No answer, or an HTTP error.
         """
         for seconds in RETRY_SECONDS:
             try:
-                return self._call_once(path, body)
+                return self._call_once(path, body, method)
             except HTTPError as error:
                 if error.code != HTTPStatus.SERVICE_UNAVAILABLE:
                     raise
             time.sleep(seconds)
-        return self._call_once(path, body)
+        return self._call_once(path, body, method)
 
-    def _call_once(self, path: str, body: dict[str, Any] | None) -> Any:
+    def _call_once(self, path: str, body: dict[str, Any] | None, method: str | None) -> Any:
         local = urlsplit(self.url).hostname in ("127.0.0.1", "localhost")
         opener = build_opener(ProxyHandler({})) if local else build_opener()
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json", **login()}
-        with opener.open(Request(f"{self.url}/{path}", data, headers), timeout=10) as answer:
-            return json.load(answer)
+        with opener.open(Request(f"{self.url}/{path}", data, headers, method=method), timeout=10) as answer:
+            content = answer.read()
+        return json.loads(content) if content else None
 
 
 def login() -> dict[str, str]:

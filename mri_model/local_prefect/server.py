@@ -27,6 +27,7 @@ from mri_model.progress import Log
 from mri_model.settings import Settings
 
 POOL = "mri"
+WATCH = "watch-incoming"
 GPU_LIMIT = "gpu"
 PORT = 4200
 PROJECT = Path(__file__).resolve().parents[2]
@@ -67,7 +68,8 @@ def export_line(running: Running) -> str:
 def up(settings: Settings, say: Log, worker: bool = True, project: Path = PROJECT) -> Running:
     """Start server and worker, unless they are up, and deploy the project's ``prefect.yaml``.
 
-    If ``PREFECT_API_URL`` is the URL of another server, that server is used and none is started. If a schedule missed
+    If ``PREFECT_API_URL`` is the URL of another server, that server is used and none is started. On a server of our own
+    the schedule of ``watch-incoming`` is removed while the worker has no ``MRI_INCOMING``. If a schedule missed
     several runs while no worker was up, only the latest is run. If anything fails, what this call started is stopped.
 
     Args:
@@ -88,7 +90,9 @@ def up(settings: Settings, say: Log, worker: bool = True, project: Path = PROJEC
         api.ensure_concurrency_limit(GPU_LIMIT, 1)
         # Deploying and starting the worker at the same time saves seconds: both import Prefect.
         name = _start_worker(state, api, say) if worker else None
-        _deploy(state, api.url, project, say)
+        _deploy(state, api, project, say)
+        if worker and not foreign:
+            _remove_idle_looks(state, api, say)
         if name:
             state.wait("worker", lambda: name in api.worker_names(POOL), START_SECONDS)
         say(f"Prefect is up at {api.url.removesuffix('/api')}")
@@ -249,24 +253,44 @@ def _start_worker(state: _State, api: PrefectApi, say: Log) -> str | None:
     return name
 
 
-def _deploy(state: _State, api_url: str, project: Path, say: Log) -> None:
+def _deploy(state: _State, api: PrefectApi, project: Path, say: Log) -> None:
     if not (project / "prefect.yaml").exists():
         raise MriError(
             f"No prefect.yaml in {project}",
             "Deploying needs the repository: clone it and install it with `pip install -e .`",
         )
     say(f"Deploying the flows of {project / 'prefect.yaml'}")
+    paused = api.paused_deployments()
     with (state.folder / "deploy.log").open("wb") as output:
         deployed = subprocess.run(
             _prefect("deploy", "--all"),
             cwd=project,
-            env=environment(state.settings, api_url),
+            env=environment(state.settings, api.url),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
         )
+    for deployment in paused:  # `prefect deploy` resumes a paused deployment
+        api.pause(deployment)
     if deployed.returncode:
         raise state.failure("deploy", "Deploying failed")
+
+
+def _remove_idle_looks(state: _State, api: PrefectApi, say: Log) -> None:
+    """Remove the schedule of the looks, which deploying makes, unless the worker knows a folder to look at.
+
+    Another `mri up` in a shell with other variables does not change what the worker does, so it is the worker's
+    variables that count.
+    """
+    worker = state.process("worker")
+    if worker is None or variable_of(worker, "MRI_INCOMING"):
+        return
+    api.remove_active_schedules(WATCH)
+    say(
+        "No folder is watched: the worker was started without MRI_INCOMING; `mri down` and `mri up` start it with it"
+        if state.settings.incoming
+        else "No folder is watched: MRI_INCOMING is not set"
+    )
 
 
 def _stop_worker(state: _State, say: Log) -> bool:

@@ -7,61 +7,26 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
 from mri_model import api
 from mri_model.local_prefect import server
-from mri_model.local_prefect.prefect_api import PrefectApi
 from mri_model.settings import Settings
-from tests.conftest import QUICK
-from tests.flows.conftest import say
+from tests.flows.conftest import await_that, flow_runs, kill_worker, say, start, state_of
 
 pytestmark = pytest.mark.server
-
-
-@pytest.fixture(scope="module")
-def trained(own: Settings, running: server.Running, phantom: Path) -> Settings:
-    """The home of the server's worker, with a model whose seed no other test uses."""
-    api.ingest(own, phantom)
-    api.train(own, replace(QUICK, seed=11))
-    return own
-
-
-def call(running: server.Running, path: str, body: dict[str, Any] | None = None) -> Any:
-    return PrefectApi(running.api_url).call(path, body)
-
-
-def await_that(holds: Callable[[], Any], seconds: float = 180) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
-
-
-def flow_runs(running: server.Running, flow: str, **filters: Any) -> list[dict[str, Any]]:
-    return list(call(running, "flow_runs/filter", {"flows": {"name": {"any_": [flow]}}, "flow_runs": filters}))
-
-
-def start(running: server.Running, name: str, **parameters: Any) -> dict[str, Any]:
-    deployment = call(running, f"deployments/name/{name}/{name}")
-    return dict(call(running, f"deployments/{deployment['id']}/create_flow_run", {"parameters": parameters}))
-
-
-def state_of(running: server.Running, run: dict[str, Any]) -> str:
-    return str(call(running, f"flow_runs/{run['id']}")["state_name"])
 
 
 def look(running: server.Running) -> None:
     """A look that is not one of the schedule."""
     run = start(running, "watch-incoming")
-    ends = ("Completed", "Cancelled")  # cancelled: the schedule's own look is running
+    ends = ("Completed", "Nothing new", "Cancelled")  # cancelled: the schedule's own look is running
     await_that(lambda: state_of(running, run) in (*ends, "Failed", "Crashed"))
     assert state_of(running, run) in ends
 
@@ -96,11 +61,7 @@ def test_a_folder_that_arrives_is_scored_once_also_after_a_restart_of_the_worker
     (run,) = flow_runs(running, "score-mri", idempotency_key={"any_": [listing]})
     assert (status, n_scored, run["parameters"]["listing"]) == ("finished", 5, listing)
 
-    up = server.status(trained)
-    assert up and up.worker_pid
-    worker = psutil.Process(up.worker_pid)
-    worker.kill()
-    worker.wait(10)
+    kill_worker(trained)
     server.up(trained, say)
     for _ in range(2):
         look(running)
@@ -138,7 +99,8 @@ def test_without_an_incoming_folder_a_look_says_that_it_does_nothing(
     monkeypatch.delenv("MRI_INCOMING", raising=False)
     with temporary_settings({PREFECT_API_URL: running.api_url}):
         state = watch_incoming(return_state=True)
-    assert (state.is_completed(), state.message) == (True, "MRI_INCOMING is not set: no folder is watched.")
+    assert (state.is_completed(), state.name) == (True, "Nothing new")
+    assert state.message == "MRI_INCOMING is not set: no folder is watched."
     assert not settings.root.exists()
 
 
@@ -207,3 +169,57 @@ def test_two_flow_runs_share_a_run_and_when_one_is_killed_the_other_finishes(
     (helper,) = (each for each in flow_runs(running, "score-mri") if "-helper-1" in each["name"])
     assert helper["parameters"]["join"].startswith("score-")
     await_that(lambda: state_of(running, helper) == "Completed")
+
+
+@pytest.fixture
+def watched(trained: Settings, running: server.Running, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The worker's variables and server for flows that the test calls itself."""
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    for name, value in trained.as_variables().items():
+        monkeypatch.setenv(name, value)
+    with temporary_settings({PREFECT_API_URL: running.api_url}):
+        yield
+
+
+@pytest.mark.usefixtures("watched")
+def test_a_flow_run_that_is_called_running_without_a_process_is_replaced_after_the_limit(
+    trained: Settings, running: server.Running, many: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from flows.watch import watch_incoming
+
+    folder = many.rename(Path(str(trained.incoming)) / "tuesday")
+
+    def scorings() -> list[str]:
+        """The states of the flow runs that were started for the folder, oldest first."""
+        runs = [run for run in flow_runs(running, "score-mri") if run["name"] == folder.name]
+        return [run["state_name"] for run in sorted(runs, key=lambda run: run["created"])]
+
+    def looked() -> list[str]:
+        watch_incoming(device="cpu")
+        return scorings()
+
+    await_that(looked)
+    await_that(lambda: workers(trained, folder))
+    scorer = psutil.Process(int(next(iter(workers(trained, folder))).split("-")[-2]))
+    scorer.suspend()
+    kill_worker(trained)  # nobody is left who could report the end of the flow run
+    scorer.kill()
+    assert scorings() == ["Running"]
+    with closing(sqlite3.connect(trained.root / "results.db", timeout=30)) as database, database:
+        interrupted = "UPDATE scoring_run SET active_until = started_at WHERE folder = ?"  # as if a minute had passed
+        assert database.execute(interrupted, [str(folder)]).rowcount == 1
+    assert looked() == ["Running"], "it may only be late, for ten minutes"
+
+    monkeypatch.setattr("tasks.deployments.LOST", timedelta(0))
+    assert looked() == ["Running"], "a failure is recorded first"
+    (row,) = api.query(trained, "incoming").query("folder.str.endswith('tuesday')").to_dict("records")
+    assert (row["state"], row["n_failures"]) == ("failed", 1)
+    assert "is called Running, but nobody works on the folder" in row["problem"]
+    monkeypatch.setattr("mri_model.results.incoming_ledger.FIRST_PAUSE", timedelta(0))
+    assert len(looked()) == 2
+
+    server.up(trained, say)
+    await_that(lambda: scorings() == ["Running", "Completed"])
+    ((status, _, n_scored),) = scored(trained, folder)
+    assert (status, n_scored) == ("finished", 12 * 128)
