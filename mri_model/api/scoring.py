@@ -35,10 +35,11 @@ def score(
 
     Raises:
         SkippedError: If the folder is not as ``part`` says.
-        MriError: If the folder is missing or empty, or the system's own files lie in it.
+        MriError: If the folder is missing or empty, the system's own files lie in it, or ``csv`` would.
         RefusedError: If the model's validation images cannot guarantee the risk.
     """
     require_one_process("scoring")
+    run(steps.check_scoring, settings, folder, csv)
     run(steps.check_database, settings)
     model_folder = run(steps.choose_model, settings, model)
     scored = run(steps.score_folder, settings, model_folder, folder, device, precision, risk, part)

@@ -205,7 +205,10 @@ def score(
 
     with stage_runner(as_json) as run:
         scored = api.score(settings(), folder, model, device, csv, precision, risk, run)
-    print_result(as_json, scoring_facts(scored), describe_scoring(scored))
+    facts = scoring_facts(scored)
+    if as_json:
+        scored.require_scores(facts)  # the error is the one object, with the facts in it
+    print_result(as_json, facts, describe_scoring(scored))
     scored.require_scores()
 
 

@@ -1,7 +1,7 @@
 """The command ``mri watch``: incoming folders scored without Prefect."""
 
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,9 +34,15 @@ def watch(
 
     settings = load_settings()
     if once:
-        look = look_once(settings, model, device, as_json)
+        outcomes: list[Outcome] = []
+        look = look_once(settings, model, device, as_json, outcomes)
         facts = {"folders": sum(look.states.values()), "states": dict(look.states), "loose": look.n_loose}
-        print_result(as_json, {**facts, "due": [asdict(each) for each in look.arrived]}, str(look))
+        facts["due"] = [asdict(each) for each in outcomes]
+        problems = [each.folder for each in outcomes if each.problem]
+        if not (as_json and problems):  # then the error is the one object, with the facts in it
+            print_result(as_json, facts, str(look))
+        if problems:
+            raise MriError(f"not scored: {', '.join(problems)}", "see: mri query incoming", facts)
         return
     if as_json:
         raise UsageError("--json prints one object, and mri watch does not end", "give --once too")
@@ -49,7 +55,7 @@ def keep_looking(settings: "Settings", model: str, device: choices.Device) -> No
     said = ""
     while True:
         try:
-            line = str(look_once(settings, model, device, quiet=False))
+            line = str(look_once(settings, model, device, False, []))
         except MriError as error:
             if settings.incoming is None:
                 raise
@@ -60,22 +66,53 @@ def keep_looking(settings: "Settings", model: str, device: choices.Device) -> No
         time.sleep(LOOK_SECONDS)
 
 
-def look_once(settings: "Settings", model: str, device: choices.Device, quiet: bool) -> "Look":
-    """Look at the folders, and score those that are due one after the other."""
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a folder that was due.
+
+    Attributes:
+        run: The scoring run's id; None if there was none, as all that follows.
+        problem: Why the scoring failed; empty if it did not.
+        drift: Whether its images differ from the validation images, and why; None if nothing was compared.
+    """
+
+    folder: str
+    run: str | None = None
+    problem: str = ""
+    n_scored: int | None = None
+    n_abstained: int | None = None
+    n_rejected: int | None = None
+    drift: str | None = None
+    drift_reason: str | None = None
+
+
+def look_once(settings: "Settings", model: str, device: choices.Device, quiet: bool, outcomes: list[Outcome]) -> "Look":
+    """Look at the folders, and score those that are due one after the other; adds what became of them."""
     from mri_model import api
+
+    def start(arrived: "Arrived") -> str:
+        outcomes.append(score(settings, arrived, model, device, quiet, run))
+        return outcomes[-1].problem
 
     with stage_runner(quiet) as run:
-        return api.watch(settings, lambda arrived: score(settings, arrived, model, device, run), run)
+        return api.watch(settings, start, run)
 
 
-def score(settings: "Settings", arrived: "Arrived", model: str, device: choices.Device, run: "StepRunner") -> str:
-    """Score an incoming folder; returns why that failed, or nothing."""
+def score(
+    settings: "Settings", arrived: "Arrived", model: str, device: choices.Device, quiet: bool, run: "StepRunner"
+) -> Outcome:
+    """Score an incoming folder."""
     from mri_model import api
+    from mri_model.report.text import count_line, drift_lines
     from mri_model.scoring.participation import Participation
 
     try:
         part = Participation(listing=arrived.listing)
-        api.score(settings, Path(arrived.folder), model, device, run=run, part=part)
+        scored = api.score(settings, Path(arrived.folder), model, device, run=run, part=part)
     except MriError as error:
-        return f"{error}; {error.hint}" if error.hint else str(error)
-    return ""
+        return Outcome(arrived.folder, problem=f"{error}; {error.hint}" if error.hint else str(error))
+    print_message(count_line(scored.counts), quiet)
+    for line in drift_lines(*scored.drift, scored.model_id) if scored.drift else []:
+        print_message(line, quiet)
+    n, (drift, reason) = scored.counts, scored.drift or (None, None)
+    return Outcome(arrived.folder, scored.run_id, "", n.n_scored, n.n_abstained, n.n_rejected, drift, reason)

@@ -141,7 +141,9 @@ def read_metadata(folder: Path) -> ModelMetadata:
 
 
 def train_again(folder: Path) -> str:
-    """What to do with a model folder that cannot be used."""
+    """What to do with a model folder that cannot be used; ``mri delete`` knows those of ``MRI_HOME`` only."""
+    if folder.absolute().parent.name != "models":
+        return "train the model again"
     return f"run: mri delete {folder.name}, then train again"
 
 

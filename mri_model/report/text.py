@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mri_model.evaluation.reevaluation import Drop, Reevaluation
     from mri_model.models.metadata import EpochMetrics, ModelMetadata
     from mri_model.quality.report import QualityReport
-    from mri_model.scoring.run import ScoringRun
+    from mri_model.scoring.run import ScoringCounts, ScoringRun
     from mri_model.training.sweep import TrainingResult
 
 ALREADY_TRAINED = "already trained: same recipe, same manifest; for another model change --seed or the recipe"
@@ -300,19 +300,26 @@ def describe_deletion(facts: Mapping[str, Any]) -> str:
 def describe_scoring(scored: "ScoringRun") -> str:
     counts = scored.counts
     lines = [
-        f"{counts.n_found} files: {counts.n_scored} scored, {counts.n_abstained} abstained, "
-        f"{counts.n_rejected} rejected; {counts.n_reused} of them known from an earlier run",
+        f"{count_line(counts)}; {counts.n_reused} of them known from an earlier run",
         *rejected_lines(scored.reasons.named, counts.n_rejected, "all in the Parquet file"),
-        *(drift_lines(*scored.drift) if scored.drift else []),
+        *(drift_lines(*scored.drift, scored.model_id) if scored.drift else []),
         f"scores  {scored.parquet}    (lowest confidence first: mri query predictions)",
     ]
     return "\n".join(lines)
 
 
-def drift_lines(state: str, reason: str) -> list[str]:
+def count_line(counts: "ScoringCounts") -> str:
+    return (
+        f"{counts.n_found} files: {counts.n_scored} scored, {counts.n_abstained} abstained, "
+        f"{counts.n_rejected} rejected"
+    )
+
+
+def drift_lines(state: str, reason: str, model_id: str) -> list[str]:
     """Whether new images differ from the validation images."""
-    more = "; see: mri query scored-drift" if state == "yes" else ""
-    return textwrap.wrap(f"drift   {state}: {reason}{more}", 100, subsequent_indent=8 * " ")
+    more = f"; see: mri query scored-drift --model {model_id}" if state == "yes" else ""
+    text = f"drift   {state}: {reason}{more}"
+    return textwrap.wrap(text, 100, subsequent_indent=8 * " ", break_on_hyphens=False)
 
 
 def scoring_facts(scored: "ScoringRun") -> dict[str, Any]:

@@ -110,14 +110,15 @@ class ScoringRun:
         """All rows, read from ``parquet``."""
         return pd.read_parquet(self.parquet)
 
-    def require_scores(self) -> None:
-        """Raises MriError, with the reasons, if not one file could be scored."""
+    def require_scores(self, facts: Mapping[str, Any] | None = None) -> None:
+        """Raises MriError, with the reasons and ``facts``, if not one file could be scored."""
         if not self.counts.n_scored + self.counts.n_abstained:
             counts = ", ".join(f"{n} {reason}" for reason, n in self.reasons.counts.most_common(MOST_REASONS))
             more = ", …" if len(self.reasons.counts) > MOST_REASONS else ""
             raise MriError(
                 f"none of {self.counts.n_found} files could be scored: {counts}{more}",
                 "give a folder of images to score",
+                facts,
             )
 
 

@@ -41,13 +41,14 @@ from mri_model.steps.registry import (
     pass_gate,
     promote_model,
 )
-from mri_model.steps.scoring import score_folder, write_scores_csv
+from mri_model.steps.scoring import check_scoring, score_folder, write_scores_csv
 from mri_model.steps.training import record_model, record_sweep, stop_dead_trainings, train_network
 
 __all__ = [
     "check_data",
     "check_database",
     "check_incoming",
+    "check_scoring",
     "check_test_files",
     "choose_champion",
     "choose_model",

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mri_model.data.listing import check_outside
+from mri_model.data.listing import check_outside, require_folder
 from mri_model.errors import MriError
 from mri_model.options import Precision
 from mri_model.progress import Log, ProgressCallback, no_log, no_progress
@@ -14,6 +14,23 @@ from mri_model.steps.database import Patient, ensure_recorded, open_store
 
 if TYPE_CHECKING:  # PyTorch, scikit-learn and SQLAlchemy take seconds to import: only the steps that use them do
     from mri_model.scoring.run import ScoringRun
+
+
+def check_scoring(settings: Settings, folder: Path, csv: Path | None) -> None:
+    """Check what can be checked before the work begins.
+
+    Raises:
+        MriError: If the folder is missing, the system's own files lie in it, or the CSV file would lie in it or is a
+            folder.
+    """
+    from mri_model.scoring.listing import WANTED
+
+    base = require_folder(folder, WANTED)
+    check_outside(settings.root, base)
+    if csv and csv.is_dir():
+        raise MriError(f"cannot write {csv}: Is a directory", "give a file")
+    if csv and csv.resolve().is_relative_to(base):
+        raise MriError(f"{csv} is inside {folder} and would be read as one of its files", "choose another place")
 
 
 def score_folder(
@@ -31,8 +48,8 @@ def score_folder(
 
     Raises:
         SkippedError: If the folder is not as ``part`` says.
-        MriError: If the folder is missing or empty, the system's own files lie in it, or the model's validation images
-            cannot guarantee the risk.
+        MriError: If the folder is missing, gone meanwhile or empty, or the model's validation images cannot guarantee
+            the risk.
     """
     from mri_model.models.artifact import load_model
     from mri_model.models.engine import with_engine
@@ -41,7 +58,6 @@ def score_folder(
     from mri_model.results.scoring_ledger import ScoringLedger
     from mri_model.scoring import run
 
-    check_outside(settings.root, folder)
     model = load_model(model_folder, choose_device(device))
     threads = use_free_cores()
     model = with_engine(model, precision)

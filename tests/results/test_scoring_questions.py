@@ -79,6 +79,17 @@ def test_drift_is_the_distance_of_the_mix_from_that_of_the_training(store: Store
     assert store.query("drift", days=1).empty
 
 
+def test_a_run_that_is_not_finished_shows_the_counts_so_far(store: Store) -> None:
+    record_models(store)
+    samples.record_run(store, id="r1", model_id="m-old", status="running", n_scored=0, n_abstained=0, n_rejected=0)
+    counts = {"n_scored": 3, "n_abstained": 1, "n_rejected": 2, "n_reused": 1}
+    with store.writing() as connection:
+        for number, done_at in enumerate((samples.START, samples.START, None)):
+            row = {"run_id": "r1", "number": number, "n_files": 6, "fence": 1, "done_at": done_at}
+            connection.execute(schema.scoring_shard.insert(), row | (counts if done_at else {}))
+    assert listed(store.query("scored-runs"), *counts) == [[6, 2, 4, 2]]
+
+
 def test_runs_that_differ_from_the_validation_images_and_in_what(store: Store) -> None:
     record_models(store)
     when = {"started_at": samples.later(now() - 60), "finished_at": samples.later(now() - 50)}

@@ -211,8 +211,16 @@ def test_rows_are_written_as_csv_too(settings: Settings, incoming: Path, tmp_pat
     written = pd.read_csv(tmp_path / "out" / "scores.csv")
     assert written["path"].tolist() == scored.rows["path"].tolist()
     assert written["label"].fillna("").tolist() == scored.rows["label"].fillna("").tolist()
-    with pytest.raises(MriError, match="cannot write"):
-        api.score(settings, incoming, csv=incoming)
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_csv_file_that_cannot_be_is_refused_before_the_work(
+    settings: Settings, incoming: Path, tmp_path: Path
+) -> None:
+    for file, words in ((tmp_path, "Is a directory"), (incoming / "new" / "scores.csv", "would be read as one of its")):
+        with pytest.raises(MriError, match=words):
+            api.score(settings, incoming, csv=file)
+    assert api.query(settings, "scored-runs").empty and len(list(incoming.iterdir())) == 20
 
 
 @pytest.mark.usefixtures("trained")
