@@ -5,12 +5,14 @@ If simplejpeg is not installed, OpenCV decodes JPEG to the same pixels but does 
 TIFF, because it reports damage; OpenCV decodes the other formats.
 """
 
+import errno
 import hashlib
 import io
 import os
 import stat
 import warnings
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from PIL import Image
 
 from mri_model.data.header import STORED_CHANNELS, Header, UndecodableError, identify
 from mri_model.data.libtiff import damage_reported
+from mri_model.data.listing import LINK
 
 try:
     import simplejpeg
@@ -89,11 +92,13 @@ class Content:
 def load_content(path: Path | bytes) -> Content:
     """Read a file's bytes.
 
-    A file that is missing, unreadable, too large or being written to gives a ``Content`` with a reason.
+    A file that is missing, unreadable, a link, too large or being written to gives a ``Content`` with a reason.
     """
     try:
         return read_regular_file(path)
     except OSError as error:
+        if error.errno == errno.ELOOP:
+            return Content(reason=LINK)
         return Content(reason=f"cannot be read: {error.strerror or error}")
 
 
@@ -101,10 +106,10 @@ def read_regular_file(path: Path | bytes) -> Content:
     """The content of a regular file.
 
     Raises:
-        OSError: If it cannot be read, if it changes during reading, or if it is a pipe, device or socket (reading these
-            may never return).
+        OSError: If it cannot be read, if it changes during reading, or if it is a link, or a pipe, device or socket
+            (reading these may never return).
     """
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
     with os.fdopen(handle, "rb") as file:
         before = os.fstat(handle)
         if not stat.S_ISREG(before.st_mode):
@@ -196,17 +201,34 @@ def lacks_end_of_image(data: bytes) -> bool:
     return data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda")
 
 
+def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Type, start and end of each chunk of a PNG up to IEND (PNG specification, 5.3), as far as they are complete."""
+    at, kind = 8, b""
+    while at + 12 <= len(data) and kind != b"IEND":
+        kind, end = data[at + 4 : at + 8], at + 12 + int.from_bytes(data[at : at + 4])
+        yield kind, at, end
+        at = end
+
+
 def checksums_match(data: bytes) -> bool:
-    """Whether every chunk of a PNG up to IEND matches its CRC-32 (PNG specification, 5.3)."""
-    at = 8
-    while at + 12 <= len(data):
-        end = at + 8 + int.from_bytes(data[at : at + 4])
-        if zlib.crc32(data[at + 4 : end]) != int.from_bytes(data[end : end + 4]):
-            return False
-        if data[at + 4 : at + 8] == b"IEND":
-            return True
-        at = end + 4
-    return False
+    """Whether every chunk of a PNG up to IEND matches its CRC-32."""
+    chunks = list(png_chunks(data))
+    return (
+        chunks[-1:] != []
+        and chunks[-1][0] == b"IEND"
+        and all(
+            zlib.crc32(data[start + 4 : end - 4]) == int.from_bytes(data[end - 4 : end]) for _, start, end in chunks
+        )
+    )
+
+
+def pixels_only(data: bytes) -> bytes:
+    """A PNG without the chunks that do not decide its pixels, such as colour profiles: libpng prints about odd ones.
+
+    Critical chunks have a capital first letter; tRNS holds the transparent colours.
+    """
+    kept = [data[a:b] for kind, a, b in png_chunks(data) if kind[:1].isupper() or kind == b"tRNS"]
+    return b"".join([data[:8], *kept])
 
 
 def decode_pixels(header: Header, data: bytes) -> np.ndarray:
@@ -283,6 +305,7 @@ def decode_by_pillow(header: Header, data: bytes) -> np.ndarray:
 def decode_by_opencv(header: Header, data: bytes) -> np.ndarray:
     """uint8 BGR of shape (height, width, 3). Raises UndecodableError if damaged or transparent."""
     kind = cv2.IMREAD_UNCHANGED if header.transparent else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    data = pixels_only(data) if header.format == "PNG" else data
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), kind)
     except cv2.error:

@@ -119,12 +119,30 @@ def _open_read_only(file: Path) -> sqlite3.Connection:
 def _with_sqlite_events(engine: Engine) -> Engine:
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
+    event.listen(engine, "checkout", _check_in_place)
     return engine
 
 
-def _configure_sqlite(connection: Any, _record: Any) -> None:
+def _configure_sqlite(connection: Any, record: Any) -> None:
     connection.isolation_level = None  # transactions begin in _begin_sqlite, so that they cover DDL too
     connection.execute("PRAGMA foreign_keys = ON")
+    file = Path(connection.execute("PRAGMA database_list").fetchone()[2])
+    record.info["file"], record.info["inode"] = file, _inode(file)
+
+
+def _check_in_place(_connection: Any, record: Any, _proxy: Any) -> None:
+    """SQLite would go on writing to a file that has been deleted, and nobody would find the rows."""
+    file = record.info["file"]
+    if _inode(file) != record.info["inode"]:
+        raise MriError(f"the results database {file} was removed or replaced", "restore it, then run the same command")
+
+
+def _inode(file: Path) -> tuple[int, int] | None:
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _begin_sqlite(connection: Connection) -> None:

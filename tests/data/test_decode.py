@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from mri_model.data import decode as module
-from mri_model.data.decode import Content, content_of, decode, read_image
+from mri_model.data.decode import Content, content_of, decode, load_content, read_image
 
 SUFFIXES = (".jpg", ".png", ".webp")
 
@@ -265,3 +265,30 @@ def test_a_damaged_tiff_is_rejected_without_a_word_on_stderr(
     reason = str(decode(content_of(bytes(damaged))).reason)
     assert reason.startswith("corrupt") or reason == module.DAMAGED
     assert capfd.readouterr().err == ""
+
+
+def with_chunk(png: bytes, kind: bytes, content: bytes) -> bytes:
+    """A PNG with one more chunk, after its header."""
+    checksum = zlib.crc32(kind + content).to_bytes(4)
+    return png[:33] + len(content).to_bytes(4) + kind + content + checksum + png[33:]
+
+
+@pytest.mark.parametrize("kind", [b"iCCP", b"gAMA", b"tEXt", b"bKGD", b"eXIf"])
+@pytest.mark.parametrize("grey", [False, True])
+def test_a_png_with_an_odd_chunk_beside_its_pixels_decodes_without_a_word_on_stderr(
+    kind: bytes, grey: bool, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 7) if grey else (9, 7, 3), dtype=np.uint8)
+    png = cv2.imencode(".png", pixels)[1].tobytes()
+    image = decode(content_of(with_chunk(png, kind, b"profile\0\0not compressed")))
+    assert image.pixels is not None, image.reason
+    assert np.array_equal(image.pixels, np.broadcast_to(pixels.reshape(9, 7, -1), (9, 7, 3)))
+    assert capfd.readouterr().err == ""
+
+
+def test_a_link_is_not_followed(tmp_path: Path) -> None:
+    target, link = tmp_path / "target.png", tmp_path / "link.png"
+    target.write_bytes(cv2.imencode(".png", np.zeros((4, 4), np.uint8))[1].tobytes())
+    link.symlink_to(target)
+    assert load_content(target).reason is None
+    assert load_content(link) == Content(reason="symbolic link")

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
@@ -300,3 +301,17 @@ def test_a_new_database_in_a_read_only_folder_says_so(home: Path) -> None:
             with pytest.raises(MriError) as caught:
                 Store.open(f"sqlite:///{file}")
             assert "\n" not in str(caught.value) and "MRI_DATABASE_URL" in caught.value.hint
+
+
+def test_a_database_file_that_is_removed_or_replaced_while_it_is_open_is_an_error(tmp_path: Path) -> None:
+    file = tmp_path / "results.db"
+    with Store.open(f"sqlite:///{file}") as store:
+        away = file.rename(tmp_path / "away.db")
+        with pytest.raises(MriError, match=r"results\.db was removed or replaced"):
+            samples.record_data(store)
+        away.rename(file)
+        samples.record_data(store)
+        shutil.copy(file, tmp_path / "copy.db")
+        (tmp_path / "copy.db").rename(file)
+        with pytest.raises(MriError, match=r"results\.db was removed or replaced"):
+            store.query("models")
