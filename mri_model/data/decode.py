@@ -213,12 +213,9 @@ def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
 def checksums_match(data: bytes) -> bool:
     """Whether every chunk of a PNG up to IEND matches its CRC-32."""
     chunks = list(png_chunks(data))
-    return (
-        chunks[-1:] != []
-        and chunks[-1][0] == b"IEND"
-        and all(
-            zlib.crc32(data[start + 4 : end - 4]) == int.from_bytes(data[end - 4 : end]) for _, start, end in chunks
-        )
+    is_whole = bool(chunks) and chunks[-1][0] == b"IEND"
+    return is_whole and all(
+        zlib.crc32(data[start + 4 : end - 4]) == int.from_bytes(data[end - 4 : end]) for _, start, end in chunks
     )
 
 
