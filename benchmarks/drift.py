@@ -1,6 +1,6 @@
 """How often the drift test of scoring raises a false alarm, and what it finds.
 
-    MRI_HOME=… python benchmarks/drift.py [--models ID,ID] [--runs 1000] [--foreign FOLDER] [--json]
+    MRI_HOME=… python benchmarks/drift.py [--models ID,ID] [--runs 1000] [--foreign FOLDER [--patients CSV]] [--json]
 
 For each trained model: its validation and test images are split at random, source by source, into a reference and a
 run, so often as ``--runs`` says; each such run that is called drift is a false alarm. Then runs of about ``--n`` test
@@ -29,7 +29,7 @@ from mri_model.data.same_source import sources_of
 from mri_model.evaluation.drift import MIN_IMAGES, MIN_SOURCES, Sample
 from mri_model.models.artifact import Model, load_model
 from mri_model.models.inference import BATCH
-from mri_model.models.reference import Reference, grey_values
+from mri_model.models.reference import Reference
 from mri_model.report.tables import format_table
 from mri_model.scoring.drift import DriftTest, pack, unpack
 from mri_model.settings import Settings
@@ -71,6 +71,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--draws", type=int, default=50, help="runs of each kind of drift")
     parser.add_argument("--n", type=int, default=300, help="about so many images in a run with drift")
     parser.add_argument("--foreign", type=Path, help="a folder of other images")
+    parser.add_argument("--patients", type=Path, help="a CSV with the columns path and patient of --foreign")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 
@@ -110,7 +111,12 @@ def measure(settings: Settings, folder: Path, options: argparse.Namespace) -> di
     labels = np.array([model.labels[each].contrast for each in test.answer])
     kinds["one contrast: T2"] = test[labels == "T2"]
     if options.foreign:
-        kinds["another data set"] = answers(model, reference, images(sorted(options.foreign.rglob("*.*"))))
+        foreign = sorted(options.foreign.rglob("*.*"))
+        kinds["another data set"] = answers(model, reference, images(foreign))
+    if options.patients:
+        table = pd.read_csv(options.patients).set_index("path")["patient"]
+        patients = table.loc[[each.relative_to(options.foreign).as_posix() for each in foreign]].to_numpy()
+        result["sources of drawn patients"] = sources_of_patients(reference, foreign, patients)
     return result | {"found": [found_in(name, drifted, each, options) for name, each in kinds.items()]}
 
 
@@ -126,12 +132,26 @@ def answers(model: Model, reference: Reference, pixels: Iterator[Pixels], source
     planes, packed = zip(*((model.preprocessing.shrink(each), pack(each)) for each in pixels), strict=True)
     found = [model.answers(torch.from_numpy(np.stack(planes[at : at + BATCH]))) for at in range(0, len(planes), BATCH)]
     probabilities = torch.cat([each for each, _ in found]).numpy()
-    fingerprints = unpack(packed)
-    brightness, variation = grey_values(fingerprints)
+    looks = unpack(packed)
     numbers = {"probability": probabilities.max(axis=1), "distance": np.concatenate([each for _, each in found])}
     if sources is None:
-        sources = sources_of(fingerprints, reference.mean, reference.thresholds.tolist())
-    return Answers(sources, probabilities.argmax(axis=1), numbers | {"brightness": brightness, "variation": variation})
+        sources = sources_of(looks.descriptors, reference.mean, reference.threshold.item())
+    numbers |= {"brightness": looks.brightness, "variation": looks.variation}
+    return Answers(sources, probabilities.argmax(axis=1), numbers)
+
+
+def sources_of_patients(reference: Reference, files: list[Path], patients: np.ndarray) -> dict[int, list[int]]:
+    """Number of patients drawn at random → number of sources that are found among their images, draw by draw."""
+    generator = np.random.default_rng(0)
+    descriptors = unpack([pack(each) for each in images(files)]).descriptors
+    known, found = np.unique(patients), {}
+    for n in (1, 2, 5, 20, len(known)):
+        draws = [
+            np.isin(patients, generator.choice(known, n, replace=False)) for _ in range(8 if n < len(known) else 1)
+        ]
+        sources = [sources_of(descriptors[each], reference.mean, reference.threshold.item()) for each in draws]
+        found[n] = [len(np.unique(each)) for each in sources]
+    return found
 
 
 def false_alarms(model: Model, reference: Reference, both: Answers, runs: int) -> int:
@@ -170,6 +190,8 @@ def show(found: dict[str, Any]) -> str:
     parts = []
     for model, result in found.items():
         parts.append(f"{model}: {result['called drift']} of {result['runs without drift']} runs without drift")
+        for n, sources in result.get("sources of drawn patients", {}).items():
+            parts.append(f"{n} patients: {', '.join(map(str, sources))} sources")
         parts.append(format_table(pd.DataFrame(result["found"])))
     return "\n\n".join(parts)
 

@@ -17,11 +17,20 @@ from scipy.sparse.csgraph import connected_components
 
 from mri_model.data import hog
 from mri_model.data.agreement import EDGES, PIXELS, Agreement, Similarity
-from mri_model.data.fingerprints import Fingerprints
 from mri_model.data.near_duplicates import NEAR_DUPLICATE_CORRELATION
 from mri_model.data.phash import hash_links, perceptual_hashes
 from mri_model.data.pictures import Array, Pictures
-from mri_model.data.similarity import HogVectors, PixelVectors, Turn, Vectors, parts, similar_pairs, similarities, turns
+from mri_model.data.similarity import (
+    HogVectors,
+    PixelVectors,
+    Turn,
+    Vectors,
+    mean_descriptor,
+    parts,
+    similar_pairs,
+    similarities,
+    turns,
+)
 from mri_model.data.thumbnails import THUMBNAIL_SIZE
 
 MIN_CONTRAST = 4
@@ -215,18 +224,20 @@ def connected(links: np.ndarray, n: int) -> np.ndarray:
     return pd.factorize(connected_components(graph, directed=False)[1])[0]
 
 
-def sources_of(fingerprints: Fingerprints, mean: Array, thresholds: Sequence[float]) -> Array:
-    """The source of each image, int64 of shape (n,), from the fingerprints alone: tumor types are not known.
+def sources_of(descriptors: Array, mean: Array, threshold: float) -> Array:
+    """The source of each image, int64 of shape (n,), where its tumor type is not known: by edges alone.
+
+    Half of what the images have in common with the training images, and half of what they have in common with each
+    other, is taken off: slices of one examination stay together, and a homogeneous set of other examinations does not
+    become one source (``docs/results.md``, section on drift).
 
     Args:
-        mean: See ``similarity.mean_descriptor``.
-        thresholds: Similarity of pixels and of edges from which two images are linked; NaN: they are not.
+        descriptors: HOG descriptors, uint8 of shape (n, 1296).
+        mean: That of the training data, see ``similarity.mean_descriptor``.
+        threshold: Similarity from which two images are linked.
     """
-    n = len(fingerprints)
-    components = Components(n)
-    vectors = (PixelVectors.of(fingerprints.thumbnails.reshape(n, -1)), HogVectors.of(fingerprints.descriptors, mean))
-    for each, threshold in zip(vectors, thresholds, strict=True):
-        if threshold == threshold:
-            for first, second, _ in similar_pairs(each, float(threshold)):
-                components.add(first, second)
+    vectors = HogVectors.of(descriptors, (mean + mean_descriptor(descriptors)) // 2)
+    components = Components(len(descriptors))
+    for first, second, _ in similar_pairs(vectors, threshold):
+        components.add(first, second)
     return components.join()

@@ -95,7 +95,7 @@ def check_guard(guard: Guard, reference: Reference, n_classes: int) -> None:
         "centers": (exact, (known, FEATURES)),
         "whitening": (exact, (FEATURES, FEATURES)),
         "mean": (whole, (HOG_LENGTH,)),
-        "thresholds": (exact, (2,)),
+        "threshold": (exact, (1,)),
         **dict.fromkeys(("target", "answer", "source"), (whole, (n,))),
         **dict.fromkeys(("probability", "brightness", "variation"), (single, (n,))),
         "distance": (exact, (n,)),
@@ -103,7 +103,7 @@ def check_guard(guard: Guard, reference: Reference, n_classes: int) -> None:
     for name, array in (vars(guard) | vars(reference)).items():
         if (array.dtype, array.shape) != expected[name]:
             raise ValueError(f"{name} is {array.dtype} of shape {array.shape}")
-        if name != "thresholds" and not np.isfinite(array).all():
+        if not np.isfinite(array).all():
             raise ValueError(f"{name} is not finite")
     if not 0 < known <= n_classes or not n:
         raise ValueError(f"{known} centers and {n} validation images for {n_classes} classes")

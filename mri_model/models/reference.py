@@ -6,8 +6,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mri_model.data.fingerprints import Fingerprints
-
 DriftState = Literal["yes", "no", "waiting"]
 """Whether a scoring run differs from the validation images; ``waiting``: it has too few images to say so far."""
 
@@ -25,8 +23,7 @@ class Reference:
         variation: Standard deviation of the grey values, float32 of shape (n,).
         source: Number of the source of each image (``data.same_source.sources_of``), int64 of shape (n,).
         mean: 64 times the mean descriptor of the manifest, int64 of shape (1296,).
-        thresholds: Similarity of pixels and of edges from which images count as one source, float64 of shape (2,); NaN
-            if there is no such threshold.
+        threshold: Similarity of edges from which two images count as one source, float64 of shape (1,).
     """
 
     target: NDArray[np.int64]
@@ -37,7 +34,7 @@ class Reference:
     variation: NDArray[np.float32]
     source: NDArray[np.int64]
     mean: NDArray[np.int64]
-    thresholds: NDArray[np.float64]
+    threshold: NDArray[np.float64]
 
     @property
     def right(self) -> NDArray[np.bool_]:
@@ -45,7 +42,7 @@ class Reference:
         return self.answer == self.target
 
 
-def grey_values(fingerprints: Fingerprints) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def grey_values(thumbnails: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Mean and standard deviation of the grey values of each thumbnail: float32 of shape (n,)."""
-    grey = fingerprints.thumbnails.reshape(len(fingerprints), -1)
+    grey = thumbnails.reshape(len(thumbnails), -1)
     return grey.mean(axis=1, dtype=np.float32), grey.std(axis=1, dtype=np.float32)

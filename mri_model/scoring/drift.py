@@ -13,7 +13,8 @@ import numpy as np
 import pyarrow as pa
 
 from mri_model.data.decode import to_grey
-from mri_model.data.fingerprints import Fingerprints, describe
+from mri_model.data.fingerprints import describe
+from mri_model.data.hog import HOG_LENGTH
 from mri_model.data.same_source import sources_of
 from mri_model.evaluation.drift import (
     MIN_IMAGES,
@@ -122,12 +123,12 @@ class DriftTest:
         Args:
             rows: With the columns ``label``, ``probability``, ``distance`` and ``fingerprint``.
         """
-        fingerprints = unpack(rows[FINGERPRINT].to_pylist())
-        sources = sources_of(fingerprints, self._reference.mean, self._reference.thresholds.tolist())
+        looks = unpack(rows[FINGERPRINT].to_pylist())
+        sources = sources_of(looks.descriptors, self._reference.mean, self._reference.threshold.item())
         labels = np.array([self._model.classes.index(each) for each in rows["label"].to_pylist()], np.int64)
-        brightness, variation = grey_values(fingerprints)
         numbers = {name: rows[name].to_numpy() for name in ("probability", "distance")}
-        return self.described(sources, labels, numbers | {"brightness": brightness, "variation": variation})
+        numbers |= {"brightness": looks.brightness, "variation": looks.variation}
+        return self.described(sources, labels, numbers)
 
     def _reference_sample(self) -> Sample:
         numbers = {name: getattr(self._reference, name) for name in NUMBERS}
@@ -159,15 +160,31 @@ def is_compared(sha256: str, n_new: int) -> bool:
     return int(sha256[:8], 16) * n_new < SAMPLE * 5 // 4 << 32
 
 
+@dataclass(frozen=True)
+class Looks:
+    """How n images look.
+
+    Attributes:
+        brightness, variation: As in ``Reference``.
+        descriptors: HOG descriptors, uint8 of shape (n, 1296).
+    """
+
+    brightness: np.ndarray
+    variation: np.ndarray
+    descriptors: np.ndarray
+
+
+PACKED = np.dtype([("brightness", "<f4"), ("variation", "<f4"), ("descriptors", "u1", HOG_LENGTH)])
+
+
 def pack(pixels: np.ndarray) -> bytes:
-    """The fingerprint of a decoded image, uint8 BGR of shape (height, width, 3), as bytes."""
+    """How a decoded image, uint8 BGR of shape (height, width, 3), looks, as bytes."""
     _, thumbnail, descriptor = describe(to_grey(pixels))
-    return thumbnail.tobytes() + descriptor.tobytes()
+    (brightness,), (variation,) = grey_values(thumbnail[None])
+    return np.array((brightness, variation, descriptor), PACKED).tobytes()
 
 
-def unpack(packed: Sequence[bytes]) -> Fingerprints:
-    """The fingerprints that ``pack`` has written."""
-    empty = Fingerprints.zeros(len(packed))
-    flat = np.frombuffer(b"".join(packed), np.uint8).reshape(len(packed), -1)
-    n = empty.thumbnails[0].size
-    return Fingerprints(flat[:, :n].reshape(empty.thumbnails.shape), flat[:, n:])
+def unpack(packed: Sequence[bytes]) -> Looks:
+    """What ``pack`` has written."""
+    images = np.frombuffer(b"".join(packed), PACKED)
+    return Looks(*(images[name] for name in PACKED.names or ()))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mri_model.data.agreement import EDGES
 from mri_model.data.same_source import sources_of
 from mri_model.evaluation.abstention import OUTLIER_SHARE, SET_LEVEL, set_threshold, upper_quantile
 from mri_model.models.artifact import sha256
@@ -52,7 +53,8 @@ def reference_of(
 ) -> Reference:
     """The validation images as new images are compared with them."""
     fingerprints = images.fingerprints[~images.is_train]
-    brightness, variation = grey_values(fingerprints)
+    brightness, variation = grey_values(fingerprints.thumbnails)
+    threshold = images.thresholds[1] if np.isfinite(images.thresholds[1]) else EDGES.default
     return Reference(
         target=targets,
         answer=probabilities.argmax(axis=1),
@@ -60,7 +62,7 @@ def reference_of(
         distance=distances,
         brightness=brightness,
         variation=variation,
-        source=sources_of(fingerprints, images.mean, images.thresholds.tolist()),
+        source=sources_of(fingerprints.descriptors, images.mean, threshold),
         mean=images.mean,
-        thresholds=images.thresholds,
+        threshold=np.array([threshold]),
     )

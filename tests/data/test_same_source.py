@@ -8,6 +8,8 @@ import pytest
 from mri_model.data.comparison import compare_images
 from mri_model.data.fingerprints import Fingerprints
 from mri_model.data.hog import HOG_SIZE, hog
+from mri_model.data.same_source import sources_of
+from mri_model.data.similarity import mean_descriptor
 from mri_model.data.thumbnails import cell_sums, integral, means
 
 SLICES, SIZE = 12, 128
@@ -54,6 +56,14 @@ def test_the_slices_of_each_patient_are_one_group(patients: list[list[np.ndarray
     found = compare_images(inventory(tumors), fingerprints(flat(patients)))
     assert all(agreement.measured for agreement in found.agreements)
     assert found.frame["group"].tolist() == [patient for patient in range(40) for _ in range(SLICES)]
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 40])
+def test_the_sources_of_images_of_unknown_tumors_are_their_patients(n: int, patients: list[list[np.ndarray]]) -> None:
+    others = fingerprints([image for seed in range(100, 110) for image in slices(seed)])
+    own = fingerprints(flat(patients[:n]))
+    found = sources_of(own.descriptors, mean_descriptor(others.descriptors), 0.8)
+    assert found.tolist() == [patient for patient in range(n) for _ in range(SLICES)]
 
 
 @pytest.mark.parametrize("name", ["mirrored", "upside down", "turned", "turned back", "transposed"])

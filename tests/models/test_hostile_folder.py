@@ -67,7 +67,7 @@ def reference(n: int) -> Reference:
         variation=single,
         source=counts,
         mean=np.zeros(HOG_LENGTH, np.int64),
-        thresholds=np.full(2, np.nan),
+        threshold=np.array([0.8]),
     )
 
 
@@ -187,7 +187,7 @@ TAMPERED: dict[str, Callable[[Arrays], Arrays]] = {
     "a class that is not there": lambda a: {"answer": a["answer"] + 2},
     "lengths that differ": lambda a: {"source": a["source"][1:].copy()},
     "no validation image": lambda a: {
-        name: a[name][:0] for name in a.keys() - {"centers", "whitening", "mean", "thresholds"}
+        name: a[name][:0] for name in a.keys() - {"centers", "whitening", "mean", "threshold"}
     },
     "a short mean": lambda a: {"mean": a["mean"][1:].copy()},
     "an unknown array": lambda a: {"other": a["mean"]},
