@@ -24,15 +24,22 @@ TRAINED_FOLDER = ["guard.safetensors", "history.csv", "model.json", "model.safet
 
 MODEL_FOLDER = ["curves.svg", *TRAINED_FOLDER]
 """Files of a model folder after the whole stage."""
+SERVER_TIMEOUT = 900
+"""Seconds for a test of the server, with the start of its server and worker."""
+
 QUICK = Recipe(image_size=32, batch_size=32, epochs=2, learning_rate=0.05, momentum=0.9, weights="none")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of the server share one process when pytest-xdist runs several (``--dist loadgroup``)."""
+    """Tests of the server share one process when pytest-xdist runs several (``--dist loadgroup``).
+
+    On a slow machine each of its many processes takes a while to start, so these tests have more time.
+    """
     for item in items:
         if item.get_closest_marker("server"):
             item.add_marker(pytest.mark.xdist_group("server"))
+            item.add_marker(pytest.mark.timeout(SERVER_TIMEOUT))
 
 
 @pytest.fixture(scope="session")

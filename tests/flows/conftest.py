@@ -26,7 +26,7 @@ def call(running: server.Running, path: str, body: dict[str, Any] | None = None)
     return PrefectApi(running.api_url).call(path, body)
 
 
-def await_that(holds: Callable[[], Any], seconds: float = 180) -> None:
+def await_that(holds: Callable[[], Any], seconds: float = 400) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline

@@ -56,7 +56,7 @@ def test_a_folder_that_arrives_is_scored_once_also_after_a_restart_of_the_worker
         look(running)
         return False
 
-    await_that(finished, seconds=240)
+    await_that(finished)
     ((status, listing, n_scored),) = scored(trained, folder)
     (run,) = flow_runs(running, "score-mri", idempotency_key={"any_": [listing]})
     assert (status, n_scored, run["parameters"]["listing"]) == ("finished", 5, listing)
