@@ -307,7 +307,9 @@ def _stop_worker(state: _State, say: Log) -> bool:
     run_ids = {run_id for process in flow_runs if (run_id := variable_of(process, "PREFECT__FLOW_RUN_ID"))}
     end(flow_runs)
     end([worker] if worker else [])
-    _end_unfinished_runs(child.api_url if child else state.last_url(), run_ids)
+    api_url = child.api_url if child else state.last_url()
+    if api_url:  # none: the worker of another server, whose last runs are found after it was stopped
+        _end_unfinished_runs(api_url, run_ids)
     state.record("worker", None)
     return bool(worker or flow_runs)
 

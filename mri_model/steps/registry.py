@@ -116,7 +116,9 @@ def pass_gate(candidate: Path, verdict: "Verdict", force: bool, log: Log = no_lo
             {"objections": list(verdict.objections), "difference": verdict.difference},
         )
     if verdict.objections:
-        log("\n  ".join(["warning: forced, although the gate objects:", *verdict.objections]))
+        log("warning: forced, although the gate objects:")
+        for objection in verdict.objections:
+            log(f"  {objection}")
 
 
 def go_back(settings: Settings, folder: Path, why: str, log: Log = no_log) -> "Promotion":

@@ -170,10 +170,12 @@ def test_a_model_whose_weights_were_exchanged_is_refused(
 
 @pytest.mark.parametrize("metadata", ["{", "[]", '{"format": 1}', '{"format": 4}'])
 def test_damaged_metadata_says_how_to_delete_its_model(tmp_path: Path, metadata: str) -> None:
-    (tmp_path / "model.json").write_text(metadata)
-    with pytest.raises(MriError) as caught:
-        load_model(tmp_path, CPU)
-    assert caught.value.hint == f"run: mri delete {tmp_path.name}, then train again"
+    for folder, hint in (("models/m1", "run: mri delete m1, then train again"), ("m1", "train the model again")):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "model.json").write_text(metadata)
+        with pytest.raises(MriError) as caught:
+            load_model(tmp_path / folder, CPU)
+        assert caught.value.hint == hint
 
 
 def test_the_recipes_name_follows_what_decides_the_outcome() -> None:
