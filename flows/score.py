@@ -37,7 +37,7 @@ def score_mri(
 
     part = Participation(listing, join, opened)
     scored = api.score(load_settings(), folder, model, device, csv, precision, risk, TaskRunner(), part)
-    if scored.drift and scored.drift[0] == "yes":
-        emit_drifted(scored.run_id, scored.model_id, scored.drift[1])
+    if scored.drift and scored.drift.state == "yes":
+        emit_drifted(scored.run_id, scored.model_id, scored.drift.reason)
     scored.require_scores()
     return scored.run_id

@@ -34,8 +34,7 @@ def watch(
 
     settings = load_settings()
     if once:
-        outcomes: list[Outcome] = []
-        look = look_once(settings, model, device, as_json, outcomes)
+        look, outcomes = look_once(settings, model, device, as_json)
         facts = {"folders": sum(look.states.values()), "states": dict(look.states), "loose": look.n_loose}
         facts["due"] = [asdict(each) for each in outcomes]
         problems = [each.folder for each in outcomes if each.problem]
@@ -55,7 +54,7 @@ def keep_looking(settings: "Settings", model: str, device: choices.Device) -> No
     said = ""
     while True:
         try:
-            line = str(look_once(settings, model, device, False, []))
+            line = str(look_once(settings, model, device, quiet=False)[0])
         except MriError as error:
             if settings.incoming is None:
                 raise
@@ -86,16 +85,18 @@ class Outcome:
     drift_reason: str | None = None
 
 
-def look_once(settings: "Settings", model: str, device: choices.Device, quiet: bool, outcomes: list[Outcome]) -> "Look":
-    """Look at the folders, and score those that are due one after the other; adds what became of them."""
+def look_once(settings: "Settings", model: str, device: choices.Device, quiet: bool) -> tuple["Look", list[Outcome]]:
+    """Look at the folders, and score those that are due one after the other; returns what became of each too."""
     from mri_model import api
+
+    outcomes: list[Outcome] = []
 
     def start(arrived: "Arrived") -> str:
         outcomes.append(score(settings, arrived, model, device, quiet, run))
         return outcomes[-1].problem
 
     with stage_runner(quiet) as run:
-        return api.watch(settings, start, run)
+        return api.watch(settings, start, run), outcomes
 
 
 def score(

@@ -103,8 +103,11 @@ def read_training_images(folder: Path, model_id: str) -> TrainingImages:
 
 def seen_digests(folder: Path, model_id: str) -> frozenset[str]:
     """Digests of the training and validation images; none if the file is missing, damaged or of another model."""
+    file = folder / TRAINING_IMAGES_FILE
+    if not file.is_file():  # a pipe is never waited for
+        return frozenset()
     try:
-        with np.load(folder / TRAINING_IMAGES_FILE, allow_pickle=False) as stored:
+        with np.load(file, allow_pickle=False) as stored:
             return frozenset(stored["sha256"].tolist()) if str(stored["model"]) == model_id else frozenset()
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return frozenset()

@@ -288,7 +288,9 @@ scoring_run = Table(
     text("drift_reason", null=True),
     count("drift_images", null=True),
     count("drift_sources", null=True),
-    Column("drift_waiting", JSON(none_as_null=True), nullable=True),  # images to be tested with those of the next run
+    Column(
+        "drift_waiting", JSON(none_as_null=True), nullable=True
+    ),  # images to be tested with those of other small runs
 )
 # one unfinished run at a time for a folder as it is: whoever starts it a second time joins the first
 Index(

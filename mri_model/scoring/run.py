@@ -16,7 +16,7 @@ from functools import partial
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import pandas as pd
 import pyarrow as pa
@@ -88,6 +88,13 @@ class ScoringCounts:
     n_reused: int
 
 
+class DriftResult(NamedTuple):
+    """Whether the images of a run differ from the validation images, and why, in one line."""
+
+    state: DriftState
+    reason: str
+
+
 @dataclass(frozen=True)
 class ScoringRun:
     """A finished scoring run.
@@ -103,7 +110,7 @@ class ScoringRun:
     parquet: Path
     counts: ScoringCounts
     reasons: Reasons
-    drift: tuple[DriftState, str] | None = None
+    drift: DriftResult | None = None
 
     @property
     def rows(self) -> pd.DataFrame:
@@ -329,7 +336,7 @@ def finish(ledger: Ledger, model: Model, run: OpenRun) -> ScoringRun:
         raise MriError(f"{run.id} was superseded: the folder changed meanwhile", "run the command again")
     shutil.rmtree(run.folder, ignore_errors=True)
     counts = ScoringCounts(**{name: row[name] for name in ScoringCounts.__annotations__})
-    drift = (row["drift"], row["drift_reason"]) if row["drift"] else None
+    drift = DriftResult(row["drift"], row["drift_reason"]) if row["drift"] else None
     return ScoringRun(run.id, model.id, run.parquet, counts, read_reasons(run.parquet), drift)
 
 

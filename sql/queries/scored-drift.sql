@@ -1,8 +1,8 @@
 -- Do the images of a scoring run differ from the validation images of its model by more than chance explains?
 -- One row for each run and statistic, newest run first. "distance": the share of the sources (examinations, as far as
 -- the images show them) that would have to have other values; "expected": its mean under chance; "differs": chance does
--- not explain it, and it exceeds chance by at least 0.1. A run with too few images is "waiting": it is tested together
--- with the next run. Runs of models without a guard, and runs that scored nothing new, are not compared.
+-- not explain it, and it exceeds chance by at least 0.1. A run with too few images is "waiting" until the small
+-- runs of the model have enough together; then all of them have the result. Runs of models without a guard, and runs that scored nothing new, are not compared.
 -- about: scorers
 -- empty: this model scored nothing new in these days; run: mri score FOLDER
 -- :model  a model id or the start of one; default: the champion, without one the model that scored last
