@@ -37,7 +37,7 @@ def print_result(as_json: bool, facts: dict[str, Any], text: str) -> None:
 
 
 def print_message(line: str, quiet: bool = False) -> None:
-    """A message on stderr."""
+    """A message of one line on stderr; a line break in a name is shown as an escape."""
     if not quiet and is_first_process():
         print(visible(line), file=sys.stderr, flush=True)
 

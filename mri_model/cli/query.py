@@ -83,7 +83,8 @@ def print_notes(answer: "Answer") -> None:
     """Say on stderr what an answer is about, and why it has no rows."""
     for word, facts in zip(("about", "other"), answer.about, strict=False):
         line = f"{word}  {describe_subject(facts)}"
-        print_message(textwrap.fill(line, WIDTH, subsequent_indent=" " * 7, break_on_hyphens=False))
+        for part in textwrap.wrap(line, WIDTH, subsequent_indent=" " * 7, break_on_hyphens=False):
+            print_message(part)
     if answer.reason:
         print_message(f"no rows: {answer.reason}")
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from mri_model.cli.query import read_words, screen_table
+from mri_model.cli.query import print_notes, read_words, screen_table
 from mri_model.errors import UsageError
 from mri_model.results.store import Store
+from mri_model.results.subjects import Answer
 from mri_model.settings import Settings
 from tests.cli.test_main import answer, mri
 from tests.results import result_samples as samples
@@ -96,6 +97,15 @@ def test_what_an_answer_is_about_is_on_stderr_and_in_json() -> None:
 
 @pytest.mark.usefixtures("recorded")
 @pytest.mark.slow
+def test_what_a_long_answer_is_about_is_wrapped_to_the_screen(capsys: pytest.CaptureFixture[str]) -> None:
+    facts = {"model": "resnet18-" + 60 * "m", "stage": "champion", "protocol": "grouped", "dataset": 16 * "d"}
+    print_notes(Answer(pd.DataFrame(), [facts], ""))
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) > 1 and max(map(len, lines)) <= 100
+    assert all(line.startswith(" " * 7) for line in lines[1:])
+    assert "\\n" not in "".join(lines)
+
+
 def test_an_answer_without_rows_says_why_and_is_no_error() -> None:
     reason = "nothing is scored yet; run: mri score FOLDER"
     printed = mri("query", "predictions")
