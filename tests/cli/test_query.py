@@ -95,8 +95,6 @@ def test_what_an_answer_is_about_is_on_stderr_and_in_json() -> None:
     assert (facts["model"], facts["evaluation"], facts["dataset"]) == ("resnet18-one", "e1", "d1")
 
 
-@pytest.mark.usefixtures("recorded")
-@pytest.mark.slow
 def test_what_a_long_answer_is_about_is_wrapped_to_the_screen(capsys: pytest.CaptureFixture[str]) -> None:
     facts = {"model": "resnet18-" + 60 * "m", "stage": "champion", "protocol": "grouped", "dataset": 16 * "d"}
     print_notes(Answer(pd.DataFrame(), [facts], ""))
@@ -106,6 +104,8 @@ def test_what_a_long_answer_is_about_is_wrapped_to_the_screen(capsys: pytest.Cap
     assert "\\n" not in "".join(lines)
 
 
+@pytest.mark.usefixtures("recorded")
+@pytest.mark.slow
 def test_an_answer_without_rows_says_why_and_is_no_error() -> None:
     reason = "nothing is scored yet; run: mri score FOLDER"
     printed = mri("query", "predictions")

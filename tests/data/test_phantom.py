@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import mri_model.data.profiles
+from mri_model.data.drawn_head import SIGNATURES
 from mri_model.data.labels import CONTRASTS
-from mri_model.data.phantom import SIGNATURES, write_phantom
+from mri_model.data.phantom import write_phantom
 from mri_model.errors import MriError
 
 PROFILE = tomllib.loads((Path(mri_model.data.profiles.__file__).parent / "phantom.toml").read_text(encoding="utf-8"))
