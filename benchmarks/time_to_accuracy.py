@@ -23,7 +23,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.training import report_row
+from benchmarks.training_rows import report_row
 from mri_model import steps
 from mri_model.data.manifest import Manifest, find_manifest
 from mri_model.models.network import choose_device
