@@ -155,6 +155,11 @@ class Settings(BaseSettings):
         return self.root / "cache"
 
     @property
+    def private(self) -> Path:
+        """The key of the pseudonyms, and what they stand for."""
+        return self.root / "private"
+
+    @property
     def pixels(self) -> Path:
         return self.root / "pixels"
 

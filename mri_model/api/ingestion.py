@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from mri_model import steps
 from mri_model.api.runner import DIRECT, StepRunner, require_one_process
 from mri_model.data.class_folders import ClassNaming
-from mri_model.data.inventory import take_inventory
 from mri_model.data.manifest import Manifest
 from mri_model.data.profile import AUTO, Profile, as_found
 from mri_model.options import OnInvalid
@@ -22,11 +21,12 @@ def learn_profile(
     data: Path,
     class_level: int = 0,
     class_map: Mapping[str, str] | None = None,
+    labels: Path | None = None,
     run: StepRunner = DIRECT,
 ) -> Profile:
     """A profile of a folder as it is, named after it; the folder follows it."""
     naming = ClassNaming(class_level, class_map or {})
-    inventory = take_inventory(data, progress=run.progress, cache=settings.cache, naming=naming)
+    inventory = steps.take_inventory(settings, data, AUTO, naming, labels, run.progress)
     name = data.resolve().name or "root"
     return as_found(inventory.profile, inventory.frame, "learnt" if name == AUTO else name)
 
@@ -39,6 +39,7 @@ def ingest(
     on_invalid: OnInvalid = "fail",
     class_level: int = 0,
     class_map: Mapping[str, str] | None = None,
+    labels: Path | None = None,
     run: StepRunner = DIRECT,
 ) -> Manifest:
     """Folder → validated manifest with its quality report.
@@ -46,6 +47,7 @@ def ingest(
     Args:
         class_level: Which folder is the class, see ``ClassNaming``.
         class_map: Class as found → class as it is to be called.
+        labels: A table that names the classes; None: ``labels.csv`` in the folder, if there is one.
 
     Raises:
         RefusedError: If the data set breaks a rule of its profile.
@@ -54,7 +56,7 @@ def ingest(
     require_one_process("ingestion")
     run(steps.check_data, settings, data)
     run(steps.check_database, settings)
-    inventory = run(steps.take_inventory, settings, data, profile, ClassNaming(class_level, class_map or {}))
+    inventory = run(steps.take_inventory, settings, data, profile, ClassNaming(class_level, class_map or {}), labels)
     manifest = run(steps.find_ingested, settings, inventory, seed)
     if manifest is None:
         inventory = run(steps.validate_inventory, settings, inventory, on_invalid)

@@ -18,6 +18,7 @@ from mri_model.cli.options import (
     Data,
     Device,
     Json,
+    Labels,
     ManifestName,
     ModelName,
     OnInvalid,
@@ -76,6 +77,7 @@ def ingest(
     on_invalid: OnInvalid = "fail",
     class_level: ClassLevel = 0,
     class_map: ClassMap = None,
+    labels: Labels = None,
     as_json: Json = False,
 ) -> None:
     """Read and validate every file below DATA, group near duplicates, split 70/15/15, write the manifest."""
@@ -86,7 +88,7 @@ def ingest(
 
     renamed = parse_renamed(class_map or [])
     with stage_runner(as_json) as run:
-        manifest = api.ingest(settings(), data, profile, seed, on_invalid, class_level, renamed, run)
+        manifest = api.ingest(settings(), data, profile, seed, on_invalid, class_level, renamed, labels, run)
     page = quality_page(settings(), manifest)
     print_result(as_json, {**manifest_facts(manifest), "page": str(page)}, describe_manifest(manifest, page))
 
@@ -97,6 +99,7 @@ def profile(
     out: Annotated[Path | None, typer.Option(help="Write it to this file instead of stdout.")] = None,
     class_level: ClassLevel = 0,
     class_map: ClassMap = None,
+    labels: Labels = None,
     as_json: Json = False,
 ) -> None:
     """Learn what DATA looks like: a profile to edit, for mri ingest --profile FILE."""
@@ -107,7 +110,7 @@ def profile(
 
     renamed = parse_renamed(class_map or [])
     with stage_runner(as_json) as run:
-        learnt = api.learn_profile(settings(), data, class_level, renamed, run)
+        learnt = api.learn_profile(settings(), data, class_level, renamed, labels, run)
     text = profile_toml(learnt)
     if out:
         write_text(out, text)

@@ -24,6 +24,7 @@ ClassLevel = Annotated[int, typer.Option(min=-MAX_CLASS_LEVEL, max=MAX_CLASS_LEV
 ClassMap = Annotated[
     list[str] | None, typer.Option("--map", metavar="OLD=NEW", help=f"{HELP['class_map']} Repeatable.")
 ]
+Labels = Annotated[Path | None, typer.Option(metavar="FILE", help=HELP["labels"])]
 Seed = Annotated[int, typer.Option(min=0, max=MAX_SEED, help=HELP["seed"])]
 Device = Annotated[options.Device, typer.Option(help=HELP["device"])]
 RecipeName = Annotated[options.RecipeName, typer.Option("--recipe", help=HELP["recipe"])]

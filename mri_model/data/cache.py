@@ -21,6 +21,8 @@ Row = tuple[Any, ...]
 
 DECODERS = ("opencv-python-headless", "pillow", "simplejpeg")
 
+MEDICAL_DECODERS = ("pydicom", "highdicom", "python-gdcm", "pylibjpeg-openjpeg", "pyjpegls", "nibabel")
+
 
 @dataclass(frozen=True)
 class ImageFacts:
@@ -146,7 +148,7 @@ def connect(file: Path | str) -> sqlite3.Connection:
 
 def cache_key() -> str:
     """Identifies everything that decoding depends on: ``DECODE_VERSION``, the formats and the decoders' versions."""
-    return digest_of([DECODE_VERSION, FORMATS, [installed(name) for name in DECODERS]])
+    return digest_of([DECODE_VERSION, FORMATS, [installed(name) for name in (*DECODERS, *MEDICAL_DECODERS)]])
 
 
 def installed(distribution: str) -> str | None:

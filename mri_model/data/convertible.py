@@ -1,11 +1,11 @@
-"""Formats that hold medical images but are not read: recognized by content, to say what to convert them to."""
+"""Formats that hold medical images but are not read as they are: recognized by content, to say what to do."""
 
 import zlib
 
 SLICES = "export each slice as an 8-bit PNG or JPEG"
 KINDS = {
-    "DICOM": f"a DICOM file: {SLICES}",
-    "NIfTI": f"a NIfTI volume: {SLICES}",
+    "DICOM": "a DICOM file with the extension of a plain image: rename it to .dcm",
+    "NIfTI": "a NIfTI volume with the extension of a plain image: rename it to .nii or .nii.gz",
     "NRRD": f"an NRRD volume: {SLICES}",
     "MetaImage": f"a MetaImage volume: {SLICES}",
     "MATLAB": f"a MATLAB or HDF5 file: {SLICES}",

@@ -29,7 +29,7 @@ try:
 except ImportError:
     simplejpeg = None
 
-DECODE_VERSION = 4
+DECODE_VERSION = 5
 """Version of everything that is derived from an image: pixels, facts, fingerprints and the reasons to reject it.
 
 Raise it whenever one of these changes: cached facts and pixel stores of older versions are then ignored.

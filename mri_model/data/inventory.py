@@ -1,9 +1,13 @@
-"""The inventory of a folder: one row for every file, with its facts, label and rejection reason."""
+"""The inventory of a folder: one row for every image, with its facts, label and rejection reason.
+
+A file is one image, or none; only DICOM and NIfTI files may hold several, each with a row.
+"""
 
 import posixpath
 import zlib
 from collections.abc import Iterator, Set
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -13,21 +17,58 @@ from mri_model.data.ambiguity import check_places, check_renamed, check_spelling
 from mri_model.data.cache import ImageFacts, ImageFactsCache
 from mri_model.data.class_folders import AUTO_NAMING, ClassNaming
 from mri_model.data.convertible import KINDS
-from mri_model.data.decode import Content, decode, load_content
+from mri_model.data.decode import Content, DecodedImage, decode, load_content, to_grey
 from mri_model.data.fingerprints import Fingerprints, describe
 from mri_model.data.formats import IMAGE_EXTENSIONS
+from mri_model.data.label_table import IS_LABELS, LABELS_FILE, LabelTable, find_label_table
 from mri_model.data.labels import is_split_folder, parse_label
 from mri_model.data.listing import FoundFile, check_outside, list_files, refusal, unread_folders
+from mri_model.data.medical.choice import AXIAL_SLICES, SliceChoice
+from mri_model.data.medical.pictures import decode_slices
+from mri_model.data.medical.survey import Picture, SurveyedFile, survey
 from mri_model.data.parallel import chunks, ordered_map
-from mri_model.data.profile import ARRIVED, AUTO, Profile, by_folder, folder_of, folders_of, learn_profile, load_profile
+from mri_model.data.profile import (
+    ARRIVED,
+    AUTO,
+    Profile,
+    by_folder,
+    folder_of,
+    folders_of,
+    learn_profile,
+    load_profile,
+    table_profile,
+)
+from mri_model.data.pseudonyms import Pseudonyms
 from mri_model.errors import MriError
 from mri_model.progress import ProgressCallback, no_progress, with_progress
 
 CHANNELS = 3
 """Number of channels that every accepted image decodes to, for training and for scoring."""
 
+WHERE_CLASSES = "give the folder that holds the class folders, or another --profile"
+
 NO_CLASS = "not in a class folder"
 """Why an image is rejected that lies below no class folder."""
+
+MEDICAL_EXTENSIONS = {
+    ".dcm": "not a DICOM file, or its header is corrupt",
+    ".nii": "not a NIfTI volume, or its header is corrupt",
+}
+"""Why a file of such a name is rejected that is not recognized as one."""
+
+CHANGED = "it changed while the folder was read"
+
+EXAMINATION = (
+    "series",
+    "patient",
+    "window",
+    "window_low",
+    "window_high",
+    "contrast_hint",
+    "burned_in",
+    "patient_number",
+)
+"""Columns that only DICOM and NIfTI fill. ``patient_number`` is for the table of labels, and is not kept."""
 
 LOOKUP_ROWS = 256
 """Number of files for each query to the cache."""
@@ -83,19 +124,34 @@ class Inventory:
 
 @dataclass(frozen=True)
 class Entry:
-    """One file that was read.
+    """One image that was read.
 
     Attributes:
         found: The listed file.
         sha256: Of its bytes; empty if they could not be read.
         n_bytes: Its size.
         facts: What decoding showed; None if that is cached.
+        picture: Which picture of a DICOM or NIfTI file it is; None for a plain image.
     """
 
     found: FoundFile
     sha256: str
     n_bytes: int
     facts: ImageFacts | None
+    picture: Picture | None = None
+
+    @property
+    def key(self) -> str:
+        """Identifies the facts in the cache; empty if there is nothing to keep."""
+        return key_of(self.sha256, self.picture)
+
+    @property
+    def path(self) -> str:
+        return self.picture.path if self.picture else self.found.path
+
+
+def key_of(sha256: str, picture: Picture | None) -> str:
+    return sha256 + picture.slice.key if sha256 and picture else sha256
 
 
 def take_inventory(
@@ -105,35 +161,47 @@ def take_inventory(
     progress: ProgressCallback = no_progress,
     cache: Path | None = None,
     naming: ClassNaming = AUTO_NAMING,
+    pseudonyms: Pseudonyms | None = None,
+    labels: Path | None = None,
 ) -> Inventory:
-    """Read every file below ``root`` once and label it by its folder.
+    """Read every file below ``root`` once and label its images by folder, or by a table.
 
     Args:
         root: Folder with the class folders.
         profile: ``auto`` (learnt from the folder), the name of a shipped profile, or the path of a TOML file.
         threads: Number of threads that read and decode; by default one per core.
-        progress: Called with the stage ``read``.
+        progress: Called with the stages ``survey`` (if there are DICOM or NIfTI files) and ``read``.
         cache: Folder of the facts cache; None for no cache. Only files that it does not know are decoded.
         naming: How folders name their class, in addition to what the profile says.
+        pseudonyms: Replaces the identifiers in DICOM files; None: with a key that is kept nowhere.
+        labels: A table of labels (``label_table``); None: ``labels.csv`` in the folder, if there is one.
 
     Raises:
         RefusedError: If only a person can say which folders are the classes, or how they are spelled.
-        MriError: If the folder is missing or cannot be listed, if it has no accepted image, if the profile cannot be
-            read, or if the cache lies inside the folder.
+        MriError: If the folder is missing or cannot be listed, if it has no accepted image, if the profile or the table
+            cannot be read, or if the cache lies inside the folder.
     """
     if cache:
         check_outside(cache.parent, root)
+    pseudonyms = pseudonyms or Pseudonyms()
+    table = find_label_table(root, labels)
     known = None if profile == AUTO else with_naming(load_profile(profile), naming)
-    frame, fingerprints = read_files(root, known.extensions if known else IMAGE_EXTENSIONS, threads, progress, cache)
+    extensions, choice = (known.extensions, known.slices) if known else (IMAGE_EXTENSIONS, AXIAL_SLICES)
+    frame, fingerprints = read_files(root, extensions, threads, progress, cache, pseudonyms, choice)
     if not (frame["status"] == "ok").any():
         raise MriError(f"{root} has {len(frame)} files but no readable image", f"first: {first_reason(frame)}")
-    check_renamed(folders_of(frame["path"]), naming)
+    if table:
+        frame = frame.assign(label=pd.Series(table.labels(frame, pseudonyms), frame.index, dtype=object))
+        known = known or table_profile(frame, table.classes)
+    else:
+        check_renamed(folders_of(frame["path"]), naming)
     known = known or learn_unambiguous(root, frame, naming)
-    labelled = label_rows(frame, known)
+    labelled = label_rows(frame, known, table)
     if not (labelled["status"] == "ok").any():
+        where = f"has a class in {table.file.name}" if table else "lies in a class folder"
         raise MriError(
-            f"no image below {root} lies in a class folder ({first_reason(labelled)})",
-            "give the folder that holds the class folders, or another --profile",
+            f"no image below {root} {where} ({first_reason(labelled)})",
+            f"complete {table.file.name}" if table else WHERE_CLASSES,
         )
     return Inventory(root, known, labelled, fingerprints)
 
@@ -153,15 +221,25 @@ def learn_unambiguous(root: Path, frame: pd.DataFrame, naming: ClassNaming) -> P
 
 
 def read_files(
-    root: Path, extensions: tuple[str, ...], threads: int | None, progress: ProgressCallback, cache: Path | None
+    root: Path,
+    extensions: tuple[str, ...],
+    threads: int | None,
+    progress: ProgressCallback,
+    cache: Path | None,
+    pseudonyms: Pseudonyms,
+    choice: SliceChoice,
 ) -> tuple[pd.DataFrame, Fingerprints]:
-    """One row for every file below ``root``, without labels, and the fingerprints."""
+    """One row for every image below ``root``, without labels, and the fingerprints."""
     files = list_files(root)
+    surveyed = survey(files, pseudonyms, choice, threads, progress)
+    n_rows = sum(len(surveyed[found.path].pictures) if found.path in surveyed else 1 for found in files)
     rows: list[dict[str, object]] = []
-    fingerprints = Fingerprints.zeros(len(files))
+    fingerprints = Fingerprints.zeros(n_rows)
     with ImageFactsCache(cache) as known_facts:
-        entries = ordered_map(lambda found: read_entry(found, known_facts.known), files, threads)
-        for chunk in chunks(with_progress(entries, len(files), "read", progress), LOOKUP_ROWS):
+        known = known_facts.known
+        read = ordered_map(lambda found: read_entries(found, surveyed.get(found.path), known), files, threads)
+        entries = with_progress(chain.from_iterable(read), n_rows, "read", progress)
+        for chunk in chunks(entries, LOOKUP_ROWS):
             for entry, facts in with_facts(chunk, known_facts):
                 row = as_row(entry, facts, extensions)
                 if row["status"] == "ok":
@@ -171,29 +249,56 @@ def read_files(
     return pd.DataFrame(rows), fingerprints
 
 
-def read_entry(found: FoundFile, known: Set[str]) -> Entry:
-    """Read one listed file, and decode it if its SHA-256 is not among ``known``."""
+def read_entries(found: FoundFile, surveyed: SurveyedFile | None, known: Set[str]) -> list[Entry]:
+    """Read one listed file, and decode those of its images that are not among ``known``."""
+    if surveyed:
+        return read_pictures(found, surveyed, known)
     content = Content() if found.is_link else load_content(found.file)
-    if content.sha256 in known:
-        return Entry(found, content.sha256, content.n_bytes, None)
-    return Entry(found, content.sha256, content.n_bytes, facts_of(content))
+    facts = None if content.sha256 in known else facts_of(decode(content, grey=True))
+    return [Entry(found, content.sha256, content.n_bytes, facts)]
+
+
+def read_pictures(found: FoundFile, surveyed: SurveyedFile, known: Set[str]) -> list[Entry]:
+    """The pictures of a DICOM or NIfTI file; those that the survey has rejected are not read again."""
+    wanted = [each for each in surveyed.pictures if not each.reason]
+    unknown = [each for each in wanted if key_of(surveyed.sha256, each) not in known]
+    facts = {each.path: rejected_facts(surveyed.kind, str(each.reason)) for each in surveyed.pictures if each.reason}
+    if unknown:
+        content = load_content(found.file)
+        images = decode_slices(content, [each.slice for each in unknown])
+        if content.sha256 != surveyed.sha256:
+            images = [DecodedImage(format=surveyed.kind, reason=content.reason or CHANGED)] * len(unknown)
+        facts |= {each.path: facts_of(image) for each, image in zip(unknown, images, strict=True)}
+    return [Entry(found, surveyed.sha256, surveyed.n_bytes, facts.get(each.path), each) for each in surveyed.pictures]
 
 
 def with_facts(entries: list[Entry], cache: ImageFactsCache) -> Iterator[tuple[Entry, ImageFacts]]:
     """Each entry with its facts, which come from the cache or are added to it."""
-    cached = cache.get(entry.sha256 for entry in entries if not entry.facts)
-    cache.put((entry.sha256, entry.facts) for entry in entries if entry.facts and entry.sha256)
+    cached = cache.get(entry.key for entry in entries if not entry.facts)
+    cache.put((entry.key, entry.facts) for entry in entries if entry.facts and is_kept(entry))
     for entry in entries:
-        yield entry, entry.facts or cached.get(entry.sha256) or facts_of(load_content(entry.found.file))
+        yield entry, entry.facts or cached.get(entry.key) or facts_again(entry)
+
+
+def is_kept(entry: Entry) -> bool:
+    """Whether the facts follow from the file's bytes alone: a survey decides by other files too."""
+    return bool(entry.sha256) and not (entry.picture and entry.facts and entry.facts.reason)
+
+
+def facts_again(entry: Entry) -> ImageFacts:
+    """The facts of an image that were in the cache and cannot be read from it."""
+    content = load_content(entry.found.file)
+    return facts_of(decode_slices(content, [entry.picture.slice])[0] if entry.picture else decode(content, grey=True))
 
 
 def as_row(entry: Entry, facts: ImageFacts, extensions: tuple[str, ...]) -> dict[str, object]:
-    """The row of one file, without label. ``extensions`` are lower case with their dot."""
-    found = entry.found
+    """The row of one image, without label. ``extensions`` are lower case with their dot."""
+    found, picture = entry.found, entry.picture
     convertible = facts.reason if facts.reason in KINDS.values() else None
-    reason = refusal(found) or convertible or unknown_extension(found.path, extensions) or facts.reason
+    misnamed = None if picture else unknown_extension(found.path, extensions)
+    reason = refusal(found) or convertible or misnamed or facts.reason
     return {
-        "path": found.path,
+        "path": entry.path,
         "sha256": entry.sha256,
         "n_bytes": entry.n_bytes,
         "extension": posixpath.splitext(found.path)[1],
@@ -205,15 +310,36 @@ def as_row(entry: Entry, facts: ImageFacts, extensions: tuple[str, ...]) -> dict
         "pixel_crc32": facts.pixel_crc32,
         "status": "rejected" if reason else "ok",
         "reason": reason,
+        **examination(picture),
     }
 
 
-def facts_of(content: Content) -> ImageFacts:
-    """Decode a file to grey and measure it."""
-    image = decode(content, grey=True)
+def examination(picture: Picture | None) -> dict[str, object]:
+    """The columns that only DICOM and NIfTI fill."""
+    if picture is None:
+        return dict.fromkeys(EXAMINATION)
+    source, (low, high) = picture.source, picture.limits or (None, None)
+    return {
+        "series": source.series,
+        "patient": source.patient,
+        "window": picture.shown,
+        "window_low": low,
+        "window_high": high,
+        "contrast_hint": source.contrast_hint,
+        "burned_in": source.burned_in,
+        "patient_number": source.patient_number,
+    }
+
+
+def rejected_facts(kind: str, reason: str) -> ImageFacts:
+    return ImageFacts(kind, None, None, None, None, None, reason, None, None)
+
+
+def facts_of(image: DecodedImage) -> ImageFacts:
+    """Measure a decoded image, in grey or in colour."""
     if image.pixels is None:
         return ImageFacts(image.format, None, None, None, image.stored_channels, None, image.reason, None, None)
-    plane = np.ascontiguousarray(image.pixels)
+    plane = np.ascontiguousarray(image.pixels if image.pixels.ndim == 2 else to_grey(image.pixels))
     height, width = plane.shape
     sums, thumbnail, edges = describe(plane)
     crc = f"{zlib.crc32(sums.astype('<i8').tobytes()):08x}"
@@ -225,21 +351,26 @@ def unknown_extension(path: str, extensions: tuple[str, ...]) -> str | None:
     suffix = posixpath.splitext(path)[1].lower()
     if suffix in extensions:
         return None
+    if suffix in MEDICAL_EXTENSIONS:
+        return MEDICAL_EXTENSIONS[suffix]
     return f"unknown extension {suffix}" if suffix else "no extension"
 
 
-def label_rows(frame: pd.DataFrame, profile: Profile) -> pd.DataFrame:
-    """Add ``label``, ``tumor``, ``contrast``, ``patient`` and ``split_given`` from the folders above each file.
+def label_rows(frame: pd.DataFrame, profile: Profile, table: LabelTable | None = None) -> pd.DataFrame:
+    """Add ``label``, ``tumor``, ``contrast`` and ``split_given`` by the folders above each file; complete ``patient``.
 
-    Files that the profile ignores, and accepted images that lie below no class folder, become rejected.
+    Files that the profile ignores, and accepted images without a class, become rejected.
+
+    Args:
+        table: Has named the classes, in the column ``label``.
     """
-    names = by_folder(frame["path"], profile.class_in)
+    names = class_names(frame, profile, table)
     labels = [parse_label(name) if name else None for name in names]
     columns = {
         "label": names,
         "tumor": [label.tumor if label else None for label in labels],
         "contrast": [label.contrast if label else None for label in labels],
-        "patient": by_folder(frame["path"], profile.naming.patient),
+        "patient": patients(frame, profile),
         "split_given": by_folder(frame["path"], profile.given_split),
     }
     frame = frame.assign(**{name: pd.Series(values, frame.index, dtype=object) for name, values in columns.items()})
@@ -247,13 +378,36 @@ def label_rows(frame: pd.DataFrame, profile: Profile) -> pd.DataFrame:
     ignored = accepted & frame["path"].isin(profile.ignored)
     stray = accepted & ~ignored & frame["label"].isna()
     frame.loc[ignored, "reason"] = f"{profile.name} ignores it"
-    frame.loc[stray, "reason"] = [stray_reason(path, profile) for path in frame.loc[stray, "path"]]
+    frame.loc[stray, "reason"] = [stray_reason(path, profile, table) for path in frame.loc[stray, "path"]]
     frame.loc[ignored | stray, "status"] = "rejected"
+    if table:
+        frame.loc[frame["path"] == LABELS_FILE, "reason"] = IS_LABELS
     return frame
 
 
-def stray_reason(path: str, profile: Profile) -> str:
-    """The reason to reject an image that lies below no class folder."""
+def class_names(frame: pd.DataFrame, profile: Profile, table: LabelTable | None) -> list[str | None]:
+    """The class of each row, by its folders, or by the column ``label`` that a table of labels has filled."""
+    if table is None:
+        return by_folder(frame["path"], profile.class_in)
+    return [name if name in profile.classes else None for name in frame["label"]]
+
+
+def patients(frame: pd.DataFrame, profile: Profile) -> list[str | None]:
+    """The patient of each row: as DICOM says, else the folder that the profile names, a BIDS subject, or a folder."""
+    named = by_folder(frame["path"], profile.patient_folder)
+    below = by_folder(frame["path"], profile.naming.patient)
+    known = frame["patient"].where(frame["patient"].notna(), None)
+    of_dicom = frame["format"] == "DICOM"
+    return [
+        next(filter(None, (own, folder, class_folder) if dicom else (folder, own, class_folder)), None)
+        for own, folder, class_folder, dicom in zip(known, named, below, of_dicom, strict=True)
+    ]
+
+
+def stray_reason(path: str, profile: Profile, table: LabelTable | None = None) -> str:
+    """The reason to reject an image without a class."""
+    if table:
+        return f"{table.file.name} names no class for it that {profile.name} has"
     folder = folder_of(path)
     if folder and profile.name != AUTO:
         owner = profile.source if profile.name == ARRIVED else profile.name

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,8 @@ from mri_model.data.decode import load_content
 from mri_model.data.fingerprints import read_fingerprints, write_fingerprints
 from mri_model.data.inventory import Inventory, RuleResult, Validation
 from mri_model.data.labels import Label, parse_label
+from mri_model.data.medical.slices import Slice, split_slice
+from mri_model.data.medical.window import PERCENTILES
 from mri_model.data.near_duplicates import NearDuplicates, pair_kinds
 from mri_model.data.profile import profile_toml
 from mri_model.data.splits import GIVEN, PROTOCOLS, add_splits, fold_splits
@@ -30,7 +32,7 @@ from mri_model.progress import ProgressCallback, no_progress
 SCHEMA_VERSION = 6
 """Version of the columns in ``SCHEMA``, of the file's metadata and of the files beside it."""
 
-INGEST_VERSION = 5
+INGEST_VERSION = 6
 """Version of labels, learnt profiles, validation rules, near duplicates, groups and splits.
 
 Raise it whenever one of these changes: an unchanged folder is then ingested again. ``tests/golden`` fails if it is
@@ -65,13 +67,25 @@ SCHEMA = pa.schema(
     ]
 )
 
+EXAMINATION_SCHEMA = pa.schema(
+    [
+        pa.field("series", pa.string()),  # keyed hash of the DICOM series, or of a NIfTI file's path
+        pa.field("window", pa.string()),  # how it was made 8 bits: file window, file LUT, percentiles, as stored
+        pa.field("window_low", pa.float64()),  # the value that is shown black; null for a LUT and as stored
+        pa.field("window_high", pa.float64()),  # the value that is shown white
+        pa.field("contrast_hint", pa.string()),  # what the DICOM header says about the contrast
+        pa.field("burned_in", pa.string()),  # yes, no or missing: what it says about text in the pixels
+    ]
+)
+"""Further columns of a data set with DICOM or NIfTI; the file of another one does not have them."""
+
 
 @dataclass(frozen=True)
 class Manifest:
     """A manifest that was read from its folder.
 
     Attributes:
-        frame: One row per file found, sorted by path (columns: ``SCHEMA``).
+        frame: One row per image or rejected file, sorted by file (columns: ``SCHEMA`` and ``EXAMINATION_SCHEMA``).
         classes: The frozen class order.
         digest: Identifies rows, classes, profile and seed; independent of the machine.
         data_digest: Identifies the files alone (path and SHA-256).
@@ -99,6 +113,10 @@ class Manifest:
     def protocols(self) -> tuple[str, ...]:
         """The protocols that this data set can be split by."""
         return (*PROTOCOLS, GIVEN) if self.frame[f"split_{GIVEN}"].notna().any() else PROTOCOLS
+
+    def file_of(self, path: str, series: str | None = None) -> Path:
+        """The file of an image of the manifest, by its path and series."""
+        return self.root / image_file(path, series)
 
     def class_indices(self, labels: pd.Series) -> np.ndarray:
         """Position of each label in the class order: int64 of shape (n,), -1 for unknown labels."""
@@ -131,8 +149,24 @@ def changed_files(manifest: Manifest, paths: Iterable[str]) -> list[str]:
     """
     if not manifest.root.is_dir():
         return []
-    known = manifest.frame.set_index("path")["sha256"]
-    return [path for path in paths if load_content(os.fsencode(manifest.root / path)).sha256 != known[path]]
+    rows = manifest.frame[manifest.frame["path"].isin(set(paths))]
+    files = [manifest.file_of(path, series) for path, series in zip(rows["path"], rows["series"], strict=True)]
+    found = {file: load_content(os.fsencode(file)).sha256 for file in dict.fromkeys(files)}
+    return [
+        path for path, sha256, file in zip(rows["path"], rows["sha256"], files, strict=True) if found[file] != sha256
+    ]
+
+
+def image_file(path: str, series: str | None) -> str:
+    """The file of an image: without the slice that the path of a DICOM or NIfTI picture may have."""
+    return split_slice(path)[0] if isinstance(series, str) else path
+
+
+def slice_of(row: Mapping[Hashable, Any]) -> Slice:
+    """What decoding a DICOM or NIfTI picture needs, by its row of a manifest."""
+    is_given = row["window"] == PERCENTILES or row["format"] == "NIfTI"
+    window = (float(row["window_low"]), float(row["window_high"])) if is_given else None
+    return Slice(split_slice(row["path"])[1], window)
 
 
 @dataclass(frozen=True)
@@ -174,7 +208,7 @@ def write_manifest(
     """
     compared = compare_images(inventory.frame, inventory.fingerprints, progress)
     frame = add_splits(compared.frame, seed)
-    table = pa.Table.from_pandas(frame, schema=SCHEMA, preserve_index=False)
+    table = pa.Table.from_pandas(frame, schema=schema_of(frame), preserve_index=False)
     facts = manifest_facts(inventory, table, seed)
     digest = digest_of_rows(facts, table)
     folder = manifests / digest
@@ -188,6 +222,11 @@ def write_manifest(
     with atomic(folder / "manifest.parquet") as temporary:
         pq.write_table(table.replace_schema_metadata(metadata), temporary)
     return read_manifest_file(folder, inventory.root.resolve())
+
+
+def schema_of(frame: pd.DataFrame) -> pa.Schema:
+    """The columns of a manifest file."""
+    return pa.unify_schemas([SCHEMA, EXAMINATION_SCHEMA]) if frame["series"].notna().any() else SCHEMA
 
 
 def manifest_facts(inventory: Inventory, table: pa.Table, seed: int) -> dict[str, Any]:
@@ -275,7 +314,8 @@ def mark_ingested(folder: Path, inventory: Inventory, seed: int) -> None:
 
 def inputs_digest(inventory: Inventory, seed: int) -> str:
     """Identifies the inputs of a manifest: files, profile, seed, and the versions of what is done with them."""
-    columns = {name: inventory.frame[name].astype(str).tolist() for name in ("path", "sha256", "status", "reason")}
+    names = ("path", "sha256", "label", "patient", "status", "reason")
+    columns = {name: inventory.frame[name].astype(str).tolist() for name in names}
     return digest_of([columns, asdict(inventory.profile), seed, SCHEMA_VERSION, INGEST_VERSION])
 
 
@@ -333,7 +373,7 @@ def read_manifest_file(folder: Path, root: Path) -> Manifest:
     if facts.get("schema_version") != SCHEMA_VERSION:
         raise MriError(f"{file} was written by another version of this program", "run: mri ingest DATA")
     return Manifest(
-        frame=table.to_pandas(),
+        frame=with_examination(table).to_pandas(),
         classes=tuple(facts["classes"]),
         digest=facts["digest"],
         data_digest=facts["data_digest"],
@@ -342,6 +382,14 @@ def read_manifest_file(folder: Path, root: Path) -> Manifest:
         root=root,
         folder=folder,
     )
+
+
+def with_examination(table: pa.Table) -> pa.Table:
+    """A manifest's table with the columns that only DICOM and NIfTI fill."""
+    for field in EXAMINATION_SCHEMA:
+        if field.name not in table.column_names:
+            table = table.append_column(field, pa.nulls(len(table), field.type))
+    return table
 
 
 def damaged(folder: Path) -> MriError:

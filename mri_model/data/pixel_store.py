@@ -3,14 +3,17 @@
 import shutil
 import tempfile
 from dataclasses import dataclass
+from itertools import chain, groupby
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 
 from mri_model.data.cache import cache_key
-from mri_model.data.decode import read_image
-from mri_model.data.manifest import Manifest
+from mri_model.data.decode import decode, load_content
+from mri_model.data.manifest import Manifest, image_file, slice_of
+from mri_model.data.medical.pictures import decode_slices
 from mri_model.data.parallel import ordered_map
 from mri_model.data.preprocessing import Preprocessing
 from mri_model.errors import MriError
@@ -131,12 +134,12 @@ def decode_all(manifest: Manifest, preprocessing: Preprocessing, folder: Path, p
     positions = np.flatnonzero(rows["status"] == "ok")
     n_colour = 0
 
-    def decode(position: int) -> np.ndarray:
-        row = rows.iloc[position]
-        return preprocessing.shrink(read_ingested(manifest.root, row["path"], row["sha256"]))
+    def decode(positions: list[int]) -> list[np.ndarray]:
+        return [preprocessing.shrink(pixels) for pixels in read_ingested(manifest, rows.iloc[positions])]
 
     with (folder / "colour.bin").open("wb") as colour:
-        planes = with_progress(ordered_map(decode, positions.tolist()), len(positions), "decode", progress)
+        decoded = chain.from_iterable(ordered_map(decode, by_file(rows, positions)))
+        planes = with_progress(decoded, len(positions), "decode", progress)
         for position, plane in zip(positions, planes, strict=True):
             grey[position] = plane[0]
             if (plane != plane[0]).any():
@@ -147,14 +150,28 @@ def decode_all(manifest: Manifest, preprocessing: Preprocessing, folder: Path, p
     np.save(folder / "colour_at.npy", colour_at)
 
 
-def read_ingested(root: Path, path: str, sha256: str) -> np.ndarray:
-    """Decode an ingested file: uint8 BGR of shape (height, width, 3).
+def by_file(rows: pd.DataFrame, positions: np.ndarray) -> list[list[int]]:
+    """Positions of images, those of one file together, in their order."""
+    files = [image_file(path, series) for path, series in zip(rows["path"], rows["series"], strict=True)]
+    return [list(members) for _, members in groupby(positions.tolist(), key=files.__getitem__)]
+
+
+def read_ingested(manifest: Manifest, rows: pd.DataFrame) -> list[np.ndarray]:
+    """Decode ingested images of one file: each uint8 BGR of shape (height, width, 3).
 
     Raises:
         MriError: If the file is missing or its content is not the ingested one.
     """
-    image = read_image(root / path)
-    if image.sha256 != sha256 or image.pixels is None:
-        what = image.reason if not image.sha256 else "has changed since it was ingested"
-        raise MriError(f"{root / path} {what}", "restore the file, or run: mri ingest DATA")
-    return image.pixels
+    first = rows.iloc[0]
+    file = manifest.file_of(first["path"], first["series"])
+    content = load_content(file)
+    images = (
+        decode_slices(content, [slice_of(row) for row in rows.to_dict("records")])
+        if isinstance(first["series"], str)
+        else [decode(content)]
+    )
+    for image in images:
+        if content.sha256 != first["sha256"] or image.pixels is None:
+            what = image.reason if not image.sha256 else "has changed since it was ingested"
+            raise MriError(f"{file} {what}", "restore the file, or run: mri ingest DATA")
+    return [image.pixels for image in images if image.pixels is not None]

@@ -3,15 +3,16 @@
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from mri_model.data.class_folders import AUTO_NAMING, ClassFolder, ClassNaming, nearest
-from mri_model.data.formats import IMAGE_EXTENSIONS
+from mri_model.data.class_folders import AUTO_NAMING, ClassFolder, ClassNaming, index_of, nearest, parts_of
+from mri_model.data.formats import FORMATS, IMAGE_EXTENSIONS
 from mri_model.data.labels import is_hidden, parse_label, split_of_folder
+from mri_model.data.medical.choice import AXIAL_SLICES, SliceChoice
 from mri_model.errors import MriError
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ HEADER = """\
 #   classes      class = number of images; 0 if it may be missing
 #   class_level  which folder is the class: 1 is directly below DATA, -1 holds the images; optional
 #   class_map    class as found = class as it is to be called; optional
+#   patient_level  which folder is the patient; optional, DICOM files say it themselves
+#   slices       of DICOM and NIfTI volumes: axis "axial", "coronal" or "sagittal"; central: share of the head's extent
+#                that slices are taken from; most: largest number of slices of a volume; optional
 #   ignored      images that are no data, for example in no class folder; optional
 
 """
@@ -54,6 +58,8 @@ class Profile:
         source: Where the data set comes from.
         naming: How folders name their class.
         ignored: Paths of files that are rejected without breaking a rule.
+        slices: Which slices of DICOM and NIfTI volumes become images.
+        patient_level: Which folder is the patient, as in ``ClassNaming.level``; 0: none. DICOM says it itself.
     """
 
     name: str
@@ -67,6 +73,8 @@ class Profile:
     source: str = ""
     naming: ClassNaming = AUTO_NAMING
     ignored: tuple[str, ...] = ()
+    slices: SliceChoice = AXIAL_SLICES
+    patient_level: int = 0
 
     def class_of(self, path: str) -> str | None:
         """The class of a file, by the folders above it.
@@ -99,6 +107,12 @@ class Profile:
         others = [name for depth, name in enumerate(folder.split("/"), 1) if not found or depth != found.depth]
         return next(filter(None, map(split_of_folder, others)), None)
 
+    def patient_folder(self, folder: str) -> str | None:
+        """The name of the folder at ``patient_level`` above the files in a folder; None if there is none."""
+        folders = parts_of(folder)
+        index = index_of(folders, self.patient_level)
+        return folders[index] if self.patient_level and 0 <= index < len(folders) else None
+
 
 def learn_profile(
     frame: "pd.DataFrame", unread_folders: Sequence[str] = (), naming: ClassNaming = AUTO_NAMING, name: str = AUTO
@@ -123,7 +137,19 @@ def learn_profile(
     without = class_places([*folders_of(visible["path"][~accepted]), *unread_folders], naming)
     classes = sorted({folder.name for folder in [*places.values(), *missing(without, places)]})
     profile = open_profile(name, dict.fromkeys(classes, 1), "learnt from the folder itself", naming)
-    return with_figures(profile, visible)
+    return with_figures(profile, visible.assign(label=np.array(by_folder(visible["path"], profile.class_in), object)))
+
+
+def table_profile(frame: "pd.DataFrame", classes: Iterable[str]) -> Profile:
+    """The profile of a data set whose classes a table names.
+
+    Args:
+        frame: As for ``learn_profile``, with ``label``.
+        classes: Those that the table names; each must have an image.
+    """
+    found = frame.loc[frame["label"].notna(), "label"]
+    profile = open_profile(AUTO, dict.fromkeys(sorted({*classes, *found}), 1), "learnt from a table", AUTO_NAMING)
+    return with_figures(profile, frame)
 
 
 def arrived_profile(model_id: str, classes: Iterable[str]) -> Profile:
@@ -177,17 +203,21 @@ def parents(place: str) -> Iterator[str]:
 
 
 def with_figures(profile: Profile, frame: "pd.DataFrame") -> Profile:
-    """The profile with the counts and sizes of the accepted images in its classes, and the extensions of all images."""
-    frame = frame.assign(label=np.array(by_folder(frame["path"], profile.class_in), dtype=object))
+    """The profile with the counts and sizes of the accepted images in its classes, and the extensions of plain images.
+
+    Args:
+        profile: Its classes.
+        frame: As for ``learn_profile``, with ``label``.
+    """
     in_class = frame[frame["label"].notna()]
     accepted = in_class[in_class["status"] == "ok"]
     if accepted.empty:
         return profile
-    extensions = set(in_class.loc[in_class["format"].notna(), "extension"].str.lower())
+    extensions = set(in_class.loc[in_class["format"].isin(FORMATS), "extension"].str.lower())
     return replace(
         profile,
         classes={**profile.classes, **Counter(accepted["label"])},
-        extensions=tuple(sorted(extensions.intersection(IMAGE_EXTENSIONS))),
+        extensions=tuple(sorted(extensions.intersection(IMAGE_EXTENSIONS))) or IMAGE_EXTENSIONS,
         height=(int(accepted["height"].min()), int(accepted["height"].max())),
         width=(int(accepted["width"].min()), int(accepted["width"].max())),
     )
@@ -213,7 +243,7 @@ def as_found(profile: Profile, frame: "pd.DataFrame", name: str) -> Profile:
     """
     counts = frame.loc[frame["status"] == "ok", "label"].value_counts()
     stray = frame["height"].notna() & frame["label"].isna()
-    unknown = frame["format"].notna() & ~frame["extension"].str.lower().isin(profile.extensions)
+    unknown = frame["format"].isin(FORMATS) & ~frame["extension"].str.lower().isin(profile.extensions)
     ignored = [path for path in frame.loc[stray | unknown, "path"] if not is_hidden(path)]
     classes = {label: int(counts.get(label, 0)) for label in profile.classes}
     return replace(profile, name=name, classes=classes, ignored=tuple(ignored))
@@ -236,7 +266,9 @@ def profile_toml(profile: Profile) -> str:
         "height": list(profile.height),
         "width": list(profile.width),
         **({"class_level": profile.naming.level} if profile.naming.level else {}),
+        **({"patient_level": profile.patient_level} if profile.patient_level else {}),
         **({"ignored": list(profile.ignored)} if profile.ignored else {}),
+        **({"slices": asdict(profile.slices)} if profile.slices != AXIAL_SLICES else {}),
         "classes": dict(sorted(profile.classes.items())),
         **({"class_map": dict(sorted(profile.naming.renamed.items()))} if profile.naming.renamed else {}),
     }
@@ -285,6 +317,8 @@ def parse_profile(text: str) -> Profile:
         source=fields.source,
         naming=ClassNaming(fields.class_level, dict(sorted(fields.class_map.items()))),
         ignored=tuple(fields.ignored),
+        slices=SliceChoice(**fields.slices.model_dump()),
+        patient_level=fields.patient_level,
     )
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from mri_model.data.medical.choice import Axis
 from mri_model.options import MAX_CLASS_LEVEL
 
 MAX_NUMBER = (1 << 31) - 1
@@ -23,7 +24,20 @@ Text = Annotated[str, Field(min_length=1)]
 Extension = Annotated[str, Field(pattern=r"^\.")]
 Bounds = Annotated[list[Number], Field(min_length=2, max_length=2), AfterValidator(check_ascending)]
 
+Level = Annotated[int, Field(ge=-MAX_CLASS_LEVEL, le=MAX_CLASS_LEVEL)]
+LEVEL = f"a whole number from -{MAX_CLASS_LEVEL} to {MAX_CLASS_LEVEL}"
+
 BOUNDS = "two numbers of pixels, smallest and largest"
+
+
+class SliceFields(BaseModel):
+    """The table ``slices``, see ``choice.SliceChoice``."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    axis: Axis = "axial"
+    central: Annotated[float, Field(gt=0, le=1, strict=False)] = 0.6
+    most: Annotated[int, Field(ge=1, le=MAX_NUMBER)] = 20
 
 
 class ProfileFile(BaseModel):
@@ -43,11 +57,11 @@ class ProfileFile(BaseModel):
     height: Bounds = Field(description=BOUNDS)
     width: Bounds = Field(description=BOUNDS)
     source: str = Field(default="", description="a text")
-    class_level: int = Field(
-        default=0,
-        ge=-MAX_CLASS_LEVEL,
-        le=MAX_CLASS_LEVEL,
-        description=f"a whole number from -{MAX_CLASS_LEVEL} to {MAX_CLASS_LEVEL}",
+    class_level: Level = Field(default=0, description=LEVEL)
+    patient_level: Level = Field(default=0, description=LEVEL)
+    slices: SliceFields = Field(
+        default=SliceFields(),
+        description='a table like axis = "axial", central = 0.6 (above 0, at most 1), most = 20 (at least 1)',
     )
     class_map: dict[Text, Text] = Field(default={}, description='a table like glioma_tumor = "glioma"')
     ignored: list[Text] = Field(default=[], description='a list of paths like ["readme.png"]')

@@ -11,6 +11,7 @@ from mri_model.data import manifest as manifests
 from mri_model.data.class_table import class_table
 from mri_model.data.manifest import Manifest
 from mri_model.data.profile import arrived_profile, profile_toml
+from mri_model.data.pseudonyms import Pseudonyms
 from mri_model.data.validation import enforce, validate
 from mri_model.errors import ChangedError, MriError, UnavailableError
 from mri_model.files import write_text
@@ -120,7 +121,8 @@ def check_test_files(folder: Path, manifest: Manifest) -> None:
     """Raises ChangedError if a test image is gone, or has other bytes than when it was ingested."""
     rows = read_metadata(folder).partition(manifest).rows("test")
     other = manifests.changed_files(manifest, rows["path"])
-    gone = [path for path in other if not (manifest.root / path).is_file()]
+    series = manifest.frame.set_index("path")["series"]
+    gone = [path for path in other if not manifest.file_of(path, series[path]).is_file()]
     changed = [path for path in other if path not in set(gone)]
     problems = [
         f"{len(paths)} of {len(rows)} test files {'is' if len(paths) == 1 else 'are'} {what}: {first_names(paths)}"
@@ -165,7 +167,9 @@ def ingest_arrived(
     metadata = read_metadata(model_folder)
     write_text(profile, profile_toml(arrived_profile(metadata.id, metadata.classes)))
     try:
-        inventory = inventories.take_inventory(data, str(profile), progress=progress, cache=settings.cache)
+        inventory = inventories.take_inventory(
+            data, str(profile), progress=progress, cache=settings.cache, pseudonyms=Pseudonyms(settings.private)
+        )
     except MriError as error:
         raise MriError(
             f"the images in {data} cannot be evaluated: {error}",

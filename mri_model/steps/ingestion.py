@@ -10,6 +10,7 @@ from mri_model.data import manifest as manifests
 from mri_model.data.class_folders import ClassNaming
 from mri_model.data.inventory import Inventory
 from mri_model.data.manifest import Manifest, find_manifest, mark_ingested
+from mri_model.data.pseudonyms import Pseudonyms
 from mri_model.data.validation import enforce, validate
 from mri_model.files import is_older, write_json
 from mri_model.options import OnInvalid
@@ -28,10 +29,23 @@ def check_data(settings: Settings, data: Path) -> None:
 
 
 def take_inventory(
-    settings: Settings, data: Path, profile: str, naming: ClassNaming, progress: ProgressCallback = no_progress
+    settings: Settings,
+    data: Path,
+    profile: str,
+    naming: ClassNaming,
+    labels: Path | None = None,
+    progress: ProgressCallback = no_progress,
 ) -> Inventory:
-    """Read every file below ``data`` and label it by its folder."""
-    return inventories.take_inventory(data, profile, progress=progress, cache=settings.cache, naming=naming)
+    """Read every file below ``data`` and label its images by folder, or by a table."""
+    return inventories.take_inventory(
+        data,
+        profile,
+        progress=progress,
+        cache=settings.cache,
+        naming=naming,
+        pseudonyms=Pseudonyms(settings.private),
+        labels=labels,
+    )
 
 
 def find_ingested(settings: Settings, inventory: Inventory, seed: int) -> Manifest | None:

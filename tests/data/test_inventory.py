@@ -7,7 +7,7 @@ import pytest
 
 from mri_model.data import inventory, listing
 from mri_model.data.cache import ImageFactsCache
-from mri_model.data.decode import DAMAGED
+from mri_model.data.decode import DAMAGED, read_image
 from mri_model.data.inventory import Inventory, take_inventory
 from mri_model.errors import MriError
 
@@ -150,9 +150,9 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     seen: list[str] = []
     facts_of = inventory.facts_of
 
-    def counted(content: inventory.Content) -> inventory.ImageFacts:
-        seen.append(content.sha256)
-        return facts_of(content)
+    def counted(image: inventory.DecodedImage) -> inventory.ImageFacts:
+        seen.append(image.sha256)
+        return facts_of(image)
 
     monkeypatch.setattr(inventory, "facts_of", counted)
     return seen
@@ -198,7 +198,7 @@ def test_a_damaged_or_unwritable_cache_is_no_cache(phantom: Path, tmp_path: Path
 
 def test_two_inventories_share_a_cache_at_once(phantom: Path, tmp_path: Path) -> None:
     with ImageFactsCache(tmp_path) as one, ImageFactsCache(tmp_path) as two:
-        facts = inventory.facts_of(inventory.load_content(first_of(phantom)))
+        facts = inventory.facts_of(read_image(first_of(phantom)))
         one.put([("a" * 64, facts)])
         two.put([("a" * 64, facts), ("b" * 64, facts)])
         found = one.get(["b" * 64, "c" * 64])["b" * 64]
@@ -221,10 +221,16 @@ def test_a_class_without_an_image_does_not_vanish_from_the_learnt_profile(own_ph
     assert "Pituitary T1" not in set(found.frame["label"].dropna()[found.frame["status"] == "ok"])
 
 
-def test_dicom_and_gif_say_what_to_convert_them_to_whatever_they_are_called(own_phantom: Path) -> None:
-    (own_phantom / "Meningioma T2" / "a.dcm").write_bytes(bytes(128) + b"DICM")
-    (own_phantom / "Meningioma T2" / "b.gif").write_bytes(b"GIF89a" + bytes(90))
-    assert {reason.partition(":")[0] for reason in rejected(own_phantom).values()} == {"a DICOM file", "a GIF"}
+def test_dicom_and_gif_are_recognized_by_content_and_say_what_to_do(own_phantom: Path) -> None:
+    files = {"a.dcm": b"DICM", "c.jpg": b"DICM", "b.gif": b""}
+    for name, mark in files.items():
+        start = b"GIF89a" if name == "b.gif" else b""
+        (own_phantom / "Meningioma T2" / name).write_bytes(start.ljust(128, b"\0") + mark)
+    assert {path.rpartition("/")[2]: reason for path, reason in rejected(own_phantom).items()} == {
+        "a.dcm": "a DICOM file without pixels",
+        "b.gif": "a GIF: convert it to PNG",
+        "c.jpg": "a DICOM file with the extension of a plain image: rename it to .dcm",
+    }
 
 
 def test_a_damaged_row_of_the_cache_is_ignored(phantom: Path, tmp_path: Path) -> None:

@@ -107,9 +107,10 @@ def read_or_note(manifest: "Manifest", path: str, sha256: str, missing: list[str
     """The pixels of an ingested file; if it is gone or has changed, None, and a note in ``missing``."""
     from mri_model.data.pixel_store import read_ingested
 
+    rows = manifest.frame[manifest.frame["path"] == path].assign(sha256=sha256)
     try:
-        return read_ingested(manifest.root, path, sha256)
-    except MriError:
+        return read_ingested(manifest, rows)[0]
+    except (MriError, IndexError):
         missing.append(path)
         return None
 
