@@ -1,18 +1,22 @@
 """``make demo``: the whole line once, under Prefect, on generated images or on a folder of your own."""
 
+import argparse
 import os
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import get_args
 
 from mri_model.cli.output import fail
 from mri_model.errors import MriError
+from mri_model.options import SampleFormat
 from mri_model.settings import Settings, load_settings
 
 SIZES = (48, 64)
 EPOCHS = 10
+BROKEN = {"images": "broken.jpeg", "dicom": "broken.dcm", "nifti": "broken.nii.gz"}
 LOG_LINES = {
     "PREFECT_LOGGING_FORMATTERS_STANDARD_FLOW_RUN_FMT": "%(asctime)s | %(flow_name)s | %(message)s",
     "PREFECT_LOGGING_FORMATTERS_STANDARD_TASK_RUN_FMT": "%(asctime)s | %(task_name)s | %(message)s",
@@ -21,10 +25,11 @@ LOG_LINES = {
 
 
 def main(arguments: list[str]) -> None:
-    """Run the demo; ``arguments`` may name a folder of class folders."""
+    """Run the demo; ``arguments`` may name a folder of class folders, or the format of the files to generate."""
     started = time.monotonic()
     settings = load_settings()
-    data, incoming = (Path(arguments[0]),) * 2 if arguments else draw_samples(settings)
+    options = parse(arguments)
+    data, incoming = (options.data,) * 2 if options.data else draw_samples(settings, options.format)
     if not data.is_dir():
         raise MriError(f"there is no folder {data}", "make demo DATA=<folder that holds the class folders>")
     weights = os.environ.get("MRI_WEIGHTS", "none")
@@ -37,19 +42,29 @@ def main(arguments: list[str]) -> None:
     print(whereabouts(settings, data, time.monotonic() - started))
 
 
-def draw_samples(settings: Settings) -> tuple[Path, Path]:
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """``data``, a folder or None, and ``format``."""
+    parser = argparse.ArgumentParser(prog="make demo", usage="make demo [DATA=FOLDER | FORMAT=images|dicom|nifti]")
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument("data", nargs="?", type=Path)
+    either.add_argument("--format", choices=get_args(SampleFormat), default="images")
+    return parser.parse_args(arguments)
+
+
+def draw_samples(settings: Settings, sample_format: SampleFormat = "images") -> tuple[Path, Path]:
     """The phantom data set, and a folder of new images to score with one broken file among them."""
-    from mri_model.data.phantom import write_phantom
+    from mri_model.data.samples import write_sample
     from mri_model.progress import show_progress
 
-    data, incoming = settings.root / "phantom", settings.root / "incoming"
+    suffix = "" if sample_format == "images" else f"-{sample_format}"
+    data, incoming = settings.root / f"phantom{suffix}", settings.root / f"incoming{suffix}"
     with show_progress() as progress:
         if not data.exists():
-            say(f"mri sample {data}")
-            write_phantom(data, progress=progress)
+            say(f"mri sample {data} --format {sample_format}")
+            write_sample(data, sample_format, progress=progress)
         if not incoming.exists():
-            write_phantom(incoming, per_class=1, seed=1, progress=progress)
-            (incoming / "broken.jpeg").write_bytes(b"not an image: it becomes a rejected row")
+            write_sample(incoming, sample_format, per_class=1, seed=1, progress=progress)
+            (incoming / BROKEN[sample_format]).write_bytes(b"not an image: it becomes a rejected row")
     return data, incoming
 
 

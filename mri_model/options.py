@@ -16,6 +16,7 @@ Precision = Literal["auto", "fp32", "bf16"]
 Device = Literal["auto", "cpu", "cuda"]
 Resize = Literal["linear", "area"]
 OnInvalid = Literal["fail", "quarantine"]
+SampleFormat = Literal["images", "dicom", "nifti"]
 
 MODEL_PARAMETERS = ("model", "other")
 """Parameters of questions that name a model."""

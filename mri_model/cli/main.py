@@ -57,16 +57,28 @@ app = typer.Typer(
 @app.command()
 def sample(
     out: Annotated[Path, typer.Argument(help="New or empty folder.")],
-    per_class: Annotated[int, typer.Option(min=1, max=100_000, help="Images in each of the 44 classes.")] = 20,
+    sample_format: Annotated[
+        choices.SampleFormat, typer.Option("--format", help="File format. dicom and nifti need the extra dicom.")
+    ] = "images",
+    per_class: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=100_000,
+            show_default="20 images, 5 patients",
+            help="Images in each of the 44 classes; with dicom and nifti, patients per tumor type.",
+        ),
+    ] = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Draw a phantom data set: 44 class folders of generated images, without any patient's data."""
-    from mri_model.data.phantom import write_phantom
+    """Draw a phantom data set: class folders of generated images or series, without any patient's data."""
+    from mri_model.data.samples import write_sample
 
     with stage_runner(as_json) as run:
-        n_files = write_phantom(out, per_class, seed, progress=run.progress)
-    print_result(as_json, {"folder": str(out), "n_files": n_files}, f"{n_files} images in {out}")
+        n_files = write_sample(out, sample_format, per_class, seed, run.progress)
+    what = "images" if sample_format == "images" else f"{sample_format} files"
+    print_result(as_json, {"folder": str(out), "n_files": n_files}, f"{n_files} {what} in {out}")
 
 
 @app.command()

@@ -5,7 +5,8 @@ Grey values are 0 (black) to 1 (white).
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -246,3 +247,88 @@ def draw(rng: Rng, sign: Signature | None, contrast: str, shape: tuple[int, int]
     if sign:
         _lesion(rng, picture, u, v, sign, contrast)
     return _scanner(rng, picture)
+
+
+NOISE_TURN = 2.4
+"""Radians by which the folds of the brain turn into others from the base of the head to its top."""
+
+BASE, MIDDLE_HEIGHT, TOP = -0.1, 0.45, 1.0  # heights: no head below BASE or above TOP, widest at the middle
+VENTRICLES_UP_TO = 0.74
+LESION_CENTRES = (0.12, 0.78)
+
+
+class _Person(np.random.Generator):
+    """The random numbers of one person's anatomy, the same at every height but for noise that changes with it."""
+
+    def __init__(self, key: Sequence[int], height: float) -> None:
+        super().__init__(np.random.PCG64(list(key)))
+        self._turn = NOISE_TURN * height
+
+    def standard_normal(self, *args: Any, **kwargs: Any) -> Any:
+        first, second = super().standard_normal(*args, **kwargs), super().standard_normal(*args, **kwargs)
+        return math.cos(self._turn) * first + math.sin(self._turn) * second
+
+
+def _breadth(height: float) -> float:
+    """Radius of the head at one height, relative to its largest: an ellipsoid with a longer middle."""
+    half = (TOP - BASE) / 2
+    return math.sqrt(max(0.0, 1 - abs((height - MIDDLE_HEIGHT) / half) ** 2.5))
+
+
+def _lesion_at(sign: Signature, centre: float, height: float) -> Signature | None:
+    """The tumor as one slice shows it: smaller away from its centre, None beyond its end."""
+    half = max(0.14, 0.6 * sum(sign.size) / 2 * max(1.0, sign.stretch * 0.8))
+    share = math.sqrt(max(0.0, 1 - ((height - centre) / half) ** 2))
+    if share < 0.3:
+        return None
+    size = (share * sign.size[0], share * sign.size[1])
+    return replace(sign, size=size, nodule=share * sign.nodule, halo=share * sign.halo)
+
+
+def _section(key: Sequence[int], sign: Signature | None, contrast: str, shape: tuple[int, int], height: float) -> Plane:
+    """One slice of a person before the scanner's effects."""
+    rng, tissue = _Person(key, height), TISSUE[contrast]
+    u, v = _pose(rng, shape)
+    breadth = _breadth(height)
+    if breadth < 0.05:
+        return np.full(shape, 0.02, np.float32)
+    u, v = u / breadth, v / breadth
+    picture = _head(rng, u, v, tissue)
+    centre = float(np.clip(rng.uniform(*(sign.level if sign else (0.0, 1.0))), *LESION_CENTRES))
+    scale = rng.uniform(0.75, 1.3) * (sign.ventricles if sign else 1.0)
+    if height < 0.3:
+        _hindbrain(picture, u, v, tissue, scale)
+    elif height < VENTRICLES_UP_TO:
+        _ventricles(picture, u, v, tissue, height, scale)
+    _vessels(rng, picture, u, v, tissue)
+    if sign and (lesion := _lesion_at(sign, centre, height)):
+        _lesion(rng, picture, u, v, lesion, contrast)
+    return picture
+
+
+def draw_volume(
+    key: Sequence[int],
+    rng: Rng,
+    sign: Signature | None,
+    contrast: str,
+    shape: tuple[int, int],
+    heights: Sequence[float],
+) -> NDArray[Any]:
+    """Parallel slices of one person's head, from which neighbours resemble each other.
+
+    Args:
+        key: Seed of the person: the same key gives the same head and tumor, in any contrast.
+        rng: Random numbers of this acquisition: the scanner's coil, blur and noise.
+        sign: The tumor type, None for a healthy person. The tumor shows in some of the slices.
+        contrast: One of ``CONTRASTS``.
+        shape: Height and width of a slice in pixels.
+        heights: Where the slices lie, from 0 at the base to 1 at the top of the head, where nothing is left of it.
+
+    Returns:
+        (slices, height, width) float32, not below 0; white is about 1.
+    """
+    gain = 1 + rng.uniform(0.04, 0.09) * _smooth(rng, shape, 3)
+    blur, noise = rng.uniform(0.5, 0.8), rng.uniform(0.01, 0.025)
+    slices = [cv2.GaussianBlur(gain * _section(key, sign, contrast, shape, h), (0, 0), blur) for h in heights]
+    volume = np.stack(slices)
+    return np.abs(volume + noise * rng.standard_normal(volume.shape, dtype=np.float32))

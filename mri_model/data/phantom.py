@@ -124,9 +124,14 @@ def _jobs(per_class: int) -> list[_Job]:
     ]
 
 
-def _refuse_bad(out: Path, per_class: int, max_side: int) -> None:
+def refuse_filled(out: Path) -> None:
+    """Raise an MriError if ``out`` is a file or a folder with files."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise MriError(f"{out} exists and is not an empty folder", "choose a new folder, or empty this one first")
+
+
+def _refuse_bad(out: Path, per_class: int, max_side: int) -> None:
+    refuse_filled(out)
     if per_class < 1:
         raise MriError(f"{per_class} images per class make no data set", "choose at least 1; 20 are enough to train on")
     if not 32 <= max_side <= MAX_SIDE:

@@ -59,6 +59,16 @@ def test_people_read_progress_on_stderr_and_results_on_stdout(settings: Settings
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
+def test_sample_draws_series_of_patients(tmp_path: Path) -> None:
+    drawn = answer(mri("sample", tmp_path / "nifti", "--format", "nifti", "--per-class", "1", "--json"))
+    assert drawn == {"folder": str(tmp_path / "nifti"), "n_files": 14}
+    assert len(list(tmp_path.rglob("sub-*/*.nii*"))) == 14
+    shown = mri("sample", tmp_path / "dicom", "--format", "dicom", "--per-class", "1")
+    assert shown.stdout == f"159 dicom files in {tmp_path / 'dicom'}\n"
+    assert mri("sample", tmp_path / "other", "--format", "png").returncode == 2
+
+
 def test_json_is_strict_and_keeps_every_digit(capsys: pytest.CaptureFixture[str]) -> None:
     moment = pd.Timestamp("2026-11-25 04:53:16.962666", tz="UTC")
     number = 0.0005165289256198347
