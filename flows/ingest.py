@@ -23,7 +23,8 @@ def ingest_mri(
     class_level: ClassLevel = 0,
     class_map: dict[str, str] | None = None,
     labels: Path | None = None,
+    hash_paths: bool = False,
 ) -> str:
     """Read and validate every file below a folder, split 70/15/15, write the manifest; returns its digest."""
     settings, run = load_settings(), TaskRunner()
-    return api.ingest(settings, data, profile, seed, on_invalid, class_level, class_map, labels, run).digest
+    return api.ingest(settings, data, profile, seed, on_invalid, class_level, class_map, labels, hash_paths, run).digest

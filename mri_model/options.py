@@ -62,6 +62,7 @@ HELP = {
     "class_level": "Which folder is the class: 1 is directly below DATA, -1 holds the images. The folders below it are "
     "patients. 0: by their names.",
     "labels": "A table of classes (CSV): patient, series or path; tumor; contrast. Default: labels.csv in the folder.",
+    "hash_paths": "Write keyed hashes in place of file paths, which may hold names. MRI_HOME/private says what they are.",
     "class_map": "Call a class by another name, for example glioma_tumor=glioma.",
     "on_invalid": "If a rule is broken: fail, or reject the files that break it and continue.",
     "seed": "Decides the random choices.",

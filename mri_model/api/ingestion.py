@@ -26,7 +26,7 @@ def learn_profile(
 ) -> Profile:
     """A profile of a folder as it is, named after it; the folder follows it."""
     naming = ClassNaming(class_level, class_map or {})
-    inventory = steps.take_inventory(settings, data, AUTO, naming, labels, run.progress)
+    inventory = steps.take_inventory(settings, data, AUTO, naming, labels, progress=run.progress)
     name = data.resolve().name or "root"
     return as_found(inventory.profile, inventory.frame, "learnt" if name == AUTO else name)
 
@@ -40,6 +40,7 @@ def ingest(
     class_level: int = 0,
     class_map: Mapping[str, str] | None = None,
     labels: Path | None = None,
+    hash_paths: bool = False,
     run: StepRunner = DIRECT,
 ) -> Manifest:
     """Folder → validated manifest with its quality report.
@@ -48,15 +49,17 @@ def ingest(
         class_level: Which folder is the class, see ``ClassNaming``.
         class_map: Class as found → class as it is to be called.
         labels: A table that names the classes; None: ``labels.csv`` in the folder, if there is one.
+        hash_paths: Write keyed hashes in place of file paths, which may hold names.
 
     Raises:
         RefusedError: If the data set breaks a rule of its profile.
         MriError: If the folder holds no image in a class folder, or the database cannot be used.
     """
     require_one_process("ingestion")
+    naming = ClassNaming(class_level, class_map or {})
     run(steps.check_data, settings, data)
     run(steps.check_database, settings)
-    inventory = run(steps.take_inventory, settings, data, profile, ClassNaming(class_level, class_map or {}), labels)
+    inventory = run(steps.take_inventory, settings, data, profile, naming, labels, hash_paths)
     manifest = run(steps.find_ingested, settings, inventory, seed)
     if manifest is None:
         inventory = run(steps.validate_inventory, settings, inventory, on_invalid)

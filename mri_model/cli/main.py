@@ -17,6 +17,7 @@ from mri_model.cli.options import (
     ClassMap,
     Data,
     Device,
+    HashPaths,
     Json,
     Labels,
     ManifestName,
@@ -90,6 +91,7 @@ def ingest(
     class_level: ClassLevel = 0,
     class_map: ClassMap = None,
     labels: Labels = None,
+    hash_paths: HashPaths = False,
     as_json: Json = False,
 ) -> None:
     """Read and validate every file below DATA, group near duplicates, split 70/15/15, write the manifest."""
@@ -100,7 +102,9 @@ def ingest(
 
     renamed = parse_renamed(class_map or [])
     with stage_runner(as_json) as run:
-        manifest = api.ingest(settings(), data, profile, seed, on_invalid, class_level, renamed, labels, run)
+        manifest = api.ingest(
+            settings(), data, profile, seed, on_invalid, class_level, renamed, labels, hash_paths, run
+        )
     page = quality_page(settings(), manifest)
     print_result(as_json, {**manifest_facts(manifest), "page": str(page)}, describe_manifest(manifest, page))
 

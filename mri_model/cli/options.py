@@ -25,6 +25,7 @@ ClassMap = Annotated[
     list[str] | None, typer.Option("--map", metavar="OLD=NEW", help=f"{HELP['class_map']} Repeatable.")
 ]
 Labels = Annotated[Path | None, typer.Option(metavar="FILE", help=HELP["labels"])]
+HashPaths = Annotated[bool, typer.Option("--hash-paths", help=HELP["hash_paths"])]
 Seed = Annotated[int, typer.Option(min=0, max=MAX_SEED, help=HELP["seed"])]
 Device = Annotated[options.Device, typer.Option(help=HELP["device"])]
 RecipeName = Annotated[options.RecipeName, typer.Option("--recipe", help=HELP["recipe"])]

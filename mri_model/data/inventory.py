@@ -5,7 +5,7 @@ A file is one image, or none; only DICOM and NIfTI files may hold several, each 
 
 import posixpath
 import zlib
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -20,11 +20,13 @@ from mri_model.data.convertible import KINDS
 from mri_model.data.decode import Content, DecodedImage, decode, load_content, to_grey
 from mri_model.data.fingerprints import Fingerprints, describe
 from mri_model.data.formats import IMAGE_EXTENSIONS
+from mri_model.data.hidden_paths import HiddenPaths, hash_of
 from mri_model.data.label_table import IS_LABELS, LABELS_FILE, LabelTable, find_label_table
 from mri_model.data.labels import is_split_folder, parse_label
 from mri_model.data.listing import FoundFile, check_outside, list_files, refusal, unread_folders
 from mri_model.data.medical.choice import AXIAL_SLICES, SliceChoice
 from mri_model.data.medical.pictures import decode_slices
+from mri_model.data.medical.slices import split_slice, with_slice
 from mri_model.data.medical.survey import Picture, SurveyedFile, survey
 from mri_model.data.parallel import chunks, ordered_map
 from mri_model.data.profile import (
@@ -49,6 +51,9 @@ WHERE_CLASSES = "give the folder that holds the class folders, or another --prof
 
 NO_CLASS = "not in a class folder"
 """Why an image is rejected that lies below no class folder."""
+
+NO_CLASS_OF = "folder"
+"""How the reason begins if a profile names the classes."""
 
 MEDICAL_EXTENSIONS = {
     ".dcm": "not a DICOM file, or its header is corrupt",
@@ -113,6 +118,8 @@ class Inventory:
         frame: One row per file, sorted by ``path``; the columns of ``manifest.SCHEMA`` up to ``reason``.
         fingerprints: One row per file, zeros for rejected files.
         validation: Result of ``validation.validate``; None before it has run.
+        files: The paths on disk, if those in ``frame`` are keyed hashes (``hidden_paths``).
+        hidden: What the hashes stand for, that of ``root`` among them.
     """
 
     root: Path
@@ -120,6 +127,13 @@ class Inventory:
     frame: pd.DataFrame
     fingerprints: Fingerprints
     validation: Validation | None = None
+    files: pd.Series | None = None
+    hidden: Mapping[str, str] | None = None
+
+    @property
+    def named(self) -> pd.DataFrame:
+        """``frame`` with the paths as they are on disk."""
+        return self.frame if self.files is None else self.frame.assign(path=self.files)
 
 
 @dataclass(frozen=True)
@@ -204,6 +218,26 @@ def take_inventory(
             f"complete {table.file.name}" if table else WHERE_CLASSES,
         )
     return Inventory(root, known, labelled, fingerprints)
+
+
+def hide_paths(inventory: Inventory, hidden: HiddenPaths) -> Inventory:
+    """The inventory with keyed hashes in place of paths, also in reasons and in the profile."""
+    frame, profile = inventory.frame, inventory.profile
+    of_slice = frame["series"].notna()
+    parts = [split_slice(path) if sliced else (path, "") for path, sliced in zip(frame["path"], of_slice, strict=True)]
+    real = [str(inventory.root.resolve()), *profile.ignored, *(file for file, _ in parts)]
+    hashes = hidden.hide(dict.fromkeys(real))
+    paths = pd.Series([with_slice(hashes[file], part) for file, part in parts], frame.index, dtype=object)
+    ignored = tuple(hashes[path] for path in profile.ignored)
+    stray = frame["reason"].astype(str).str.startswith((NO_CLASS, NO_CLASS_OF))
+    reasons = frame["reason"].mask(stray, NO_CLASS)
+    return replace(
+        inventory,
+        frame=frame.assign(path=paths, reason=reasons),
+        profile=replace(profile, ignored=ignored),
+        files=frame["path"],
+        hidden={hash_of(name): path for path, name in hashes.items()},
+    )
 
 
 def with_naming(profile: Profile, naming: ClassNaming) -> Profile:
@@ -411,7 +445,7 @@ def stray_reason(path: str, profile: Profile, table: LabelTable | None = None) -
     folder = folder_of(path)
     if folder and profile.name != AUTO:
         owner = profile.source if profile.name == ARRIVED else profile.name
-        return f"folder {folder!r} is no class of {owner}"
+        return f"{NO_CLASS_OF} {folder!r} is no class of {owner}"
     if folder and is_split_folder(folder.rpartition("/")[2]):
         return f"{NO_CLASS}: {folder!r} has the name of a split"
     return NO_CLASS

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from mri_model.data.agreement import read_agreements, write_agreements
 from mri_model.data.comparison import compare_images
 from mri_model.data.decode import load_content
 from mri_model.data.fingerprints import read_fingerprints, write_fingerprints
+from mri_model.data.hidden_paths import read_table, revealed
 from mri_model.data.inventory import Inventory, RuleResult, Validation
 from mri_model.data.labels import Label, parse_label
 from mri_model.data.medical.slices import Slice, split_slice
@@ -31,6 +32,9 @@ from mri_model.progress import ProgressCallback, no_progress
 
 SCHEMA_VERSION = 6
 """Version of the columns in ``SCHEMA``, of the file's metadata and of the files beside it."""
+
+PRIVATE = "private"
+"""Folder beside that of the manifests: the key, and what keyed hashes stand for."""
 
 INGEST_VERSION = 6
 """Version of labels, learnt profiles, validation rules, near duplicates, groups and splits.
@@ -93,6 +97,7 @@ class Manifest:
         seed: Seed of the splits.
         root: Folder below which the files lie.
         folder: Folder the manifest was read from.
+        hidden: What the hashes stand for, if paths are keyed hashes (``hidden_paths``).
     """
 
     frame: pd.DataFrame
@@ -103,6 +108,7 @@ class Manifest:
     seed: int
     root: Path
     folder: Path
+    hidden: Mapping[str, str] | None = field(default=None, repr=False)
 
     @property
     def labels(self) -> tuple[Label, ...]:
@@ -116,7 +122,15 @@ class Manifest:
 
     def file_of(self, path: str, series: str | None = None) -> Path:
         """The file of an image of the manifest, by its path and series."""
-        return self.root / image_file(path, series)
+        name = image_file(path, series)
+        return self.root / (revealed(self.hidden, name) if self.hidden is not None else name)
+
+    @property
+    def shown_root(self) -> str:
+        """The root as it is recorded: its keyed hash if paths are hidden."""
+        if self.hidden is None:
+            return str(self.root)
+        return next((name for name, path in self.hidden.items() if path == str(self.root)), "hidden")
 
     def class_indices(self, labels: pd.Series) -> np.ndarray:
         """Position of each label in the class order: int64 of shape (n,), -1 for unknown labels."""
@@ -206,8 +220,8 @@ def write_manifest(
         seed: Seed of the splits.
         progress: Called with the stage ``compare``.
     """
-    compared = compare_images(inventory.frame, inventory.fingerprints, progress)
-    frame = add_splits(compared.frame, seed)
+    compared = compare_images(inventory.named, inventory.fingerprints, progress)
+    frame = add_splits(compared.frame.assign(path=inventory.frame["path"]), seed)
     table = pa.Table.from_pandas(frame, schema=schema_of(frame), preserve_index=False)
     facts = manifest_facts(inventory, table, seed)
     digest = digest_of_rows(facts, table)
@@ -221,7 +235,7 @@ def write_manifest(
     metadata = {"mri": json.dumps({**facts, "digest": digest}, ensure_ascii=False)}
     with atomic(folder / "manifest.parquet") as temporary:
         pq.write_table(table.replace_schema_metadata(metadata), temporary)
-    return read_manifest_file(folder, inventory.root.resolve())
+    return replace(read_manifest_file(folder, inventory.root.resolve()), hidden=inventory.hidden)
 
 
 def schema_of(frame: pd.DataFrame) -> pa.Schema:
@@ -298,18 +312,21 @@ def rows_of_paths(paths: pa.ChunkedArray, accepted: pd.Series) -> np.ndarray:
     return accepted.index.to_numpy(np.int32)[places]
 
 
-def mark_ingested(folder: Path, inventory: Inventory, seed: int) -> None:
+def mark_ingested(manifest: Manifest, inventory: Inventory) -> None:
     """Write ``source.json``, which marks the manifest as complete and as the latest.
 
     It is the only file of a manifest that differs between machines.
     """
     valid = inventory.validation is None or inventory.validation.success
     source = {
-        "root": str(inventory.root.resolve()),
+        "root": manifest.shown_root,
+        "hidden": manifest.hidden is not None,
         "ingested_at": datetime.now(UTC).isoformat(),
-        "inputs": inputs_digest(inventory, seed) if valid else None,  # data that broke a rule must be validated again
+        "inputs": inputs_digest(inventory, manifest.seed)
+        if valid
+        else None,  # data that broke a rule must be validated again
     }
-    write_json(folder / "source.json", source)
+    write_json(manifest.folder / "source.json", source)
 
 
 def inputs_digest(inventory: Inventory, seed: int) -> str:
@@ -327,7 +344,7 @@ def find_ingested(inventory: Inventory, manifests: Path, seed: int = 0) -> Manif
             if read_json(file).get("inputs") == inputs:
                 manifest = read_manifest(file.parent)
                 check_complete(manifest)
-                return replace(manifest, root=inventory.root.resolve())
+                return replace(manifest, root=inventory.root.resolve(), hidden=inventory.hidden)
         except (MriError, OSError, ValueError, AttributeError):  # damaged: it will be written again
             continue
     return None
@@ -352,10 +369,12 @@ def read_manifest(folder: Path) -> Manifest:
     if not (folder / "manifest.parquet").is_file():
         raise MriError(f"there is no manifest in {folder}", "run: mri ingest DATA")
     try:
-        root = Path(read_json(folder / "source.json")["root"])
-    except (OSError, ValueError, KeyError, TypeError):
+        source = read_json(folder / "source.json")
+        root, hidden = source["root"], read_table(folder.parent.parent / PRIVATE) if source.get("hidden") else None
+        place = Path(root if hidden is None else revealed(hidden, root))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise damaged(folder) from None
-    return read_manifest_file(folder, root)
+    return replace(read_manifest_file(folder, place), hidden=hidden)
 
 
 def read_manifest_file(folder: Path, root: Path) -> Manifest:

@@ -17,7 +17,7 @@ def dataset_row(manifest: Manifest) -> Row:
     return {
         "digest": manifest.digest,
         "profile": manifest.profile,
-        "root": str(manifest.root),
+        "root": manifest.shown_root,
         "seed": manifest.seed,
         "n_files": len(manifest.frame),
         "n_ok": len(manifest.frame) - n_rejected,

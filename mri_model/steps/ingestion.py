@@ -8,7 +8,8 @@ from mri_model.data import inventory as inventories
 from mri_model.data import listing
 from mri_model.data import manifest as manifests
 from mri_model.data.class_folders import ClassNaming
-from mri_model.data.inventory import Inventory
+from mri_model.data.hidden_paths import HiddenPaths
+from mri_model.data.inventory import Inventory, hide_paths
 from mri_model.data.manifest import Manifest, find_manifest, mark_ingested
 from mri_model.data.pseudonyms import Pseudonyms
 from mri_model.data.validation import enforce, validate
@@ -34,18 +35,25 @@ def take_inventory(
     profile: str,
     naming: ClassNaming,
     labels: Path | None = None,
+    hash_paths: bool = False,
     progress: ProgressCallback = no_progress,
 ) -> Inventory:
-    """Read every file below ``data`` and label its images by folder, or by a table."""
-    return inventories.take_inventory(
+    """Read every file below ``data`` and label its images by folder, or by a table.
+
+    Args:
+        hash_paths: Put keyed hashes in place of the paths.
+    """
+    pseudonyms = Pseudonyms(settings.private)
+    inventory = inventories.take_inventory(
         data,
         profile,
         progress=progress,
         cache=settings.cache,
         naming=naming,
-        pseudonyms=Pseudonyms(settings.private),
+        pseudonyms=pseudonyms,
         labels=labels,
     )
+    return hide_paths(inventory, HiddenPaths(settings.private, pseudonyms)) if hash_paths else inventory
 
 
 def find_ingested(settings: Settings, inventory: Inventory, seed: int) -> Manifest | None:
@@ -81,7 +89,7 @@ def report_quality(settings: Settings, inventory: Inventory, manifest: Manifest)
 
 def make_latest(inventory: Inventory, manifest: Manifest) -> None:
     """Mark the manifest as complete: it is now the latest."""
-    mark_ingested(manifest.folder, inventory, manifest.seed)
+    mark_ingested(manifest, inventory)
 
 
 def quality_page(settings: Settings, manifest: Manifest) -> Path:

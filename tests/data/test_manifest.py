@@ -39,7 +39,7 @@ def test_another_seed_or_another_byte_is_another_manifest(own_phantom: Path, tmp
 def ingested(data: Path, manifests: Path, seed: int) -> Manifest:
     inventory = take_inventory(data)
     manifest = write_manifest(inventory, manifests, seed)
-    mark_ingested(manifest.folder, inventory, seed)
+    mark_ingested(manifest, inventory)
     return manifest
 
 

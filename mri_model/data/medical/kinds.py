@@ -17,7 +17,8 @@ PACKAGES = {"DICOM": ("pydicom", "highdicom", "gdcm"), "NIfTI": ("nibabel",)}
 FIRST_BYTES = 4096
 """So much of a file says what it is."""
 
-NIFTI_EXTENSIONS = (".nii", ".gz")
+EXTENSIONS = (".dcm", ".nii", ".gz")
+"""Usual extensions; files are recognized by content, whatever they are called."""
 
 
 def kind_of(data: bytes) -> Kind | None:
