@@ -61,8 +61,8 @@ HELP = {
     "profile": "What the data must look like: auto, a shipped profile, or a TOML file (see mri profile).",
     "class_level": "Which folder is the class: 1 is directly below DATA, -1 holds the images. The folders below it are "
     "patients. 0: by their names.",
-    "labels": "A table of classes (CSV): patient, series or path; tumor; contrast. Default: labels.csv in the folder.",
-    "hash_paths": "Write keyed hashes in place of file paths, which may hold names. MRI_HOME/private says what they are.",
+    "labels": "A table of classes (CSV): patient, series or path; tumor; contrast. Default: labels.csv in the data.",
+    "hash_paths": "Write keyed hashes in place of file paths, which may hold names; MRI_HOME/private has both.",
     "class_map": "Call a class by another name, for example glioma_tumor=glioma.",
     "on_invalid": "If a rule is broken: fail, or reject the files that break it and continue.",
     "seed": "Decides the random choices.",

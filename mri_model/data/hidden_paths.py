@@ -37,13 +37,17 @@ class HiddenPaths:
         self._keep({name: path for path, name in hashes.items()})
         return {path: f"{'.' * is_hidden(path)}{name}{extension_of(path)}" for path, name in hashes.items()}
 
+    def person(self, name: str) -> str:
+        """The keyed hash of a patient whom a folder or a file name names."""
+        return self._pseudonyms.of("person", name)
+
     def _keep(self, new: Mapping[str, str]) -> None:
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             with lock_of(self._folder / f".{TABLE}.lock"):
                 known = read_table(self._folder)
                 if new.keys() - known.keys():
-                    write_private(self._folder / TABLE, as_csv(known | new))
+                    write_private(self._folder / TABLE, as_csv({**known, **new}))
         except OSError as error:
             raise MriError(
                 f"cannot write {self._folder / TABLE}: {error.strerror or error}", "fix its permissions"

@@ -40,7 +40,7 @@ from mri_model.data.profile import (
     load_profile,
     table_profile,
 )
-from mri_model.data.pseudonyms import Pseudonyms
+from mri_model.data.pseudonyms import PSEUDONYM, Pseudonyms
 from mri_model.errors import MriError
 from mri_model.progress import ProgressCallback, no_progress, with_progress
 
@@ -233,11 +233,17 @@ def hide_paths(inventory: Inventory, hidden: HiddenPaths) -> Inventory:
     reasons = frame["reason"].mask(stray, NO_CLASS)
     return replace(
         inventory,
-        frame=frame.assign(path=paths, reason=reasons),
+        frame=frame.assign(path=paths, reason=reasons, patient=hide_patients(frame, hidden)),
         profile=replace(profile, ignored=ignored),
         files=frame["path"],
         hidden={hash_of(name): path for path, name in hashes.items()},
     )
+
+
+def hide_patients(frame: pd.DataFrame, hidden: HiddenPaths) -> pd.Series:
+    """The column ``patient`` without names from paths; those from DICOM headers are keyed hashes already."""
+    is_hash = (frame["format"] == "DICOM") & frame["patient"].astype(str).str.fullmatch(PSEUDONYM)
+    return frame["patient"].where(is_hash | frame["patient"].isna(), frame["patient"].map(hidden.person, "ignore"))
 
 
 def with_naming(profile: Profile, naming: ClassNaming) -> Profile:

@@ -125,6 +125,10 @@ class Manifest:
         name = image_file(path, series)
         return self.root / (revealed(self.hidden, name) if self.hidden is not None else name)
 
+    def shown_file(self, path: str, series: str | None = None) -> str:
+        """``file_of`` for messages: without what paths hide."""
+        return path if self.hidden is not None else str(self.file_of(path, series))
+
     @property
     def shown_root(self) -> str:
         """The root as it is recorded: its keyed hash if paths are hidden."""
@@ -322,9 +326,8 @@ def mark_ingested(manifest: Manifest, inventory: Inventory) -> None:
         "root": manifest.shown_root,
         "hidden": manifest.hidden is not None,
         "ingested_at": datetime.now(UTC).isoformat(),
-        "inputs": inputs_digest(inventory, manifest.seed)
-        if valid
-        else None,  # data that broke a rule must be validated again
+        # data that broke a rule must be validated again
+        "inputs": inputs_digest(inventory, manifest.seed) if valid else None,
     }
     write_json(manifest.folder / "source.json", source)
 
@@ -405,9 +408,9 @@ def read_manifest_file(folder: Path, root: Path) -> Manifest:
 
 def with_examination(table: pa.Table) -> pa.Table:
     """A manifest's table with the columns that only DICOM and NIfTI fill."""
-    for field in EXAMINATION_SCHEMA:
-        if field.name not in table.column_names:
-            table = table.append_column(field, pa.nulls(len(table), field.type))
+    for column in EXAMINATION_SCHEMA:
+        if column.name not in table.column_names:
+            table = table.append_column(column, pa.nulls(len(table), column.type))
     return table
 
 

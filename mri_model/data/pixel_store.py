@@ -173,5 +173,8 @@ def read_ingested(manifest: Manifest, rows: pd.DataFrame) -> list[np.ndarray]:
     for image in images:
         if content.sha256 != first["sha256"] or image.pixels is None:
             what = image.reason if not image.sha256 else "has changed since it was ingested"
-            raise MriError(f"{file} {what}", "restore the file, or run: mri ingest DATA")
+            raise MriError(
+                f"{manifest.shown_file(first['path'], first['series'])} {what}",
+                "restore the file, or run: mri ingest DATA",
+            )
     return [image.pixels for image in images if image.pixels is not None]

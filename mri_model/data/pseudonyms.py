@@ -19,6 +19,9 @@ DIGITS = 20
 """Hex digits of a pseudonym: 80 bits, so that two of a billion persons share one with a probability below one in a
 million."""
 
+PSEUDONYM = f"[0-9a-f]{{{DIGITS}}}"
+"""A regular expression that fits them."""
+
 KEY_FILE = "key"
 
 

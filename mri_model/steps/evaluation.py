@@ -66,7 +66,7 @@ def evaluate_model(
 def changes_on_disk(manifest: Manifest, paths: "pd.Series[str]") -> str:
     """How many of some images are not on disk as they were ingested, and the first of them; empty if all are."""
     if not manifest.root.is_dir():
-        return f"all {len(paths)} images are gone from disk with their folder {manifest.root}"
+        return f"all {len(paths)} images are gone from disk with their folder {manifest.shown_root}"
     changed = manifests.changed_files(manifest, paths)
     if not changed:
         return ""
