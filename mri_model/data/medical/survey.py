@@ -28,6 +28,7 @@ from mri_model.progress import ProgressCallback, no_progress, with_progress
 
 if TYPE_CHECKING:
     from mri_model.data.medical.dicom import DicomFile
+    from mri_model.data.medical.dicom_header import DicomHeader
 
 FILES_PER_TASK = 4
 
@@ -207,9 +208,10 @@ def measure_dicom(opened: OpenFile, path: str, content: Content, pseudonyms: Pse
     from mri_model.data.medical.dicom import DicomFile
 
     file = DicomFile(content.data)
-    source = source_of(file, content.sha256, pseudonyms)
-    for frame in range(file.n_frames):
-        name = f"frame={frame + 1}" if file.n_frames > 1 else ""
+    source = source_of(file.header, content.sha256, pseudonyms)
+    n_frames = file.header.n_frames
+    for frame in range(n_frames):
+        name = f"frame={frame + 1}" if n_frames > 1 else ""
         shown, limits = file.window(frame)
         picture = Picture(with_slice(path, name), Slice(name, None), shown, limits, source)
         try:
@@ -219,28 +221,27 @@ def measure_dicom(opened: OpenFile, path: str, content: Content, pseudonyms: Pse
 
 
 def measure_frame(file: "DicomFile", frame: int, picture: Picture) -> Measured:
-    position = file.position(frame)
-    order = (position if position is not None else 0.0, file.number + frame, picture.path)
-    plane = file.plane(frame) if position is not None else None
-    if file.states_window(frame):
+    plane, position = file.header.place(frame) or (None, 0.0)
+    order = (position, file.header.number + frame, picture.path)
+    if picture.shown != PERCENTILES:
         grey = file.grey(frame, None)
         return Measured(picture, float((grey > BRIGHT).mean()), None, order, plane)
-    return Measured(picture, None, levels(file.modality_values(frame)), order, plane, file.is_inverted)
+    return Measured(picture, None, levels(file.modality_values(frame)), order, plane, file.header.is_inverted)
 
 
-def source_of(file: "DicomFile", sha256: str, pseudonyms: Pseudonyms) -> Source:
+def source_of(header: "DicomHeader", sha256: str, pseudonyms: Pseudonyms) -> Source:
     """The examination of a DICOM file.
 
     A file without PatientID is of the patient of its study; one without a series is a series of its own.
     """
-    who = file.identifiers
+    who = header.identifiers
     known = ("patient", who.patient, who.issuer) if who.patient else ("study", who.study) if who.study else None
     return Source(
         series=pseudonyms.of("series", who.series) if who.series else pseudonyms.of("file", sha256),
         patient=pseudonyms.of(*known) if known else None,
         patient_number=pseudonyms.of("number", who.patient) if who.patient else None,
-        contrast_hint=file.acquisition.contrast(),
-        burned_in=file.burned_in,
+        contrast_hint=header.acquisition.contrast(),
+        burned_in=header.burned_in,
     )
 
 
