@@ -20,7 +20,7 @@ from mri_model.data.convertible import KINDS
 from mri_model.data.decode import Content, DecodedImage, decode, load_content, to_grey
 from mri_model.data.fingerprints import Fingerprints, describe
 from mri_model.data.formats import IMAGE_EXTENSIONS
-from mri_model.data.hidden_paths import HiddenPaths, hash_of
+from mri_model.data.hidden_paths import HiddenPaths, extension_of, hash_of
 from mri_model.data.label_table import IS_LABELS, LABELS_FILE, LabelTable, find_label_table
 from mri_model.data.labels import is_split_folder, parse_label
 from mri_model.data.listing import FoundFile, check_outside, list_files, refusal, unread_folders
@@ -52,8 +52,7 @@ WHERE_CLASSES = "give the folder that holds the class folders, or another --prof
 NO_CLASS = "not in a class folder"
 """Why an image is rejected that lies below no class folder."""
 
-NO_CLASS_OF = "folder"
-"""How the reason begins if a profile names the classes."""
+UNKNOWN_EXTENSION = "unknown extension"
 
 MEDICAL_EXTENSIONS = {
     ".dcm": "not a DICOM file, or its header is corrupt",
@@ -229,15 +228,26 @@ def hide_paths(inventory: Inventory, hidden: HiddenPaths) -> Inventory:
     hashes = hidden.hide(dict.fromkeys(real))
     paths = pd.Series([with_slice(hashes[file], part) for file, part in parts], frame.index, dtype=object)
     ignored = tuple(hashes[path] for path in profile.ignored)
-    stray = frame["reason"].astype(str).str.startswith((NO_CLASS, NO_CLASS_OF))
-    reasons = frame["reason"].mask(stray, NO_CLASS)
+    reasons = frame["reason"].map(without_names, "ignore")
     return replace(
         inventory,
-        frame=frame.assign(path=paths, reason=reasons, patient=hide_patients(frame, hidden)),
+        frame=frame.assign(
+            path=paths,
+            extension=frame["path"].map(lambda path: extension_of(split_slice(path)[0])),
+            reason=reasons,
+            patient=hide_patients(frame, hidden),
+        ),
         profile=replace(profile, ignored=ignored),
         files=frame["path"],
         hidden={hash_of(name): path for path, name in hashes.items()},
     )
+
+
+def without_names(reason: str) -> str:
+    """A rejection reason without the name of a folder or an extension, which may be a part of a name."""
+    if " is no class of " in reason:
+        return NO_CLASS
+    return next((kind for kind in (NO_CLASS, UNKNOWN_EXTENSION) if reason.startswith(kind)), reason)
 
 
 def hide_patients(frame: pd.DataFrame, hidden: HiddenPaths) -> pd.Series:
@@ -393,7 +403,7 @@ def unknown_extension(path: str, extensions: tuple[str, ...]) -> str | None:
         return None
     if suffix in MEDICAL_EXTENSIONS:
         return MEDICAL_EXTENSIONS[suffix]
-    return f"unknown extension {suffix}" if suffix else "no extension"
+    return f"{UNKNOWN_EXTENSION} {suffix}" if suffix else "no extension"
 
 
 def label_rows(frame: pd.DataFrame, profile: Profile, table: LabelTable | None = None) -> pd.DataFrame:
@@ -451,7 +461,7 @@ def stray_reason(path: str, profile: Profile, table: LabelTable | None = None) -
     folder = folder_of(path)
     if folder and profile.name != AUTO:
         owner = profile.source if profile.name == ARRIVED else profile.name
-        return f"{NO_CLASS_OF} {folder!r} is no class of {owner}"
+        return f"folder {folder!r} is no class of {owner}"
     if folder and is_split_folder(folder.rpartition("/")[2]):
         return f"{NO_CLASS}: {folder!r} has the name of a split"
     return NO_CLASS
