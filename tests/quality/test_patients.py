@@ -3,18 +3,11 @@
 import pandas as pd
 
 from mri_model.quality.report import QualityReport
-from tests.quality.samples import noise, pairs, quality_report, reject, sound, texts
+from tests.quality.samples import certain, noise, pairs, quality_report, reject, texts
 
 
 def report_of(frame: pd.DataFrame) -> QualityReport:
     return quality_report(frame, noise(len(frame)), pairs())
-
-
-def certain() -> pd.DataFrame:
-    """24 patients, each with images of one class in one split."""
-    frame, _ = sound()
-    names = frame["split_grouped"] + frame["label"] + (frame.index // 36).astype(str)
-    return frame.assign(tumor=frame["label"], patient=names, series=[f"s{row // 3}" for row in range(120)])
 
 
 def test_the_report_says_patient_level_if_every_image_has_a_certain_patient() -> None:
