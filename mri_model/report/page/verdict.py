@@ -14,7 +14,7 @@ from mri_model.report.published import PublishedResults
 
 PATIENT_LEVEL = (
     "Grouped split, patient-level: the images of a patient are in one split only, and so are those that probably come "
-    "from one examination. The accuracy is one on new patients from the same source."
+    "from one examination. The accuracy is one on new patients of the hospitals and scanners that the data comes from."
 )
 """What an accuracy under the grouped protocol means if every image has a patient."""
 
@@ -28,7 +28,8 @@ PROTOCOL_MEANING = {
 """What an accuracy under each protocol means."""
 
 FOLD_MEANING = {
-    True: "was trained without its patient. The accuracy is one on new patients from the same source.",
+    True: "was trained without its patient. The accuracy is one on new patients of the hospitals and scanners that the "
+    "data comes from.",
     False: "was trained without its group. That is the closest to new patients that data without patient identifiers "
     "allows.",
 }
