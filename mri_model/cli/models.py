@@ -83,6 +83,7 @@ def evaluation_facts(evaluation: "Evaluation", page: Path | None = None) -> dict
         "model": evaluation.model_id,
         "page": page,
         **asdict(evaluation.overall),
+        "interval_unit": evaluation.unit,
         "n_seen": evaluation.n_seen,
         "classes": records(evaluation.classes),
         "contrasts": records(evaluation.contrasts),

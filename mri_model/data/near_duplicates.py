@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mri_model.data.medical.slices import SUFFIX
+from mri_model.data.patients import optional_column
 from mri_model.data.pictures import Array, Pictures
 
 NEAR_DUPLICATE_CORRELATION = 0.95
@@ -45,9 +47,18 @@ def pair_kinds(frame: pd.DataFrame, duplicates: NearDuplicates) -> NDArray[np.st
 
     ``same picture`` means other bytes and a correlation of at least ``SAME_PICTURE``.
     """
-    content = pd.factorize(frame["sha256"])[0]
+    content = content_numbers(frame)
     same_bytes = content[duplicates.first] == content[duplicates.second]
     return np.select([same_bytes, duplicates.correlation >= SAME_PICTURE], PAIR_KINDS[:2], PAIR_KINDS[2])
+
+
+def content_numbers(frame: pd.DataFrame) -> Array:
+    """int (rows,): equal where the bytes of the files are equal and, of a file with several slices, the slice."""
+    of_series = optional_column(frame, "series").notna()
+    if not of_series.any():
+        return pd.factorize(frame["sha256"])[0]
+    slices = frame["path"].str.extract(SUFFIX, expand=False).where(of_series).fillna("")
+    return pd.factorize(frame["sha256"] + slices)[0]
 
 
 def duplicate_free(groups: pd.Series, trained: Array, near_duplicate: Array) -> Array:

@@ -3,7 +3,8 @@
 Images of one tumor type are linked by similar pixels or similar edges, by thresholds that the data set itself gives
 (``data.agreement``), by mirrored or turned copies, by augmented copies beside their originals
 (``data.augmented_names``), by almost equal perceptual hashes, by the same bytes, and by series of time-stamped file
-names. A group is a connected component.
+names. Images of one patient are linked over all tumor types where it is certain who that is (``data.patients``), else
+within one. A group is a connected component.
 """
 
 import re
@@ -18,6 +19,7 @@ from scipy.sparse.csgraph import connected_components
 from mri_model.data import hog
 from mri_model.data.agreement import EDGES, PIXELS, Agreement, Similarity
 from mri_model.data.near_duplicates import NEAR_DUPLICATE_CORRELATION
+from mri_model.data.patients import certain_patients
 from mri_model.data.phash import hash_links, perceptual_hashes
 from mri_model.data.pictures import Array, Pictures
 from mri_model.data.similarity import (
@@ -152,9 +154,19 @@ def group_numbers(rows: pd.DataFrame, components: list[Array]) -> Array:
         rows: The accepted images, indexed 0…n-1.
         components: For each kind of link, the number of the set of linked images that each image belongs to.
     """
-    links = [chain(rows, ["tumor", column]) for column in ("sha256", "patient")]
+    links = [chain(rows, [rows["tumor"], rows["sha256"]]), *patient_links(rows)]
     links.append(np.array(list(series_links(rows)), dtype=np.intp).reshape(-1, 2))
     return connected(np.concatenate([*links, *map(component_links, components)]), len(rows))
+
+
+def patient_links(rows: pd.DataFrame) -> Iterator[Array]:
+    """Links between the images of one patient, shape (links, 2) each.
+
+    A name of a patient that is not certain counts within one tumor type only: such names may start again in the next.
+    """
+    certain = certain_patients(rows)
+    yield chain(rows, [certain])
+    yield chain(rows, [rows["tumor"], rows["patient"].where(certain.isna())])
 
 
 def n_groups(links: dict[str, SimilarityLinks], agreements: Sequence[Agreement], others: list[Array]) -> int:
@@ -210,9 +222,9 @@ def component_links(numbers: Array) -> Array:
     return np.column_stack([np.arange(len(numbers)), first[numbers]])
 
 
-def chain(rows: pd.DataFrame, columns: list[str]) -> np.ndarray:
-    """Links from each row to the next row with the same values in ``columns``: shape (links, 2)."""
-    following = pd.Series(rows.index, rows.index).groupby([rows[column] for column in columns]).shift(-1)
+def chain(rows: pd.DataFrame, values: list[pd.Series]) -> np.ndarray:
+    """Links from each row to the next row with the same ``values``, none of them null: shape (links, 2)."""
+    following = pd.Series(rows.index, rows.index).groupby(values).shift(-1)
     linked = following.dropna()
     return np.column_stack([linked.index, linked.astype(np.intp)])
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from mri_model.data.patients import certain_patients
 from mri_model.errors import MriError
 
 SHARES = {"train": 0.70, "val": 0.15, "test": 0.15}
@@ -53,7 +54,8 @@ def add_splits(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
 def given_split(rows: pd.DataFrame, seed: int) -> pd.Series:
     """The split that the data came with, completed by validation images if it has none.
 
-    These are taken out of the training images, whole groups, as the grouped split of the training images does.
+    These are taken out of the training images, whole groups, as the grouped split of the training images does. Images
+    with conflicting labels stay in training, and so does every certain patient who has one.
 
     Args:
         rows: Accepted images with ``path``, ``label``, ``group``, ``conflict`` and ``split_given``.
@@ -67,7 +69,9 @@ def given_split(rows: pd.DataFrame, seed: int) -> pd.Series:
         return pd.Series(None, given.index, dtype=object)
     if "val" in set(given):
         return given
-    trained = rows[(given == "train") & ~rows["conflict"].astype(bool)]
+    train, conflict, patient = given == "train", rows["conflict"].astype(bool), certain_patients(rows)
+    staying = patient.isin(patient[train & conflict].dropna())
+    trained = rows[train & ~conflict & ~staying]
     return given.mask(grouped_split(trained, seed).reindex(given.index) == "val", "val")
 
 
@@ -274,7 +278,8 @@ def fold_splits(frame: pd.DataFrame, folds: int, fold: int, seed: int) -> pd.Ser
         ``train``, ``val`` or ``test`` for each row; null for rejected files and conflicting labels.
 
     Raises:
-        MriError: If there are fewer groups than folds, or fewer images in every class.
+        MriError: If there are fewer groups than folds, or fewer images in every class, or too few images outside of the
+            fold.
     """
     rows = frame[(frame["status"] == "ok") & ~frame["conflict"].fillna(False).astype(bool)]
     if rows["group"].nunique() < folds:
@@ -285,6 +290,8 @@ def fold_splits(frame: pd.DataFrame, folds: int, fold: int, seed: int) -> pd.Ser
     splits[held_out(rows, folds, fold - 1, seed)] = "test"
     rest = rows[splits == "train"]
     parts = min(VALIDATION_PARTS, rest["group"].nunique(), int(rest["label"].value_counts().max()))
+    if parts < 2:
+        raise MriError("the images outside of a fold cannot be divided into training and validation", "use more images")
     splits[held_out(rest, parts, 0, seed)] = "val"
     return splits.reindex(frame.index)
 

@@ -1,4 +1,4 @@
-"""Intervals of accuracy and F1 by drawing whole groups of images again."""
+"""Intervals of accuracy and F1 by drawing all images of a patient, or of a group, again (``evaluation.units``)."""
 
 import warnings
 from dataclasses import dataclass
@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from mri_model.evaluation.by_group import unit_numbers
+from mri_model.evaluation.units import unit_numbers
 
 MIN_GROUPS = 5
-"""With fewer groups, a bootstrap over groups is too narrow to be shown."""
+"""With fewer groups or patients, a bootstrap over them is too narrow to be shown."""
 
 
 def interval(values: np.ndarray) -> tuple[Any, Any]:
@@ -28,7 +28,7 @@ def class_interval(values: np.ndarray, n_groups: np.ndarray) -> tuple[np.ndarray
 
     Args:
         values: Float of shape (resamples, classes).
-        n_groups: Number of groups of each class, int of shape (classes,).
+        n_groups: Number of groups or patients of each class, int of shape (classes,).
     """
     low, high = interval(values)
     unknown = (n_groups < MIN_GROUPS) | (low == high)
@@ -68,7 +68,7 @@ def resample(
 
     Args:
         targets, predicted: Class indices, int of shape (n,).
-        groups: Group of each image, see ``draw``; None: single images are drawn.
+        groups: Group or patient of each image, see ``draw``; None: single images are drawn.
     """
     units = np.arange(len(targets)) if groups is None else groups
     return weighted(targets, predicted, n_classes, draw(units, resamples))
@@ -77,11 +77,11 @@ def resample(
 def draw(groups: np.ndarray, resamples: int = 1000, seed: int = 0) -> np.ndarray:
     """How often each image is in each resample, float of shape (resamples, n).
 
-    Whole groups are drawn (the cluster bootstrap; Field and Welsh, 2007, J. R. Stat. Soc. B 69, 369–390): images of one
-    group are right or wrong together, and drawing single images would make the interval too narrow.
+    Whole groups or patients are drawn (the cluster bootstrap; Field and Welsh, 2007, J. R. Stat. Soc. B 69, 369–390):
+    images of one source are right or wrong together, and drawing single images would make the interval too narrow.
 
     Args:
-        groups: Group of each image, of shape (n,), null where it has none: it is then a group of its own.
+        groups: Group or patient of each image, of shape (n,), null where it has none: it is then one of its own.
     """
     unit = unit_numbers(groups)
     n_units = unit.max() + 1

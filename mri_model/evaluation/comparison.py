@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from mri_model.evaluation.bootstrap import Resamples, class_interval, draw, interval, weighted
-from mri_model.evaluation.by_group import unit_numbers
+from mri_model.evaluation.units import Unit, unit_numbers, unit_of, units
 
 PERMUTATIONS = 10_000
 
@@ -17,7 +17,8 @@ class Difference:
 
     Attributes:
         n: Number of common images: same path, same bytes.
-        n_groups: Number of groups they are of.
+        unit: What was drawn and exchanged: ``patient`` if every common image has one, else ``group``.
+        n_groups: Number of groups or patients they are of.
         accuracy: Second minus first, in -1 to 1, with its 95 % interval ``accuracy_low`` to ``accuracy_high``;
             ``macro_f1`` likewise.
         p_value: Probability of an accuracy difference at least as large, in either direction, if the two were equally
@@ -28,6 +29,7 @@ class Difference:
     """
 
     n: int
+    unit: Unit
     n_groups: int
     accuracy: float
     accuracy_low: float
@@ -43,11 +45,11 @@ class Difference:
 def compare(first: pd.DataFrame, second: pd.DataFrame, labels: tuple[str, ...]) -> Difference | None:
     """Compare the answers of two evaluations on one manifest; None if they have no image in common.
 
-    Both are drawn again together, by group (the paired cluster bootstrap): what is difficult for both does not make
-    their difference uncertain.
+    Both are drawn again together, by patient or group (the paired cluster bootstrap): what is difficult for both does
+    not make their difference uncertain.
 
     Args:
-        first, second: Rows of ``metrics.per_image``.
+        first, second: Rows of ``metrics.per_image``. The groups of the common images are those of ``first``.
         labels: The class names.
     """
     common = first.merge(second, on=["path", "sha256"], suffixes=("", "_2")).sort_values("path")
@@ -57,7 +59,7 @@ def compare(first: pd.DataFrame, second: pd.DataFrame, labels: tuple[str, ...]) 
     targets, one, two = (
         common[name].map(index).to_numpy(np.intp) for name in ("true_label", "predicted_label", "predicted_label_2")
     )
-    groups = common["group_number"].to_numpy(object)
+    groups = units(common)
     weights = draw(groups)
     paired = [weighted(targets, answers, len(labels), weights) for answers in (one, two)]
     exact = [weighted(targets, answers, len(labels), np.ones((1, len(targets)))) for answers in (one, two)]
@@ -67,6 +69,7 @@ def compare(first: pd.DataFrame, second: pd.DataFrame, labels: tuple[str, ...]) 
     gain = (two == targets).astype(np.int64) - (one == targets)
     return Difference(
         n=len(common),
+        unit=unit_of(common),
         n_groups=int(unit_numbers(groups).max()) + 1,
         accuracy=float(gain.mean()),
         accuracy_low=float(accuracy[0]),
@@ -86,8 +89,8 @@ def class_differences(
     """The classes of a ``Difference``."""
     table = pd.DataFrame({"label": labels, "first": exact[0].f1[0], "second": exact[1].f1[0]})
     table["difference"] = table["second"] - table["first"]
-    units = common.assign(unit=unit_numbers(common["group_number"].to_numpy(object))).groupby("true_label")["unit"]
-    counts = pd.DataFrame({"n": units.size(), "n_groups": units.nunique()}).reindex(labels, fill_value=0)
+    numbers = common.assign(unit=unit_numbers(units(common))).groupby("true_label")["unit"]
+    counts = pd.DataFrame({"n": numbers.size(), "n_groups": numbers.nunique()}).reindex(labels, fill_value=0)
     low, high = class_interval(paired[1].f1 - paired[0].f1, counts["n_groups"].to_numpy())
     table["difference_low"], table["difference_high"] = low, high
     joined = counts.merge(table, left_index=True, right_on="label")
@@ -95,14 +98,14 @@ def class_differences(
 
 
 def permutation_test(gain: np.ndarray, groups: np.ndarray, seed: int = 0) -> float:
-    """Two-sided test of whether two answers are equally good: exchange them in whole groups, at random.
+    """Two-sided test of whether two answers are equally good: exchange them in whole groups or patients, at random.
 
     See Good, "Permutation, parametric and bootstrap tests of hypotheses", 2005, chapter 3. The images as they are count
     as one of the permutations.
 
     Args:
         gain: Per image 1, 0 or -1: whether the second answer is right minus whether the first is. Shape (n,).
-        groups: Group of each image, of shape (n,), null where it has none: it is then a group of its own.
+        groups: Group or patient of each image, of shape (n,), null where it has none: it is then one of its own.
 
     Returns:
         The p-value, above 0 and at most 1.

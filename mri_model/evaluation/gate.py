@@ -99,7 +99,7 @@ def worse(difference: Difference) -> Iterator[str]:
         if high < 0:
             yield (
                 f"its {words} is lower by {-getattr(difference, name):.3f} ({-high:.3f} to {-low:.3f}) "
-                f"on {difference.n} images of {difference.n_groups} groups"
+                f"on {difference.n} images of {difference.n_groups} {difference.unit}s"
             )
 
 

@@ -12,9 +12,11 @@ from scipy.special import softmax
 from sklearn.metrics import average_precision_score, confusion_matrix, precision_recall_fscore_support
 
 from mri_model.data.labels import Label
+from mri_model.data.patients import optional_column
 from mri_model.evaluation.bootstrap import Resamples, class_interval, resample
-from mri_model.evaluation.by_group import GroupMetrics, per_group, unit_numbers
+from mri_model.evaluation.by_group import GroupMetrics, per_group
 from mri_model.evaluation.calibration import calibration_error, risk_coverage_area
+from mri_model.evaluation.units import Unit, unit_numbers, unit_of, units
 from mri_model.files import run_id
 
 NEAR_DUPLICATE, SIMILAR, UNLIKE = "near duplicate", "similar", "unlike"
@@ -92,11 +94,12 @@ class Predictions:
         targets: True class indices, int64 of shape (n,).
         probabilities: Calibrated, of each class, float32 of shape (n, classes).
         uncalibrated: Probability of each answer before calibration, float32 of shape (n,).
-        images: One row per image: ``path`` and ``sha256``, ``group`` (null where it has none), ``duplicate_free``
-            (whether it has neither a near duplicate nor another image of its group in training), ``resemblance``
-            (``NEAR_DUPLICATE``, ``SIMILAR`` or ``UNLIKE``), and for both similarities (``pixels``, ``edges``) that to
-            the nearest training image (``pixels``), the class index of that image (``pixels_label``) and the
-            similarity to the nearest training image of another class (``pixels_other``, NaN if there is none).
+        images: One row per image: ``path`` and ``sha256``, ``group`` (null where it has none), ``patient`` (null
+            unless it is certain; the column may be absent), ``duplicate_free`` (whether it has neither a near duplicate
+            nor another image of its group in training), ``resemblance`` (``NEAR_DUPLICATE``, ``SIMILAR`` or
+            ``UNLIKE``), and for both similarities (``pixels``, ``edges``) that to the nearest training image
+            (``pixels``), the class index of that image (``pixels_label``) and the similarity to the nearest training
+            image of another class (``pixels_other``, NaN if there is none).
     """
 
     targets: np.ndarray
@@ -166,21 +169,29 @@ class Evaluation:
     seconds: float = 0.0
 
     @property
+    def unit(self) -> Unit:
+        """What its intervals were drawn by, and what ``n_groups`` counts."""
+        return unit_of(self.images)
+
+    @property
     def tables(self) -> dict[str, pd.DataFrame]:
-        """Its rows by the name of the table of the results database that holds them."""
+        """Its rows by the name of the table of the results database that holds them.
+
+        Patients are left out: they are in the manifest, see ``units.add_patients``.
+        """
         return {
             "class_metric": self.classes,
             "contrast_metric": self.contrasts,
             "confusion": self.confusion,
             "similarity_metric": self.similarities,
-            "evaluated_image": self.images,
+            "evaluated_image": self.images.drop(columns="patient"),
         }
 
 
 def evaluate_predictions(predictions: Predictions, labels: tuple[Label, ...]) -> Evaluation:
     """All metrics of some predictions; ``labels`` are the classes in the order of their indices."""
     targets, predicted = predictions.targets, predictions.predicted
-    resamples = resample(targets, predicted, len(labels), predictions.images["group"].to_numpy(object))
+    resamples = resample(targets, predicted, len(labels), units(predictions.images))
     classes = per_class(predictions, resamples, labels)
     return Evaluation(
         run_id("evaluation"),
@@ -204,10 +215,9 @@ def overall_metrics(
     subset = summarize(targets[free], predicted[free]) if free.any() else None
     tumor = summarize_part([label.tumor for label in labels], targets, predicted)
     contrast = summarize_part([label.contrast for label in labels], targets, predicted)
-    groups = images["group"].to_numpy(object)
     return OverallMetrics(
         **vars(summarize(targets, predicted)),
-        **vars(per_group(targets, predictions.probabilities, groups, labels)),
+        **vars(per_group(targets, predictions.probabilities, units(images), labels)),
         **by_resemblance(images["resemblance"].to_numpy(str), right),
         n=len(targets),
         duplicate_free_n=int(free.sum()),
@@ -289,15 +299,16 @@ def per_class(predictions: Predictions, resamples: Resamples, labels: tuple[Labe
 
     Returns:
         ``position``, ``label``, ``tumor``, ``contrast``, ``precision``, ``recall``, ``f1``, ``support`` (number of
-        images of the class), ``n_groups`` (how many groups they are of), ``f1_low`` and ``f1_high`` (95 % interval, see
-        ``bootstrap.resample``; NaN where ``bootstrap.class_interval`` gives none), ``average_precision`` (area under
-        the precision-recall curve of its probability, as in scikit-learn; NaN for a class without images).
+        images of the class), ``n_groups`` (how many groups they are of; patients if ``Evaluation.unit`` is that),
+        ``f1_low`` and ``f1_high`` (95 % interval, see ``bootstrap.resample``; NaN where ``bootstrap.class_interval``
+        gives none), ``average_precision`` (area under the precision-recall curve of its probability, as in
+        scikit-learn; NaN for a class without images).
     """
     targets, probabilities = predictions.targets, predictions.probabilities
     classes = range(len(labels))
     scores = precision_recall_fscore_support(targets, predictions.predicted, labels=classes, zero_division=0)
     table = pd.DataFrame(dict(zip(("precision", "recall", "f1", "support"), scores, strict=True)))
-    unit = unit_numbers(predictions.images["group"].to_numpy(object))
+    unit = unit_numbers(units(predictions.images))
     of_class = np.unique(np.column_stack([targets, unit]), axis=0)[:, 0]
     table["n_groups"] = np.bincount(of_class, minlength=len(labels))
     table["f1_low"], table["f1_high"] = class_interval(resamples.f1, table["n_groups"].to_numpy())
@@ -316,15 +327,17 @@ def per_image(predictions: Predictions, labels: tuple[Label, ...]) -> pd.DataFra
     """One row per image: truth, answer and how much the image resembles the training images.
 
     Returns:
-        ``path``, ``sha256``, ``group_number``, ``true_label``, ``predicted_label``, ``probability`` (of the answer,
-        calibrated), ``uncalibrated`` (the same before calibration), ``true_rank`` (1 if the answer is right),
-        ``resemblance``, ``duplicate_free``, ``pixels`` and ``edges`` (similarity to the nearest training image).
+        ``path``, ``sha256``, ``group_number``, ``patient`` (null unless it is certain), ``true_label``,
+        ``predicted_label``, ``probability`` (of the answer, calibrated), ``uncalibrated`` (the same before
+        calibration), ``true_rank`` (1 if the answer is right), ``resemblance``, ``duplicate_free``, ``pixels`` and
+        ``edges`` (similarity to the nearest training image).
     """
     names, images = np.array([label.name for label in labels], dtype=object), predictions.images
     columns = {
         "path": images["path"],
         "sha256": images["sha256"],
         "group_number": images["group"],
+        "patient": optional_column(images, "patient"),
         "true_label": names[predictions.targets],
         "predicted_label": names[predictions.predicted],
         "probability": predictions.confidence,

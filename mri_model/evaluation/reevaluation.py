@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mri_model.evaluation.by_group import unit_numbers
 from mri_model.evaluation.metrics import Evaluation
+from mri_model.evaluation.units import Unit, unit_numbers, unit_of, units
 
 SAME_PROBABILITY = 1e-4
 """Probabilities that differ by less are the same: another number of threads changes the last bits."""
@@ -49,13 +49,15 @@ class Drop:
 
     Attributes:
         n: Number of arrived images whose class the test split has.
-        n_groups: Number of groups they are of.
+        unit: What was exchanged: ``patient`` if every image of both sets has one, else ``group``.
+        n_groups: Number of groups or patients they are of.
         accuracy: Accuracy on them, in 0–1.
         expected: Accuracy on the test images, weighted so that every class counts as often as among the arrived ones.
         p_value: Probability of a drop at least as large if both were alike; None if too few images arrived.
     """
 
     n: int
+    unit: Unit
     n_groups: int
     accuracy: float
     expected: float
@@ -97,8 +99,8 @@ class Reevaluation:
             )
         if (drop := self.drop) and drop.is_real:
             yield (
-                f"accuracy on {drop.n} arrived images of {drop.n_groups} groups is {drop.accuracy:.3f} where the test "
-                f"split gives {drop.expected:.3f} (p = {drop.p_value:.4f})"
+                f"accuracy on {drop.n} arrived images of {drop.n_groups} {drop.unit}s is {drop.accuracy:.3f} where the "
+                f"test split gives {drop.expected:.3f} (p = {drop.p_value:.4f})"
             )
 
 
@@ -123,21 +125,23 @@ def repeat(last_id: str, last: pd.DataFrame, now: pd.DataFrame) -> Repetition:
 def measure_drop(test: pd.DataFrame, arrived: pd.DataFrame, seed: int = 0) -> Drop | None:
     """Compare two sets of images of one model; None if they have no class in common.
 
-    Within each class, groups are exchanged between the two sets at random: a permutation test stratified by class (see
-    Good, "Permutation, parametric and bootstrap tests of hypotheses", 2005), so that another mix of classes is no drop.
+    Within each class, patients (or groups, where not every image has a patient) are exchanged between the two sets at
+    random: a permutation test stratified by class (see Good, "Permutation, parametric and bootstrap tests of
+    hypotheses", 2005), so that another mix of classes is no drop.
 
     Args:
         test, arrived: Rows of ``metrics.per_image``. Arrived images that are test images do not count.
     """
     arrived = arrived[~arrived["sha256"].isin(test["sha256"])]
     classes = set(test["true_label"]) & set(arrived["true_label"])
-    sets = ((test, False), (arrived, True))
-    units = pd.concat([units_of(each[each["true_label"].isin(classes)], is_new) for each, is_new in sets])
-    if units.empty:
+    test, arrived = (each[each["true_label"].isin(classes)] for each in (test, arrived))
+    unit = unit_of(test, arrived)
+    counted = pd.concat([count_units(each, unit, is_new) for each, is_new in ((test, False), (arrived, True))])
+    if counted.empty:
         return None
-    new = units["arrived"].to_numpy(bool)
-    label = pd.factorize(units["true_label"])[0]
-    right, size = units["right"].to_numpy(float), units["size"].to_numpy(float)
+    new = counted["arrived"].to_numpy(bool)
+    label = pd.factorize(counted["true_label"])[0]
+    right, size = counted["right"].to_numpy(float), counted["size"].to_numpy(float)
     weight = np.bincount(label[new], size[new], label.max() + 1) / size[new].sum()
     observed = loss(new, label, right, size, weight)
     accuracy = right[new].sum() / size[new].sum()
@@ -147,15 +151,15 @@ def measure_drop(test: pd.DataFrame, arrived: pd.DataFrame, seed: int = 0) -> Dr
         rng = np.random.default_rng(seed)
         chance = [loss(exchanged(new, label, rng), label, right, size, weight) for _ in range(PERMUTATIONS)]
         p_value = float((1 + (np.array(chance) >= observed).sum()) / (1 + PERMUTATIONS))
-    return Drop(n, n_groups, float(accuracy), float(accuracy + observed), p_value)
+    return Drop(n, unit, n_groups, float(accuracy), float(accuracy + observed), p_value)
 
 
-def units_of(images: pd.DataFrame, arrived: bool) -> pd.DataFrame:
-    """One row per group and class: true_label, size (images), right (right answers), arrived."""
-    unit = unit_numbers(images["group_number"].to_numpy(object))
+def count_units(images: pd.DataFrame, unit: Unit, arrived: bool) -> pd.DataFrame:
+    """One row per unit and class: true_label, size (images), right (right answers), arrived."""
+    number = unit_numbers(units(images, unit))
     right = images["true_label"] == images["predicted_label"]
-    units = images.assign(unit=unit, right=right).groupby(["true_label", "unit"])["right"]
-    return units.agg(right="sum", size="size").reset_index().assign(arrived=arrived)
+    rows = images.assign(unit=number, right=right).groupby(["true_label", "unit"])["right"]
+    return rows.agg(right="sum", size="size").reset_index().assign(arrived=arrived)
 
 
 def loss(new: np.ndarray, label: np.ndarray, right: np.ndarray, size: np.ndarray, weight: np.ndarray) -> float:

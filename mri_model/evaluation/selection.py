@@ -14,6 +14,7 @@ from mri_model.data.hog import MIRRORED
 from mri_model.data.manifest import Manifest
 from mri_model.data.near_duplicates import NEAR_DUPLICATE_CORRELATION, duplicate_free
 from mri_model.data.nearest import Nearest, nearest
+from mri_model.data.patients import certain_patients
 from mri_model.data.pictures import Array
 from mri_model.data.same_source import PIXEL_TURNS, TURNED_EDGES
 from mri_model.data.similarity import HogVectors, PixelVectors, Turn, Vectors
@@ -216,7 +217,7 @@ def describe_images(
     is_free = free[rows.index]
     kind = np.where(~is_free & (found.kind == UNLIKE), SIMILAR, found.kind)  # turned copies, and further group members
     columns: dict[str, object] = {name: rows[name] for name in ("path", "sha256", "group")}
-    columns |= {"duplicate_free": is_free, "resemblance": kind}
+    columns |= {"patient": certain_patients(rows), "duplicate_free": is_free, "resemblance": kind}
     for name, each in (("pixels", found.pixels), ("edges", found.edges)):
         columns |= {name: each.similarity, f"{name}_label": each.label, f"{name}_other": each.other}
     return pd.DataFrame(columns, index=rows.index)

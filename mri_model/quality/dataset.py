@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mri_model.data.agreement import Agreement
 from mri_model.data.fingerprints import Fingerprints
-from mri_model.data.near_duplicates import NearDuplicates, duplicate_free
+from mri_model.data.near_duplicates import NearDuplicates, content_numbers, duplicate_free
 from mri_model.quality.measures import digests, numbered
 
 SPLIT_NAMES = {"train": "training", "val": "validation", "test": "test"}
@@ -57,8 +57,8 @@ class DataSet:
 
     @cached_property
     def file_numbers(self) -> np.ndarray:
-        """int (rows,): equal where the bytes are equal."""
-        return numbered(self.frame["sha256"])
+        """int (rows,): equal where the bytes are equal and, of a file with several slices, the slice."""
+        return content_numbers(self.frame)
 
     @cached_property
     def pixel_numbers(self) -> np.ndarray | None:

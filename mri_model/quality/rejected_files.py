@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
+from mri_model.data.medical.choice import is_left_out
 from mri_model.quality.check import Check, Issue
 from mri_model.quality.dataset import DataSet
 from mri_model.quality.measures import counted
@@ -18,19 +19,24 @@ class RejectedFiles(Check):
     """How many files were found, accepted and rejected.
 
     Attributes:
+        found: Number of files; of those with several slices the slices count.
+        left_out: Slices that could be read and were left out by choice; they do not count as rejected.
         by_reason: Number of rejected files per kind of reason, most frequent first.
     """
 
     found: int
     accepted: int
     rejected: int
+    left_out: int
     by_reason: dict[str, int]
 
     @classmethod
     def measure(cls, data: DataSet) -> Self:
-        reasons = data.frame.loc[~data.accepted, "reason"].fillna("no reason given").map(reason_kind)
-        n_accepted = int(data.accepted.sum())
-        return cls(len(data.frame), n_accepted, len(data.frame) - n_accepted, counted(reasons))
+        reasons = data.frame.loc[~data.accepted, "reason"].fillna("no reason given")
+        chosen = is_left_out(reasons)
+        by_reason = counted(reasons[~chosen].map(reason_kind))
+        n_accepted, n_left_out = int(data.accepted.sum()), int(chosen.sum())
+        return cls(len(data.frame) - n_left_out, n_accepted, int((~chosen).sum()), n_left_out, by_reason)
 
     def issues(self) -> Iterator[Issue]:
         if not self.rejected:

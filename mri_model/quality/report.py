@@ -10,6 +10,7 @@ from mri_model.data.fingerprints import Fingerprints
 from mri_model.data.manifest import Manifest, read_near_duplicates
 from mri_model.errors import MriError
 from mri_model.files import write_json
+from mri_model.quality.burned_in import BurnedIn
 from mri_model.quality.check import LEVEL_NAMES, Check, Issue
 from mri_model.quality.classes import Classes
 from mri_model.quality.conflicts import Conflicts
@@ -20,6 +21,7 @@ from mri_model.quality.extensions import Extensions
 from mri_model.quality.file_shortcut import FileShortcut
 from mri_model.quality.folders import Folders
 from mri_model.quality.given_split import GivenSplit
+from mri_model.quality.header_contrast import HeaderContrast
 from mri_model.quality.large_groups import LargeGroups
 from mri_model.quality.leakage import Leakage
 from mri_model.quality.masks import Masks
@@ -30,7 +32,7 @@ from mri_model.quality.rejected_files import RejectedFiles
 from mri_model.quality.same_source import SameSource
 from mri_model.quality.split_sizes import SplitSizes
 
-QUALITY_VERSION = 5
+QUALITY_VERSION = 7
 """Version of what the report measures and says. Raise it when that changes: older reports are then made again."""
 
 QUALITY_FILE = "quality.json"
@@ -46,6 +48,8 @@ class Checks:
     overview: Overview
     patients: Patients
     folders: Folders
+    header_contrast: HeaderContrast
+    burned_in: BurnedIn
     masks: Masks
     same_source: SameSource
     conflicts: Conflicts

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from mri_model.data.medical.choice import is_left_out
 from mri_model.data.splits import SHARES
 from mri_model.quality.classes import FEW_GROUPS
 from mri_model.quality.report import read_quality_report
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from mri_model.evaluation.gate import Promotion
     from mri_model.evaluation.metrics import Evaluation, OverallMetrics
     from mri_model.evaluation.reevaluation import Drop, Reevaluation
+    from mri_model.evaluation.units import Unit
     from mri_model.models.metadata import EpochMetrics, ModelMetadata
     from mri_model.quality.report import QualityReport
     from mri_model.scoring.run import ScoringCounts, ScoringRun
@@ -44,16 +46,19 @@ MAX_REJECTED = 10
 def manifest_facts(manifest: "Manifest") -> dict[str, Any]:
     """What ``mri ingest --json`` prints."""
     frame, quality = manifest.frame, read_quality_report(manifest.folder)
-    rejected = frame[frame["status"] == "rejected"]
+    rejected, n_left_out = frame[frame["status"] == "rejected"], quality.files.left_out
+    named = rejected[~is_left_out(rejected["reason"])]
     return {
         "manifest": manifest.digest,
         "folder": str(manifest.folder),
         "profile": manifest.profile,
         "n_files": len(frame),
         "n_ok": len(frame) - len(rejected),
-        "n_rejected": len(rejected),
+        "n_rejected": len(named),
+        "n_left_out": n_left_out,
         "n_classes": len(manifest.classes),
         "n_patients": quality.patients.n_patients,
+        "is_patient_level": quality.patients.is_patient_level,
         "n_groups": int(frame["group"].nunique()),
         "largest_group": quality.overview.largest_group,
         "groups_by_class": quality.classes.groups,
@@ -66,21 +71,24 @@ def manifest_facts(manifest: "Manifest") -> dict[str, Any]:
             protocol: found.near_duplicate_in_train.share for protocol, found in quality.leakage.protocols.items()
         },
         "issues": [asdict(issue) for issue in quality.issues],
-        "rejected": dict(zip(rejected["path"], rejected["reason"], strict=True)),
+        "rejected": dict(zip(named["path"], named["reason"], strict=True)),
     }
 
 
 def describe_manifest(manifest: "Manifest", page: Path) -> str:
     facts = manifest_facts(manifest)
     patients = f" of {facts['n_patients']} patients" if facts["n_patients"] else ""
+    left_out = f", {facts['n_left_out']} slices left out" if facts["n_left_out"] else ""
+    what = "images and files" if manifest.frame["series"].notna().any() else "files"
     lines = [
-        f"{facts['n_files']} files: {facts['n_ok']} accepted in {facts['n_classes']} classes{patients}, "
-        f"{facts['n_rejected']} rejected (profile {facts['profile']})",
+        f"{facts['n_files']} {what}: {facts['n_ok']} accepted in {facts['n_classes']} classes{patients}, "
+        f"{facts['n_rejected']} rejected{left_out} (profile {facts['profile']})",
         *rejected_lines(facts["rejected"], len(facts["rejected"]), "all in the manifest"),
     ]
     lines.append(source_line(read_quality_report(manifest.folder)))
     for protocol, splits in facts["split"].items():
-        lines.append(f"  {protocol:<8} train/val/test {'/'.join(str(n) for n in splits.values())}")
+        level = ", patient-level" if protocol == "grouped" and facts["is_patient_level"] else ""
+        lines.append(f"  {protocol:<8} train/val/test {'/'.join(str(n) for n in splits.values())}{level}")
     lines += [
         describe_quality(read_quality_report(manifest.folder)),
         f"manifest  {facts['folder']}",
@@ -147,10 +155,11 @@ def describe_evaluation(evaluation: "Evaluation", what: str = "", name: str = ""
         f"on {overall.n} images",
         *part_lines(overall),
         *([seen_line(evaluation)] if evaluation.n_seen else []),
-        group_line(overall),
+        f"  the 95 % intervals in parentheses are drawn by {evaluation.unit}",
+        group_line(overall, evaluation.unit),
         duplicate_free_line(overall),
         *resemblance_lines(overall),
-        *few_groups_lines(evaluation.classes),
+        *few_groups_lines(evaluation.classes, evaluation.unit),
         *(
             f"  {row.contrast:<5} {row.n:>5} images, accuracy {row.accuracy:.3f}, macro-F1 {row.macro_f1:.3f}"
             for row in evaluation.contrasts.itertuples()
@@ -183,10 +192,10 @@ def part_lines(overall: "OverallMetrics") -> list[str]:
     return [f"  tumor alone {overall.tumor_accuracy:.3f}, contrast alone {overall.contrast_accuracy:.3f}"]
 
 
-def group_line(overall: "OverallMetrics") -> str:
+def group_line(overall: "OverallMetrics", unit: "Unit") -> str:
     return (
         f"  images answered together: by examination {overall.examination_accuracy:.3f} of {overall.examination_n}, "
-        f"tumor by group {overall.group_tumor_accuracy:.3f} of {overall.group_n}"
+        f"tumor by {unit} {overall.group_tumor_accuracy:.3f} of {overall.group_n}"
     )
 
 
@@ -206,12 +215,13 @@ def resemblance_lines(overall: "OverallMetrics") -> list[str]:
     return lines
 
 
-def few_groups_lines(classes: "pd.DataFrame") -> list[str]:
-    """How many classes have figures that rest on few independent groups, or none at all."""
+def few_groups_lines(classes: "pd.DataFrame", unit: "Unit") -> list[str]:
+    """How many classes have figures that rest on few independent groups or patients, or none at all."""
     tested = classes["support"] > 0
     few, none = int((tested & (classes["n_groups"] <= FEW_GROUPS)).sum()), int((~tested).sum())
     of = f"{few} of {len(classes)} classes {'is' if few == 1 else 'are'}"
-    lines = [f"  {of} tested on {FEW_GROUPS} independent groups or fewer: such a figure means little"] if few else []
+    sources = "patients" if unit == "patient" else "independent groups"
+    lines = [f"  {of} tested on {FEW_GROUPS} {sources} or fewer: such a figure means little"] if few else []
     return [*lines, f"  {none} of {len(classes)} classes have no image here"] if none else lines
 
 
@@ -251,9 +261,9 @@ def drop_lines(drop: "Drop | None") -> list[str]:
 
     if drop is None:
         return ["  none of them is new and of a class that the test split has: nothing is compared"]
-    few = f"too few to judge: {MIN_IMAGES} images of {MIN_GROUPS} groups are needed"
+    few = f"too few to judge: {MIN_IMAGES} images of {MIN_GROUPS} {drop.unit}s are needed"
     return [
-        f"  accuracy {drop.accuracy:.3f} on {many(drop.n, 'image')} of {many(drop.n_groups, 'group')}, "
+        f"  accuracy {drop.accuracy:.3f} on {many(drop.n, 'image')} of {many(drop.n_groups, drop.unit)}, "
         "new and of a class that the test split has",
         f"  accuracy {drop.expected:.3f} in the test split with the same mix of classes",
         f"  {few if drop.p_value is None else f'p = {drop.p_value:.4f}'}",

@@ -98,12 +98,12 @@ def gather_report(settings: Settings, folder: Path, with_images: bool = False) -
         evaluation = evaluated.latest_evaluation(store, model.id)
         if evaluation is None:
             raise MriError(f"model {model.id} has no test evaluation", f"run: mri evaluate --model {model.id}")
-        results = recorded_results(store, evaluation)
+        manifest = known_manifest(settings, evaluation)
+        results = recorded_results(store, evaluation, manifest)
         sizes = evaluated.compared_sizes(store, model.id)
     history: list[EpochMetrics] = []
     with suppress(MriError):
         history = read_history(folder)
-    manifest = known_manifest(settings, evaluation)
     return ModelReport(
         model=model,
         history=history,
@@ -131,10 +131,10 @@ def gather_sweep(settings: Settings, sweep_id: str, with_images: bool = False) -
                 f"{sweep_id} has no pooled evaluation: it was interrupted, or a model of it was deleted",
                 "run mri train --folds again, as before",
             )
-        results = recorded_results(store, evaluation)
+        manifest = known_manifest(settings, evaluation)
+        results = recorded_results(store, evaluation, manifest)
         models = pooled.fold_models(store, sweep_id)
         folds = pooled.fold_evaluations(store, sweep_id, evaluation["dataset_digest"])
-    manifest = known_manifest(settings, evaluation)
     return SweepReport(
         sweep_id=sweep_id,
         models=tuple(
@@ -147,11 +147,14 @@ def gather_sweep(settings: Settings, sweep_id: str, with_images: bool = False) -
     )
 
 
-def recorded_results(store: "Store", evaluation: dict[str, Any]) -> dict[str, Any]:
-    """The fields of an ``EvaluationReport`` that the results database holds."""
+def recorded_results(store: "Store", evaluation: dict[str, Any], manifest: Manifest | None) -> dict[str, Any]:
+    """The fields of an ``EvaluationReport`` that the results database holds, and the patients of the manifest."""
+    from mri_model.evaluation.units import add_patients
     from mri_model.results import evaluated
 
     tables = evaluated.evaluation_tables(store, evaluation["id"])
+    if manifest:
+        tables["images"] = add_patients(tables["images"], manifest.frame)
     dataset, classes = evaluated.recorded_dataset(store, evaluation["dataset_digest"])
     return {"evaluation": evaluation, **tables, "dataset": dataset, "dataset_classes": classes}
 

@@ -76,10 +76,11 @@ def compare_with_champion(
 ) -> "Difference | None":
     """Candidate minus champion on the test images of a manifest; None if they have none in common."""
     from mri_model.evaluation.comparison import compare
+    from mri_model.evaluation.units import add_patients
 
     with open_store(settings) as store:
         found = [store.latest_evaluation(read_metadata(each).id, manifest.digest) for each in (champion, candidate)]
-        first, second = (store.evaluated_images(str(each)) for each in found)
+        first, second = (add_patients(store.evaluated_images(str(each)), manifest.frame) for each in found)
     return compare(first, second, manifest.classes)
 
 

@@ -296,10 +296,34 @@ def test_the_images_of_a_patient_are_one_group_within_a_tumor_type() -> None:
     assert done["group"].tolist() == [0, 0, 1, 2, 3]
 
 
+def test_the_images_of_a_certain_patient_are_one_group_over_all_tumor_types() -> None:
+    frame = inventory([("A T1", "a"), ("B T1", "b"), ("A T1", "c"), ("B T1", "d"), ("A T1", "e"), ("B T1", "f")])
+    frame["patient"] = ["p1", "p1", "p1", "p1", "p1", "p2"]
+    frame["series"] = ["s1", "s2", None, None, None, "s3"]
+    done, _ = compare(frame, np.stack([noise(i) for i in range(6)]))
+    # the third, fourth and fifth lie in folders called p1: another p1 under each tumor type, and not the certain one
+    assert done["group"].tolist() == [0, 0, 1, 2, 1, 3]
+
+
+def test_a_frame_with_empty_series_is_grouped_as_one_without_the_column() -> None:
+    frame = inventory([("A T1", "a"), ("A T2", "b"), ("A T1", "c"), ("B T1", "d"), ("A T1", "e")])
+    frame["patient"] = ["p1", "p1", "p2", "p1", None]
+    thumbnails = np.stack([noise(i) for i in range(5)])
+    done, _ = compare(frame.assign(series=None), thumbnails)
+    assert done["group"].equals(compare(frame, thumbnails)[0]["group"])
+
+
 def test_each_pair_has_its_kind() -> None:
     duplicates = NearDuplicates(np.array([0, 0, 1]), np.array([1, 2, 2]), np.array([1, 0.9995, 0.99], np.float32))
     kinds = pair_kinds(pd.DataFrame({"sha256": ["a", "a", "b"]}), duplicates)
     assert kinds.tolist() == ["same bytes", "same picture", "near duplicate"]
+
+
+def test_two_slices_of_one_file_are_not_the_same_bytes() -> None:
+    duplicates = NearDuplicates(np.array([0, 0, 3]), np.array([1, 2, 4]), np.array([1, 1, 1], np.float32))
+    paths = ["a.nii#z=1", "a.nii#z=2", "copy.nii#z=1", "x#z=1", "x#z=2"]
+    frame = pd.DataFrame({"path": paths, "sha256": list("aaabb"), "series": ["s", "s", "t", None, None]})
+    assert pair_kinds(frame, duplicates).tolist() == ["same picture", "same bytes", "same bytes"]
 
 
 base = st.integers(0, 2**64 - 1)

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 import pandas as pd
@@ -6,6 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mri_model.data.patients import certain_patients
+from mri_model.data.same_source import group_numbers
 from mri_model.data.splits import SHARES, add_splits, fold_splits, given_split, grouped_split, random_split
 from mri_model.errors import MriError
 
@@ -204,3 +207,67 @@ def test_more_folds_than_images_in_any_class_are_refused() -> None:
     with pytest.raises(MriError, match="no class has more than 3 images: too few for 5 folds"):
         fold_splits(frame, 5, 1, 0)
     assert fold_splits(frame, 3, 1, 0).value_counts()["test"] == 2
+
+
+image = st.tuples(
+    st.sampled_from("ABC"),  # tumor type
+    st.sampled_from(["p1", "p2", "p3", "p4", "p5", None]),
+    st.booleans(),  # whether it has a series: then its patient is certain
+    st.booleans(),  # whether its labels conflict
+    st.sampled_from(["train", "train", "train", "test"]),
+    st.integers(0, 40),  # images with the same number are linked by their pixels
+)
+
+
+def data_of_patients(images: list[tuple]) -> pd.DataFrame:
+    """A row an image, grouped as ingestion does."""
+    columns = ["tumor", "patient", "certain", "conflict", "split_given", "linked"]
+    frame = pd.DataFrame(images, columns=columns).astype({"patient": object})
+    frame["label"] = frame["tumor"]
+    frame["path"] = [f"{tumor}/{number}.dcm" for number, tumor in enumerate(frame["tumor"])]
+    frame["sha256"] = [str(number) for number in range(len(frame))]
+    frame["series"] = [f"s{number}" if each else None for number, each in enumerate(frame["certain"])]
+    linked = pd.factorize(frame["tumor"] + frame["linked"].astype(str))[0]
+    return frame.assign(status="ok", group=group_numbers(frame, [linked]))
+
+
+def most_splits(frame: pd.DataFrame, splits: pd.Series) -> int:
+    """In how many splits the images of one certain patient are, at most."""
+    return int(splits.groupby(certain_patients(frame)).nunique().max())
+
+
+@given(st.lists(image, min_size=1, max_size=60), st.integers(1, 3), seeds)
+@few
+def test_no_certain_patient_is_in_two_grouped_splits_or_folds(images: list[tuple], fold: int, seed: int) -> None:
+    frame = data_of_patients([*images, ("A", "p1", True, False, "train", 0)])
+    assert most_splits(frame, add_splits(frame, seed)["split_grouped"]) <= 1
+    with suppress(MriError):  # too few groups
+        assert most_splits(frame, fold_splits(frame, 3, fold, seed)) <= 1
+
+
+@given(st.lists(image, min_size=1, max_size=60), seeds)
+@few
+def test_validation_images_are_taken_out_of_the_training_folder_by_whole_patients(
+    images: list[tuple], seed: int
+) -> None:
+    frame = data_of_patients([*images, ("A", "p1", True, False, "train", 0)])
+    found = given_split(frame, seed)
+    trained = frame["split_given"] == "train"
+    assert found.isna().all() or (found[~trained] == "test").all()
+    assert most_splits(frame[trained], found[trained]) <= 1
+
+
+def test_a_patient_with_a_conflicting_training_image_gives_no_validation_image() -> None:
+    others = [("A", f"p{number % 5}", True, False, "train", number) for number in range(40)]
+    conflicting, tested = ("A", "p0", True, True, "train", 40), ("A", "p9", True, False, "test", 99)
+    frame = data_of_patients([*others, conflicting, tested])
+    for seed in range(20):
+        found = given_split(frame, seed)
+        assert set(found[frame["patient"] == "p0"]) == {"train"}
+        assert "val" in set(found)
+
+
+def test_too_few_images_outside_of_a_fold_are_refused() -> None:
+    frame = pd.DataFrame({"status": "ok", "conflict": False, "label": list("AAAB"), "group": [0, 0, 0, 1]})
+    with pytest.raises(MriError, match="cannot be divided into training and validation"):
+        fold_splits(frame, 2, 1, 0)

@@ -56,6 +56,21 @@ def test_one_group_that_changes_is_no_evidence() -> None:
     assert singly.p_value < 0.001
 
 
+def test_images_are_compared_by_patient_if_every_common_image_has_one() -> None:
+    truth = ["A"] * 40
+    patients = ["p0"] * 20 + [f"p{number}" for number in range(1, 21)]
+    first = rows(["A"] * 40, truth).assign(patient=patients)
+    second = rows(["B"] * 20 + ["A"] * 20, truth).assign(patient=patients)
+    found = compared(first, second)
+    assert (found.unit, found.n_groups, found.p_value) == ("patient", 21, 1.0)
+    assert found.classes["n_groups"].tolist() == [21]
+    singly = compared(first.drop(columns="patient"), second.drop(columns="patient"))
+    assert (singly.unit, singly.n_groups) == ("group", 40) and singly.p_value < 0.001
+    first.loc[0, "patient"] = None
+    assert compared(first, second).unit == "group"
+    assert compared(first, second.iloc[1:]).unit == "patient"  # the image without a patient is not common
+
+
 def test_equally_good_answers_are_seldom_called_different() -> None:
     rng = np.random.default_rng(0)
     found = [permutation_test(rng.integers(-1, 2, 60), np.arange(60), seed) for seed in range(200)]

@@ -38,6 +38,15 @@ def test_a_model_that_is_worse_beyond_chance_is_refused_with_numbers() -> None:
     assert macro_f1.startswith("its macro-F1 is lower by")
 
 
+def test_an_objection_counts_patients_where_they_are_known() -> None:
+    champion, candidate = (
+        rows(with_errors(n, seed), TRUTH).assign(patient=[f"p{row // 2}" for row in range(128)])
+        for n, seed in ((10, 0), (40, 1))
+    )
+    (accuracy, *_) = objections(model(), model(), compare(champion, candidate, CLASSES))
+    assert "on 128 images of 64 patients" in accuracy
+
+
 def test_a_class_that_falls_off_a_cliff_is_named_even_if_the_rest_improves() -> None:
     candidate = [*TRUTH[:120], "A", "A", "B", "B", "A", "B", "A", "B"]
     (told,) = [

@@ -58,6 +58,20 @@ def test_a_real_drop_is_told_and_a_small_or_uncertain_one_is_not() -> None:
     assert few and few.p_value is None and few.n_groups == 2
 
 
+def test_a_drop_is_measured_by_patient_only_if_both_sets_have_patients() -> None:
+    test, arrived = (
+        images.assign(patient=[f"{seed} {row // 4}" for row in range(len(images))])
+        for seed, images in ((0, answers(400, 0.8, 0, per_group=4)), (1, answers(200, 0.5, 1, per_group=4)))
+    )
+    singly = {"group_number": range(200)}
+    both = measure_drop(test, arrived.assign(**singly))
+    assert both and (both.unit, both.n_groups) == ("patient", 50)
+    told = found(drop=both)
+    assert not told or "arrived images of 50 patients is" in told[0]
+    one = measure_drop(test.drop(columns="patient"), arrived.assign(**singly))
+    assert one and (one.unit, one.n_groups) == ("group", 200)
+
+
 def test_another_mix_of_classes_is_no_drop() -> None:
     easy, hard = answers(200, 0.95, 0, labels="A"), answers(200, 0.4, 1, labels="B")
     test = pd.concat([easy, hard.assign(path=hard["path"] + "b", group_number=hard["group_number"] + 1000)])

@@ -88,6 +88,16 @@ def make_jpeg(folder: Path) -> None:
         file.unlink()
 
 
+def test_images_have_their_patient_only_where_it_is_certain(data: Path, tmp_path: Path) -> None:
+    manifest = ingest(data, tmp_path)
+    model, frame = model_of(manifest, tmp_path), manifest.frame
+    named = replace(manifest, frame=frame.assign(patient=[f"p{row // 3}" for row in range(len(frame))]))
+    assert select_images(model, named).images["patient"].isna().all()
+    certain = replace(named, frame=named.frame.assign(series="s"))
+    selection = select_images(model, certain)
+    assert selection.images["patient"].tolist() == selection.rows["patient"].tolist()
+
+
 @pytest.mark.parametrize("change", [lambda folder: None, rename, encode_again, make_jpeg])
 def test_seen_images_are_left_out_whatever_their_names_and_bytes(data: Path, tmp_path: Path, change: Any) -> None:
     trained = ingest(data, tmp_path)

@@ -47,6 +47,16 @@ def test_classes_tested_on_few_groups_are_counted() -> None:
     assert not any("few" in line for line in described("A T1", "B T1"))
 
 
+def test_the_unit_of_the_intervals_is_told() -> None:
+    lines = described("A T1", "B T1")
+    assert "  the 95 % intervals in parentheses are drawn by group" in lines
+    patients = np.array([f"p{row // 4}" for row in range(20)], dtype=object)
+    lines = described("A T1", "B T1", patient=patients)
+    assert "  the 95 % intervals in parentheses are drawn by patient" in lines
+    assert any("tumor by patient " in line for line in lines)
+    assert "  2 of 2 classes are tested on 5 patients or fewer: such a figure means little" in lines
+
+
 def test_images_that_were_left_out_are_told_only_where_there_are_some() -> None:
     told = "  left out: 13 more images of this split, which the model was trained on or chosen by"
     assert told in described("A T1", "B T1", n_seen=13)

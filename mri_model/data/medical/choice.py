@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from mri_model.data.preprocessing import BRIGHT_SHARE
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Axis = Literal["axial", "coronal", "sagittal"]
 
@@ -30,6 +33,11 @@ class SliceChoice:
 
 
 AXIAL_SLICES = SliceChoice()
+
+
+def is_left_out(reasons: "pd.Series[str]") -> "pd.Series[bool]":
+    """Which of some rejection reasons say that a slice was left out by choice."""
+    return reasons.astype(str).str.startswith(LEFT_OUT)
 
 
 def choose(bright: Sequence[float], choice: SliceChoice) -> list[str | None]:

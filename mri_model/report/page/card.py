@@ -8,13 +8,27 @@ from mri_model.report.page.contents import EvaluationReport, ModelReport, SweepR
 
 LIMITS = (
     "It always answers with one of its classes, even for a picture that is no MRI image.",
-    "The data has no patient identifiers: images of one patient may be in training and in test.",
     "The labels are the names of folders. No physician has checked them here.",
     "Nothing is known about other scanners, sequences, ages or countries than those of the data.",
 )
 """Limits of every model of this software."""
 
+NO_PATIENTS = "The data has no patient identifiers: images of one patient may be in training and in test."
+SOME_PATIENTS = "Not every image says who its patient is: images of one patient may be in training and in test."
+NOT_KEPT_APART = "Patients were not kept apart: images of one patient may be in training and in test."
+
 LICENCE = "unknown to this software. Check the source of the images before you share the model, pictures or results."
+
+
+def limits(report: EvaluationReport) -> list[str]:
+    """What to keep in mind of a model, the limit of its split among it."""
+    first, *others = LIMITS
+    if report.is_split_by_patient:
+        return [first, *others]
+    patients = report.quality.quality.patients if report.quality else None
+    if not patients or not patients.n_certain:
+        return [first, NO_PATIENTS, *others]
+    return [first, NOT_KEPT_APART if patients.is_patient_level else SOME_PATIENTS, *others]
 
 
 def card_facts(report: ModelReport) -> list[tuple[str, str]]:

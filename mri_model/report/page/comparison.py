@@ -116,8 +116,8 @@ def verdict(found: Difference | None) -> str:
     chance = "below 0.001" if found.p_value < 0.001 else f"{found.p_value:.3f}"
     return (
         f"{clear or 'No clear difference'}: on the {found.n} images that both answered, accuracy B − A is "
-        f"{formatted(found.accuracy, '+.3f')} (95 % interval {low_to_high}, by group; permutation test, p {chance}). "
-        f"{found.changed} {answers}."
+        f"{formatted(found.accuracy, '+.3f')} (95 % interval {low_to_high}, by {found.unit}; permutation test, "
+        f"p {chance}). {found.changed} {answers}."
     )
 
 
@@ -176,7 +176,7 @@ def class_table(found: Difference, labels: tuple[str, ...]) -> TableView:
     """
     columns = [Column("Class"), Column("Clear difference", "mark"), Column("A", ".2f"), Column("B", ".2f")]
     columns += [Column("B − A as a picture", "bar"), Column("B − A", "+.2f"), Column("95 % interval of B − A")]
-    columns += [Column("Images", "d"), Column("Groups", "d")]
+    columns += [Column("Images", "d"), Column(f"{found.unit.capitalize()}s", "d")]
     classes = found.classes.to_dict("records")
     reach = found.classes[["difference", "difference_low", "difference_high"]].abs().max().max() or 1
     rows = [
@@ -216,9 +216,9 @@ def class_note(found: Difference, labels: tuple[str, ...]) -> str:
     """How to read the table of the classes, and which of them it leaves out."""
     n, clear = len(found.classes), sum(1 for row in found.classes.to_dict("records") if better_in(row))
     said = (
-        f"On the images that both answered. Intervals are drawn by group, for both models together. A difference is "
-        f"clear if its interval excludes 0: {clear} of {n}, where chance alone makes about {n * 0.05:.0f}. A class "
-        f"of fewer than {MIN_GROUPS} groups has no interval."
+        f"On the images that both answered. Intervals are drawn by {found.unit}, for both models together. A "
+        f"difference is clear if its interval excludes 0: {clear} of {n}, where chance alone makes about "
+        f"{n * 0.05:.0f}. A class of fewer than {MIN_GROUPS} {found.unit}s has no interval."
     )
     absent = [label for label in labels if label not in set(found.classes["label"])]
     return said + (f" Without such an image: {', '.join(absent)}." if absent else "")

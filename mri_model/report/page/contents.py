@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from mri_model.evaluation.units import Unit, unit_of
 from mri_model.models.metadata import EpochMetrics, ModelMetadata
 from mri_model.quality.page import Section
 
@@ -60,7 +61,7 @@ class EvaluationReport:
         evaluation: Row of the table ``evaluation``.
         classes, contrasts, similarities, confusion, images: Rows of ``class_metric``, ``contrast_metric``,
             ``similarity_metric``, ``confusion`` and ``evaluated_image``. No rows in ``images``: the evaluation was
-            recorded before there were any.
+            recorded before there were any. They have a column ``patient`` if the manifest is here.
         dataset: Row of ``dataset``: the data of the evaluation.
         dataset_classes: Rows of ``dataset_class``.
         quality: Quality report of the data; None if it is not here.
@@ -77,6 +78,24 @@ class EvaluationReport:
     dataset_classes: pd.DataFrame
     quality: Section | None = None
     exhibits: Exhibits | None = field(default=None, repr=False)
+
+    @property
+    def unit(self) -> Unit | None:
+        """What the intervals were drawn by; None if that is not known, because the manifest is gone."""
+        return unit_of(self.images) if "patient" in self.images else None
+
+    @property
+    def trained(self) -> tuple[ModelMetadata, ...]:
+        """The models that were evaluated."""
+        return ()
+
+    @property
+    def is_split_by_patient(self) -> bool:
+        """Whether no patient is in two splits of the training, as far as is known from the data of the evaluation."""
+        patients = self.quality.quality.patients if self.quality else None
+        digest = self.evaluation["dataset_digest"]
+        kept = all(model.protocol == "grouped" and model.manifest == digest for model in self.trained)
+        return bool(patients and patients.is_patient_level and self.trained and kept)
 
     @property
     def is_generated(self) -> bool:
@@ -101,6 +120,10 @@ class ModelReport(EvaluationReport):
     history: list[EpochMetrics]
     sizes: pd.DataFrame
 
+    @property
+    def trained(self) -> tuple[ModelMetadata, ...]:
+        return (self.model,)
+
 
 @dataclass(frozen=True, kw_only=True)
 class SweepReport(EvaluationReport):
@@ -115,3 +138,7 @@ class SweepReport(EvaluationReport):
     sweep_id: str
     models: tuple[ModelMetadata, ...]
     folds: pd.DataFrame
+
+    @property
+    def trained(self) -> tuple[ModelMetadata, ...]:
+        return self.models

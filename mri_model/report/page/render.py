@@ -12,7 +12,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, PrefixLoader
 from mri_model.files import write_text
 from mri_model.quality.page import environment as quality_environment
 from mri_model.report.page import charts, matrix
-from mri_model.report.page.card import LIMITS, card_facts, recipe_rows, sweep_facts
+from mri_model.report.page.card import card_facts, limits, recipe_rows, sweep_facts
 from mri_model.report.page.charts import coverage_chart, coverage_table, learning_charts, reliability
 from mri_model.report.page.comparison import compare
 from mri_model.report.page.contents import EvaluationReport, ModelReport, SweepReport
@@ -22,8 +22,10 @@ from mri_model.report.page.matrix import confusion_matrix, largest_confusions
 from mri_model.report.page.report_tables import class_bars, report_tables
 from mri_model.report.page.tables import shown
 from mri_model.report.page.verdict import (
+    bars_note,
     calibration_text,
     headlines,
+    interval_note,
     model_meaning,
     sentences,
     sweep_meaning,
@@ -153,8 +155,10 @@ def result_parts(report: EvaluationReport, printed: PublishedResults | None, fit
         "row": report.evaluation,
         "printed": printed,
         "headlines": headlines(report.evaluation),
-        "worth": worth_table(report.evaluation),
-        "limits": LIMITS,
+        "worth": worth_table(report.evaluation, report.unit),
+        "limits": limits(report),
+        "interval_note": interval_note(report.unit),
+        "bars_note": bars_note(report.unit),
         "result_sections": RESULT_SECTIONS,
         "matrix": confusion_matrix(report),
         "confusions": largest_confusions(report),

@@ -138,7 +138,7 @@ def percent(ratio: float | None) -> float | None:
 
 def class_bars(report: EvaluationReport) -> TableView:
     """F1 of each class as a bar with its interval, and on what it rests."""
-    names = ("Average precision", "Images", "Independent groups")
+    names = ("Average precision", "Images", "Patients" if report.unit == "patient" else "Independent groups")
     columns = [Column("Class"), Column("F1, with 95 % interval", "bar"), Column("F1", ".2f"), Column("95 % interval")]
     columns += [Column(name, form) for name, form in zip(names, (".2f", "d", "d"), strict=True)]
     rows = [

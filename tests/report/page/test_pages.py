@@ -7,14 +7,19 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
+from mri_model.evaluation.bootstrap import MIN_GROUPS
 from mri_model.evaluation.comparison import compare
+from mri_model.quality.page import quality_section
+from mri_model.quality.report import quality_report as measure_quality
 from mri_model.report.page.contents import Exhibit, Exhibits, ModelReport, Picture, SweepReport
 from mri_model.report.page.render import write_comparison, write_model_page, write_sweep_page
 from mri_model.report.page.tables import formatted
+from tests.quality.samples import certain, data_set, noise, pairs
 from tests.report.page.samples import CLASSES, PLAIN_CLASSES, metadata, model_report, sweep_report
 
 HOSTILE = "x\n<script>alert(1)</script>\" onerror='alert(1) {{ 7 * 7 }} \x1b[31m\u202e&lt;"
@@ -89,6 +94,69 @@ def test_the_page_says_what_the_model_is_worth(tmp_path: Path) -> None:
         "By group, tumor alone",
     ):
         assert words in seen.text
+
+
+def of_patients(report: ModelReport, **changes: Any) -> ModelReport:
+    """The same answers on the data of patients whom the files name, under the grouped protocol."""
+    data = data_set(certain().assign(**changes), noise(120), pairs())
+    images = report.images.assign(patient=[f"p{row // 3}" for row in range(len(report.images))])
+    model = replace(report.model, protocol="grouped")
+    section = quality_section(measure_quality(data), data, with_images=False)
+    return replace(report, model=model, images=images, quality=section)
+
+
+def test_the_page_says_patient_level_and_intervals_over_patients_if_every_image_has_a_patient(tmp_path: Path) -> None:
+    text = Seen(written(of_patients(model_report()), tmp_path)).text
+    for words in (
+        "Grouped split, patient-level: the images of a patient are in one split only",
+        "Intervals are bootstrap intervals over patients.",
+        "The line over each bar is the 95 % interval over patients.",
+        "44 of 44 classes are tested on 5 patients or fewer",
+        "By patient, tumor alone",
+        "The grouped split is patient-level: 120 images of 24 patients",
+        "So do all images of a patient.",
+    ):
+        assert words in text
+    assert "may be in training and in test" not in text and "Independent groups are" not in text
+
+
+def test_the_page_does_not_say_patient_level_otherwise(tmp_path: Path) -> None:
+    partly = of_patients(model_report(), series=[None, *(f"s{row // 3}" for row in range(1, 120))])
+    random = replace(of_patients(model_report()), model=model_report().model)
+    other_data = of_patients(model_report())
+    other_data = replace(other_data, evaluation={**other_data.evaluation, "dataset_digest": "d2"})
+    for report, limit in (
+        (partly, "Not every image says who its patient is: images of one patient may be in training and in test."),
+        (random, "Patients were not kept apart: images of one patient may be in training and in test."),
+        (other_data, "Patients were not kept apart: images of one patient may be in training and in test."),
+        (model_report(), "The data has no patient identifiers: images of one patient may be in training and in test."),
+    ):
+        text = Seen(written(report, tmp_path)).text
+        assert "Grouped split, patient-level" not in text and limit in text
+
+
+def test_the_page_names_the_unit_of_the_intervals_as_far_as_it_is_known(tmp_path: Path) -> None:
+    report = model_report()
+    over = "over groups of images that probably have one source."
+    assert f"Intervals are bootstrap intervals {over}" in Seen(written(report, tmp_path)).text
+    without_manifest = replace(report, images=report.images.drop(columns="patient"))
+    told = f"Intervals are bootstrap intervals over patients, if the data names the patient of every image, else {over}"
+    assert told in Seen(written(without_manifest, tmp_path)).text
+
+
+def test_a_cross_validation_of_patients_says_so(tmp_path: Path) -> None:
+    whole, sweep = of_patients(model_report()), sweep_report()
+    text = Seen(pooled(replace(sweep, images=whole.images, quality=whole.quality), tmp_path)).text
+    assert "the one model that was trained without its patient." in text
+    assert "without its group" not in text and "may be in training and in test" not in text
+    assert "without its group" in Seen(pooled(sweep, tmp_path)).text
+
+
+def test_models_are_compared_by_patient_where_every_image_has_one(tmp_path: Path) -> None:
+    first, second = of_patients(model_report(skill=0.2)), of_patients(model_report(skill=0.9))
+    text = Seen(compared(first, second, tmp_path)).text
+    assert ", by patient; permutation test" in text and "Intervals are drawn by patient" in text
+    assert f"of fewer than {MIN_GROUPS} patients has no interval" in text
 
 
 def test_the_model_card_is_complete(tmp_path: Path) -> None:
