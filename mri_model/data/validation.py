@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from mri_model.data.formats import FORMATS
 from mri_model.data.inventory import Inventory, RuleResult, Validation
 from mri_model.data.labels import is_hidden
 from mri_model.data.profile import AUTO, Profile
@@ -53,7 +54,7 @@ def tabulate(inventory: Inventory) -> dict[str, pd.DataFrame]:
     """The tables that the rules check. Hidden and ignored files are in none of them.
 
     Returns:
-        ``images``: files that are images by their content. ``readable``: images that could be decoded. ``files``:
+        ``images``: files that are plain images by their content. ``readable``: images that could be decoded. ``files``:
         accepted images. ``classes``: see ``class_counts``. Column ``name`` is the path or class that is reported.
     """
     paths = inventory.frame["path"]
@@ -62,7 +63,7 @@ def tabulate(inventory: Inventory) -> dict[str, pd.DataFrame]:
     files = frame[frame["status"] == "ok"]
     sizes = files[["height", "width", "channels"]].astype(int)
     return {
-        "images": frame.loc[frame["format"].notna(), ["name", "extension"]],
+        "images": frame.loc[frame["format"].isin(FORMATS), ["name", "extension"]],
         "readable": frame.loc[frame["height"].notna(), ["name", "label"]],
         "files": files[["name", "path", "contrast"]].join(sizes),
         "classes": class_counts(files["label"], inventory.profile),

@@ -19,6 +19,7 @@ OUTSIDE = (0.5, 99.5)
 """The window of a volume that states none: so many percent of its values lie below its ends."""
 
 N_LEVELS = 513
+RANKS = np.linspace(0, 1, N_LEVELS)
 
 
 def levels(values: Values) -> NDArray[np.float32]:
@@ -26,10 +27,13 @@ def levels(values: Values) -> NDArray[np.float32]:
 
     Values that are not finite do not count; a picture without others gives zeros.
     """
-    flat = np.sort(values[np.isfinite(values)] if values.dtype.kind == "f" else values, axis=None)
+    flat = values.astype(np.float32, copy=True).ravel()
+    if values.dtype.kind == "f":
+        flat = flat[np.isfinite(flat)]
     if not len(flat):
         return np.zeros(N_LEVELS, np.float32)
-    return flat[np.linspace(0, len(flat) - 1, N_LEVELS).round().astype(np.intp)].astype(np.float32)
+    flat.sort()  # much faster for 32-bit floats than for 16-bit integers
+    return flat[(RANKS * (len(flat) - 1)).round().astype(np.intp)]
 
 
 def percentile_window(pictures: Sequence[NDArray[np.float32]]) -> Window:
