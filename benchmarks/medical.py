@@ -109,8 +109,13 @@ def seconds(run: Callable[[], object]) -> float:
 
 def bare(path: Path) -> np.ndarray:
     dataset = pydicom.dcmread(path)
-    values = apply_voi_lut(apply_modality_lut(dataset.pixel_array, dataset), dataset)
-    low, high = values.min(), values.max()
+    values = apply_modality_lut(dataset.pixel_array, dataset)
+    if "WindowCenter" in dataset:
+        values = apply_voi_lut(values, dataset)
+        low, high = values.min(), values.max()
+    else:
+        low, high = np.percentile(values, (0.5, 99.5))
+        values = values.clip(low, high)
     return ((values - low) * (255 / max(high - low, 1))).astype(np.uint8)
 
 

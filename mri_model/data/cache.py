@@ -57,20 +57,16 @@ ARRAYS = {"thumbnail": (THUMBNAIL_SIZE, THUMBNAIL_SIZE), "descriptor": (HOG_LENG
 """Shapes of the columns that hold uint8 arrays."""
 
 
-class ImageFactsCache:
-    """``ImageFacts`` by SHA-256, in one SQLite file for each ``cache_key``.
+class SqliteCache:
+    """One SQLite file for each ``cache_key``; with a folder of None nothing is cached.
 
     Several processes may use it at once, and its files may be deleted at any time. A cache that cannot be read or
     written is ignored.
-
-    Attributes:
-        known: SHA-256 of the contents that were cached when the cache was opened.
     """
 
     def __init__(self, folder: Path | None) -> None:
-        """Open or create the cache in ``folder``. With None nothing is cached."""
+        """Open or create the cache in ``folder``."""
         self._connection = open_or_make(folder / f"{cache_key()}.sqlite") if folder else None
-        self.known = frozenset(row[0] for row in self._query("SELECT sha256 FROM facts"))
 
     def __enter__(self) -> Self:
         return self
@@ -79,6 +75,31 @@ class ImageFactsCache:
         if self._connection:
             self._connection.close()
 
+    def query(self, sql: str, values: Sequence[str] = ()) -> list[Any]:
+        """The rows of a query; none if the cache cannot be read."""
+        try:
+            return self._connection.execute(sql, values).fetchall() if self._connection else []
+        except sqlite3.Error:
+            return []
+
+    def insert(self, sql: str, rows: Sequence[Row]) -> None:
+        """Insert rows; nothing happens if the cache cannot be written."""
+        if self._connection:
+            with contextlib.suppress(sqlite3.Error), self._connection:
+                self._connection.executemany(sql, rows)
+
+
+class ImageFactsCache(SqliteCache):
+    """``ImageFacts`` by SHA-256, for a picture of a DICOM or NIfTI file followed by which one it is.
+
+    Attributes:
+        known: The contents that were cached when the cache was opened.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        super().__init__(folder)
+        self.known = frozenset(row[0] for row in self.query("SELECT sha256 FROM facts"))
+
     def get(self, contents: Iterable[str]) -> dict[str, ImageFacts]:
         """Cached facts by SHA-256; contents that are not cached are left out.
 
@@ -86,7 +107,7 @@ class ImageFactsCache:
             contents: SHA-256 digests, at most a few hundred.
         """
         wanted = list(set(contents))
-        rows = self._query(f"SELECT * FROM facts WHERE sha256 IN ({', '.join('?' * len(wanted))})", wanted)
+        rows = self.query(f"SELECT * FROM facts WHERE sha256 IN ({', '.join('?' * len(wanted))})", wanted)
         found = {}
         for row in rows:
             with contextlib.suppress(ValueError, TypeError):  # a damaged row counts as not cached
@@ -95,16 +116,8 @@ class ImageFactsCache:
 
     def put(self, found: Iterable[tuple[str, ImageFacts]]) -> None:
         """Add facts by SHA-256; existing rows stay."""
-        if self._connection:
-            rows = [(sha256, *as_row(facts)) for sha256, facts in found]
-            with contextlib.suppress(sqlite3.Error), self._connection:
-                self._connection.executemany(f"INSERT OR IGNORE INTO facts VALUES (?{', ?' * len(COLUMNS)})", rows)
-
-    def _query(self, sql: str, values: Sequence[str] = ()) -> list[Any]:
-        try:
-            return self._connection.execute(sql, values).fetchall() if self._connection else []
-        except sqlite3.Error:
-            return []
+        rows = [(sha256, *as_row(facts)) for sha256, facts in found]
+        self.insert(f"INSERT OR IGNORE INTO facts VALUES (?{', ?' * len(COLUMNS)})", rows)
 
 
 def from_row(values: Row) -> ImageFacts:
@@ -134,7 +147,7 @@ def open_or_make(file: Path) -> sqlite3.Connection:
 
 
 def connect(file: Path | str) -> sqlite3.Connection:
-    """Open a file and create the table if needed. Raises sqlite3.Error if the file is damaged."""
+    """Open a file and create the tables if needed. Raises sqlite3.Error if the file is damaged."""
     connection = sqlite3.connect(file, timeout=30)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
@@ -142,6 +155,7 @@ def connect(file: Path | str) -> sqlite3.Connection:
         "CREATE TABLE IF NOT EXISTS facts (sha256 TEXT PRIMARY KEY, format TEXT, height INTEGER, width INTEGER, "
         "channels INTEGER, stored_channels INTEGER, pixel_crc32 TEXT, reason TEXT, thumbnail BLOB, descriptor BLOB)"
     )
+    connection.execute("CREATE TABLE IF NOT EXISTS looks (sha256 TEXT PRIMARY KEY, look TEXT)")
     connection.execute("SELECT * FROM facts LIMIT 1")
     return connection
 

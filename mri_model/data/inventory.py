@@ -281,7 +281,7 @@ def read_files(
 ) -> tuple[pd.DataFrame, Fingerprints]:
     """One row for every image below ``root``, without labels, and the fingerprints."""
     files = list_files(root)
-    surveyed = survey(files, pseudonyms, choice, threads, progress)
+    surveyed = survey(files, pseudonyms, choice, threads, progress, cache)
     n_rows = sum(len(surveyed[found.path].pictures) if found.path in surveyed else 1 for found in files)
     rows: list[dict[str, object]] = []
     fingerprints = Fingerprints.zeros(n_rows)

@@ -23,9 +23,6 @@ AXES: dict[Axis, str] = {"sagittal": "x", "coronal": "y", "axial": "z"}
 HEADERS = {540: nibabel.Nifti2Image, 348: nibabel.Nifti1Image}
 """Image class by the size of its header, which is the first number of a file."""
 
-SEGMENTATIONS = ("_mask", "_dseg", "_probseg", "_seg", "_label", "_labels", "-label", "-seg", "_segmentation")
-"""Ends of the names of segmentations in BIDS, BraTS and 3D Slicer."""
-
 logging.getLogger("nibabel").disabled = True
 logging.getLogger("nibabel.global").disabled = True
 warnings.filterwarnings("ignore", module="nibabel")

@@ -1,36 +1,35 @@
 """Look into the DICOM and NIfTI files of a folder: which pictures they hold, and which of these become images.
 
-All files are looked at before the first image is made, because the files of a DICOM series make one volume.
+All files are looked into before the first image is made, because the files of a DICOM series make one volume.
 """
 
 import os
 import stat
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
-from mri_model.data.decode import Content, load_content
-from mri_model.data.header import UndecodableError
+from mri_model.data.decode import load_content
 from mri_model.data.listing import FoundFile, refusal
 from mri_model.data.medical.choice import AXIAL_SLICES, LEFT_OUT, SliceChoice, choose
-from mri_model.data.medical.kinds import EXTRA, FIRST_BYTES, Kind, is_installed, kind_of, may_be_medical
+from mri_model.data.medical.kinds import FIRST_BYTES, Kind, kind_of, may_be_medical
+from mri_model.data.medical.look import Frame, Look, look_into
+from mri_model.data.medical.look_cache import LookCache
 from mri_model.data.medical.slices import SUFFIX, Slice, with_slice
-from mri_model.data.medical.window import FILE_WINDOW, PERCENTILES, Window, levels, percentile_window, share_above
-from mri_model.data.parallel import ordered_map
-from mri_model.data.preprocessing import BRIGHT
+from mri_model.data.medical.window import Window, percentile_window
+from mri_model.data.parallel import chunks, ordered_map
 from mri_model.data.pseudonyms import Pseudonyms
 from mri_model.progress import ProgressCallback, no_progress, with_progress
 
-if TYPE_CHECKING:
-    from mri_model.data.medical.dicom import DicomFile
-    from mri_model.data.medical.dicom_header import DicomHeader
-
 FILES_PER_TASK = 4
+
+LOOKUP_FILES = 256
+"""Number of files for each query to the cache."""
+
+SEGMENTATIONS = ("_mask", "_dseg", "_probseg", "_seg", "_label", "_labels", "-label", "-seg", "_segmentation")
+"""Ends of the names of segmentations in BIDS, BraTS and 3D Slicer."""
 
 
 @dataclass(frozen=True)
@@ -90,35 +89,47 @@ class SurveyedFile:
     pictures: tuple[Picture, ...]
 
 
-@dataclass(frozen=True)
-class Measured:
-    """A picture before it is decided whether it becomes an image.
+class OpenFile(NamedTuple):
+    """A file that was looked into; ``look`` is None while it is to be taken from the cache."""
 
-    Attributes:
-        bright: Share of its pixels brighter than ``BRIGHT`` as the file says it is shown; None if it does not say.
-        brief: Its ``levels`` where the file does not say how it is shown.
-        order: Sorts the pictures of a volume.
-        plane: ``axial``, ``coronal`` or ``sagittal``; None if the file has no orientation.
-        inverted: Whether low values are shown bright.
-    """
-
-    picture: Picture
-    bright: float | None
-    brief: NDArray[np.float32] | None
-    order: tuple[float, float, str] = (0.0, 0.0, "")
-    plane: str | None = None
-    inverted: bool = False
-
-
-@dataclass
-class OpenFile:
-    """A file whose pictures wait for the other files of their series."""
-
+    found: FoundFile
     kind: Kind
     sha256: str
     n_bytes: int
-    waiting: list[Measured] = field(default_factory=list)
-    pictures: list[Picture] = field(default_factory=list)
+    look: Look | None
+
+    @property
+    def source(self) -> Source:
+        look = self.look
+        if look is None or look.kind == "NIfTI" or look.reason:
+            return Source()
+        return Source(look.series, look.patient, look.patient_number, look.contrast_hint, look.burned_in)
+
+
+class Member(NamedTuple):
+    """A picture of a volume."""
+
+    path: str
+    frame: Frame
+    look: Look
+    source: Source
+
+    @property
+    def order(self) -> tuple[float, float, str]:
+        return self.frame.position, self.look.number, self.path
+
+    @property
+    def picture(self) -> Picture:
+        frame = self.frame
+        window = frame.limits if self.look.kind == "NIfTI" else None  # a DICOM file applies its own window
+        return Picture(
+            with_slice(self.path, frame.name),
+            Slice(frame.name, window),
+            frame.shown,
+            frame.limits,
+            self.source,
+            frame.reason,
+        )
 
 
 def survey(
@@ -127,6 +138,7 @@ def survey(
     choice: SliceChoice = AXIAL_SLICES,
     threads: int | None = None,
     progress: ProgressCallback = no_progress,
+    cache: Path | None = None,
 ) -> dict[str, SurveyedFile]:
     """Look into all files that may be DICOM or NIfTI.
 
@@ -136,6 +148,7 @@ def survey(
         choice: Which slices become images.
         threads: Number of threads; by default one per core.
         progress: Called with the stage ``survey`` if there are such files.
+        cache: Folder of the cache; None for no cache. Files that it knows are hashed and not decoded.
 
     Returns:
         By the path of the file; files that are neither DICOM nor NIfTI are missing.
@@ -143,50 +156,38 @@ def survey(
     candidates = [found for found in files if may_be_medical(found.path) and not refusal(found)]
     if not candidates:
         return {}
-    measured = ordered_map(lambda found: measure(found, pseudonyms, choice), candidates, threads, FILES_PER_TASK)
-    opened = {
-        found.path: each
-        for found, each in zip(candidates, with_progress(measured, len(candidates), "survey", progress), strict=True)
-        if each
-    }
-    decide(opened, choice)
-    return {path: finished(path, each) for path, each in opened.items()}
+    with LookCache(cache, pseudonyms, choice.axis) as known:
+        opened = ordered_map(
+            lambda found: open_file(found, pseudonyms, choice, known), candidates, threads, FILES_PER_TASK
+        )
+        looked = [
+            each
+            for chunk in chunks(with_progress(opened, len(candidates), "survey", progress), LOOKUP_FILES)
+            for each in with_looks([each for each in chunk if each], known, pseudonyms, choice)
+        ]
+    pictures = decide(looked, pseudonyms, choice)
+    return {each.found.path: surveyed(each, pictures[each.found.path]) for each in looked}
 
 
-def finished(path: str, file: OpenFile) -> SurveyedFile:
-    pictures = sorted(file.pictures, key=lambda each: each.slice.index)
-    if len(pictures) > 1:  # of a volume in one file only the chosen slices have rows
-        pictures = [each for each in pictures if not (each.reason or "").startswith(LEFT_OUT)]
-    if len(pictures) > 1 and all(each.reason for each in pictures):
-        pictures = [replace(pictures[0], path=path)]
-    return SurveyedFile(file.kind, file.sha256, file.n_bytes, tuple(pictures))
-
-
-def measure(found: FoundFile, pseudonyms: Pseudonyms, choice: SliceChoice) -> OpenFile | None:
-    """Look into one file; None if it is neither DICOM nor NIfTI."""
-    content = load_content(found.file) if is_medical(found) else None
+def open_file(found: FoundFile, pseudonyms: Pseudonyms, choice: SliceChoice, known: LookCache) -> OpenFile | None:
+    """Read one file and, if the cache does not know it, look into it; None if it is neither DICOM nor NIfTI."""
+    content = load_content(found.file) if kind_of(read_start(found.file)) else None
     kind = kind_of(content.data[:FIRST_BYTES]) if content else None
     if content is None or kind is None:
         return None
-    opened = OpenFile(kind, content.sha256, content.n_bytes)
-    try:
-        if SUFFIX.search(found.path):
-            raise UndecodableError("its name ends like that of a slice: rename it")
-        if not is_installed(kind):
-            raise UndecodableError(f"a {kind} file: to read it, {EXTRA}")
-        if kind == "DICOM":
-            measure_dicom(opened, found.path, content, pseudonyms)
-        else:
-            measure_nifti(opened, found.path, content, pseudonyms, choice)
-    except UndecodableError as error:
-        opened.waiting.clear()
-        opened.pictures = [Picture(found.path, Slice("", None), reason=str(error))]
-    return opened
+    look = None if content.sha256 in known else look_into(kind, content, choice.axis, pseudonyms)
+    return OpenFile(found, kind, content.sha256, content.n_bytes, look)
 
 
-def is_medical(found: FoundFile) -> bool:
-    """Whether the first bytes of a file are those of DICOM or NIfTI."""
-    return kind_of(read_start(found.file)) is not None
+def with_looks(
+    files: Sequence[OpenFile], known: LookCache, pseudonyms: Pseudonyms, choice: SliceChoice
+) -> Iterator[OpenFile]:
+    """Each file with its look, which comes from the cache or is added to it."""
+    cached = known.get(each.sha256 for each in files if not each.look)
+    known.put((each.sha256, each.look) for each in files if each.look)
+    for each in files:
+        look = each.look or cached.get(each.sha256)
+        yield each._replace(look=look or look_into(each.kind, load_content(each.found.file), choice.axis, pseudonyms))
 
 
 def read_start(file: bytes) -> bytes:
@@ -203,68 +204,13 @@ def read_start(file: bytes) -> bytes:
         os.close(handle)
 
 
-def measure_dicom(opened: OpenFile, path: str, content: Content, pseudonyms: Pseudonyms) -> None:
-    """Raises UndecodableError if the file cannot be used as a whole."""
-    from mri_model.data.medical.dicom import DicomFile
-
-    file = DicomFile(content.data)
-    source = source_of(file.header, content.sha256, pseudonyms)
-    n_frames = file.header.n_frames
-    for frame in range(n_frames):
-        name = f"frame={frame + 1}" if n_frames > 1 else ""
-        shown, limits = file.window(frame)
-        picture = Picture(with_slice(path, name), Slice(name, None), shown, limits, source)
-        try:
-            opened.waiting.append(measure_frame(file, frame, picture))
-        except UndecodableError as error:
-            opened.pictures.append(replace(picture, reason=str(error)))
-
-
-def measure_frame(file: "DicomFile", frame: int, picture: Picture) -> Measured:
-    plane, position = file.header.place(frame) or (None, 0.0)
-    order = (position, file.header.number + frame, picture.path)
-    if picture.shown != PERCENTILES:
-        grey = file.grey(frame, None)
-        return Measured(picture, float((grey > BRIGHT).mean()), None, order, plane)
-    return Measured(picture, None, levels(file.modality_values(frame)), order, plane, file.header.is_inverted)
-
-
-def source_of(header: "DicomHeader", sha256: str, pseudonyms: Pseudonyms) -> Source:
-    """The examination of a DICOM file.
-
-    A file without PatientID is of the patient of its study; one without a series is a series of its own.
-    """
-    who = header.identifiers
-    known = ("patient", who.patient, who.issuer) if who.patient else ("study", who.study) if who.study else None
-    return Source(
-        series=pseudonyms.of("series", who.series) if who.series else pseudonyms.of("file", sha256),
-        patient=pseudonyms.of(*known) if known else None,
-        patient_number=pseudonyms.of("number", who.patient) if who.patient else None,
-        contrast_hint=header.acquisition.contrast(),
-        burned_in=header.burned_in,
-    )
-
-
-def measure_nifti(opened: OpenFile, path: str, content: Content, pseudonyms: Pseudonyms, choice: SliceChoice) -> None:
-    """Raises UndecodableError if the file cannot be used as a whole."""
-    from mri_model.data.medical.nifti import SEGMENTATIONS, NiftiVolume
-
-    if stem(path).lower().endswith(SEGMENTATIONS):
-        raise UndecodableError("a segmentation, by its name")
-    volume = NiftiVolume(content.data, choice.axis)
-    briefs = [levels(volume.values(index)) for index in range(volume.n_slices)]
-    window = volume.window or percentile_window(briefs)
-    reasons = choose([share_above(brief, window, BRIGHT) for brief in briefs], choice)
-    source = Source(pseudonyms.of("file", path), bids_subject(path))
-    shown = FILE_WINDOW if volume.window else PERCENTILES
-    for index, reason in enumerate(reasons):
-        part = Slice(volume.name(index), window)
-        opened.pictures.append(Picture(with_slice(path, part.name), part, shown, window, source, reason))
-
-
-def stem(path: str) -> str:
-    """The name of a file without ``.nii`` and ``.gz``."""
-    return PurePosixPath(path).name.removesuffix(".gz").removesuffix(".nii")
+def refuse_by_name(path: str) -> str | None:
+    """Why a DICOM or NIfTI file of this name is rejected."""
+    if SUFFIX.search(path):
+        return "its name ends like that of a slice: rename it"
+    name = PurePosixPath(path).name.lower().removesuffix(".gz")
+    is_segmentation = name.endswith(".nii") and name.removesuffix(".nii").endswith(SEGMENTATIONS)
+    return "a segmentation, by its name" if is_segmentation else None
 
 
 def bids_subject(path: str) -> str | None:
@@ -273,47 +219,59 @@ def bids_subject(path: str) -> str | None:
     return next((part for part in parts if part.startswith("sub-") and len(part) > 4), None)
 
 
-def decide(files: Mapping[str, OpenFile], choice: SliceChoice) -> None:
-    """Decide about the pictures that wait: those of a file with several together, and those of a series."""
-    volumes: dict[Any, list[tuple[OpenFile, Measured]]] = defaultdict(list)
-    for path, file in files.items():
-        for each in file.waiting:
-            source = each.picture.source
-            volume = path if len(file.waiting) > 1 else (source.series, source.patient)
-            volumes[volume].append((file, each))
-        file.waiting = []
+def decide(files: Sequence[OpenFile], pseudonyms: Pseudonyms, choice: SliceChoice) -> Mapping[str, list[Picture]]:
+    """The pictures of each file, by its path. A volume is a file with several, or the files of a series."""
+    volumes: dict[object, list[Member]] = defaultdict(list)
+    pictures: dict[str, list[Picture]] = defaultdict(list)
+    for file in files:
+        path, look = file.found.path, file.look or Look(file.kind)
+        if reason := refuse_by_name(path) or look.reason:
+            pictures[path].append(Picture(path, Slice("", None), reason=reason))
+            continue
+        source = Source(pseudonyms.of("file", path), bids_subject(path)) if look.kind == "NIfTI" else file.source
+        volume = (source.series, source.patient) if len(look.frames) == 1 else path
+        volumes[volume] += [Member(path, frame, look, source) for frame in look.frames]
     for members in volumes.values():
-        members.sort(key=lambda member: member[1].order)
-        for (file, _), picture in zip(members, decided([each for _, each in members], choice), strict=True):
-            file.pictures.append(picture)
+        for member, picture in decided(members, choice):
+            pictures[member.path].append(picture)
+    return pictures
 
 
-def decided(volume: Sequence[Measured], choice: SliceChoice) -> list[Picture]:
-    """The pictures of a volume with their windows, and the reasons why some are left out."""
-    briefs = [each.brief for each in volume if each.brief is not None]
+def decided(members: Sequence[Member], choice: SliceChoice) -> Iterator[tuple[Member, Picture]]:
+    """The pictures of a volume with their windows, and the reasons why some do not become images."""
+    yield from ((each, each.picture) for each in members if each.frame.reason)
+    volume = sorted((each for each in members if not each.frame.reason), key=lambda each: each.order)
+    briefs = [each.frame.brief for each in volume if each.frame.brief is not None and not each.frame.limits]
     window = percentile_window(briefs) if briefs else None
-    pictures = [with_window(each, window) for each in volume]
-    planes = {each.plane for each in volume if each.plane}
+    for member, reason in zip(volume, reasons_of(volume, window, choice), strict=True):
+        yield member, replace(with_window(member, window), reason=reason)
+
+
+def with_window(member: Member, window: Window | None) -> Picture:
+    picture = member.picture
+    if member.frame.brief is None or member.frame.limits:
+        return picture
+    return replace(picture, slice=replace(picture.slice, window=window), limits=window)
+
+
+def reasons_of(volume: Sequence[Member], window: Window | None, choice: SliceChoice) -> list[str | None]:
+    """Why each picture of a volume, in order, does not become an image; None if it does."""
+    planes = {each.frame.plane for each in volume if each.frame.plane}
     if len(planes) > 1:
-        return [replace(each, reason="a localizer: a series of several planes") for each in pictures]
+        return ["a localizer: a series of several planes"] * len(volume)
     if planes and planes != {choice.axis}:
-        why = f"a {planes.pop()} series: {choice.axis} slices are taken"
-        return [replace(each, reason=why) for each in pictures]
-    if not planes and all(each.picture.slice.name == "" for each in volume):
-        return pictures  # single images without geometry, such as screenshots
-    bright = [each.bright if each.bright is not None else brightness(each, window) for each in volume]
-    return [replace(each, reason=why) for each, why in zip(pictures, choose(bright, choice), strict=True)]
+        return [f"a {planes.pop()} series: {choice.axis} slices are taken"] * len(volume)
+    if not planes and all(each.frame.name == "" for each in volume):
+        return [None] * len(volume)  # single images without geometry, such as screenshots
+    shown = ((each.frame, each.frame.limits or window, each.look.is_inverted) for each in volume)
+    return choose([frame.brightness(limits, is_inverted) for frame, limits, is_inverted in shown], choice)
 
 
-def with_window(measured: Measured, window: Window | None) -> Picture:
-    if measured.brief is None:
-        return measured.picture
-    return replace(measured.picture, slice=replace(measured.picture.slice, window=window), limits=window)
-
-
-def brightness(measured: Measured, window: Window | None) -> float:
-    if measured.brief is None or window is None:
-        return 0.0
-    if measured.inverted:
-        return 1 - share_above(measured.brief, window, 255 - BRIGHT - 1)
-    return share_above(measured.brief, window, BRIGHT)
+def surveyed(file: OpenFile, pictures: Sequence[Picture]) -> SurveyedFile:
+    """A file with its pictures in order; of a file with several only the chosen ones stay."""
+    kept = sorted(pictures, key=lambda each: each.slice.index)
+    if len(kept) > 1:
+        kept = [each for each in kept if not (each.reason or "").startswith(LEFT_OUT)]
+    if len(kept) > 1 and all(each.reason for each in kept):
+        kept = [replace(kept[0], path=file.found.path)]
+    return SurveyedFile(file.kind, file.sha256, file.n_bytes, tuple(kept))

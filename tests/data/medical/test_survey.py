@@ -1,6 +1,8 @@
 """Which pictures of DICOM and NIfTI files become images, and what is known of them."""
 
+import sqlite3
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mri_model.data.listing import list_files
+from mri_model.data.medical import look
 from mri_model.data.medical import survey as module
 from mri_model.data.medical.choice import LEFT_OUT, SliceChoice, choose
 from mri_model.data.medical.survey import Picture, survey
@@ -151,7 +154,7 @@ def test_plain_images_are_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_without_the_packages_the_reason_names_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, "a.dcm", dicom(head(20)))
     write(tmp_path, "b.nii", nifti(np.zeros((4, 4, 4), np.int16)))
-    monkeypatch.setattr(module, "is_installed", lambda kind: False)
+    monkeypatch.setattr(look, "is_installed", lambda kind: False)
     assert {each.reason for each in pictures(tmp_path).values()} == {
         f"a {kind} file: to read it, pip install '.[dicom]'" for kind in ("DICOM", "NIfTI")
     }
@@ -188,3 +191,45 @@ def test_levels_tell_the_share_of_bright_pixels(seed: int) -> None:
     window = percentile_window([levels(values)])
     grey = (values - window[0]) / (window[1] - window[0]) * 255
     assert share_above(levels(values), window, BRIGHT) == pytest.approx((grey > BRIGHT + 0.5).mean(), abs=0.01)
+
+
+@pytest.fixture
+def looked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The contents that were looked into, by SHA-256."""
+    seen: list[str] = []
+    look_into = module.look_into
+
+    def counted(*arguments: Any) -> look.Look:
+        seen.append(arguments[1].sha256)
+        return look_into(*arguments)
+
+    monkeypatch.setattr(module, "look_into", counted)
+    return seen
+
+
+def test_a_file_is_looked_into_once_for_each_axis_and_key(tmp_path: Path, looked: list[str]) -> None:
+    data, cache, key = tmp_path / "data", tmp_path / "cache", Pseudonyms(tmp_path / "key")
+    write_series(data, WindowCenter=None, WindowWidth=None)
+    write(data, "sub-1.nii", nifti(np.ones((4, 4, 4), np.int16)))
+    files = list_files(data)
+    plain = survey(files, key)
+    looked.clear()
+    assert survey(files, key, cache=cache) == plain
+    assert len(looked) == len(files)
+    assert survey(files, key, cache=cache) == plain
+    assert len(looked) == len(files)
+    survey(files, key, SliceChoice("coronal"), cache=cache)
+    survey(files, Pseudonyms(tmp_path / "other"), cache=cache)
+    assert len(looked) == 3 * len(files)
+
+
+def test_a_damaged_row_of_the_cache_is_looked_into_again(tmp_path: Path, looked: list[str]) -> None:
+    data, cache, key = tmp_path / "data", tmp_path / "cache", Pseudonyms(tmp_path / "key")
+    write_series(data)
+    plain = survey(list_files(data), key, cache=cache)
+    with sqlite3.connect(next(cache.glob("*.sqlite"))) as database:
+        database.execute("UPDATE looks SET look = '{}' WHERE rowid < 4")
+        database.execute("UPDATE looks SET look = 'no JSON' WHERE rowid = 5")
+    looked.clear()
+    assert survey(list_files(data), key, cache=cache) == plain
+    assert len(looked) == 4
