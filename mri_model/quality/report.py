@@ -32,7 +32,7 @@ from mri_model.quality.rejected_files import RejectedFiles
 from mri_model.quality.same_source import SameSource
 from mri_model.quality.split_sizes import SplitSizes
 
-QUALITY_VERSION = 7
+QUALITY_VERSION = 6
 """Version of what the report measures and says. Raise it when that changes: older reports are then made again."""
 
 QUALITY_FILE = "quality.json"
