@@ -24,8 +24,8 @@ NEAR_DUPLICATE = (
 
 GROUP = (
     "A group holds images of one tumor type that probably come from one examination: linked by similar pixels or "
-    "edges, as mirrored, turned or augmented copies, by consecutive time stamps in their file names, or by the folder "
-    "of their patient."
+    "edges, as mirrored, turned or augmented copies, by consecutive time stamps in their file names, or by their "
+    "patient. Images of a patient whom the files themselves name are one group, whatever the tumor types."
 )
 
 
