@@ -17,7 +17,7 @@ from mri_model.data.decode import Content
 from mri_model.data.header import UndecodableError
 from mri_model.data.medical.choice import Axis
 from mri_model.data.medical.kinds import EXTRA, Kind, is_installed
-from mri_model.data.medical.window import FILE_WINDOW, PERCENTILES, Window, levels, share_above
+from mri_model.data.medical.window import FILE_WINDOW, PERCENTILES, Window, levels, share_above, threshold_of
 from mri_model.data.preprocessing import BRIGHT
 from mri_model.data.pseudonyms import Pseudonyms
 
@@ -164,5 +164,15 @@ def look_at_frame(file: "DicomFile", index: int, name: str) -> Frame:
     shown, limits = file.window(index)
     if shown == PERCENTILES:
         return Frame(name, None, shown, limits, None, levels(file.modality_values(index)), plane, position)
-    bright = float((file.grey(index, None) > BRIGHT).mean())
-    return Frame(name, None, shown, limits, bright, None, plane, position)
+    return Frame(name, None, shown, limits, bright_share(file, index, limits), None, plane, position)
+
+
+def bright_share(file: "DicomFile", index: int, limits: Window | None) -> float:
+    """Share of a frame's pixels that are shown brighter than ``BRIGHT``, as the file says it is shown."""
+    stated = file.header.window(index)
+    if limits is None or stated is None or stated.function == "SIGMOID":
+        return float((file.grey(index, None) > BRIGHT).mean())
+    values = file.modality_values(index)  # a linear window needs no grey values, which take longer
+    if file.header.is_inverted:
+        return float((values < threshold_of(limits, 255 - BRIGHT - 1)).mean())
+    return float((values > threshold_of(limits, BRIGHT)).mean())

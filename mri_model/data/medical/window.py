@@ -44,9 +44,13 @@ def percentile_window(pictures: Sequence[NDArray[np.float32]]) -> Window:
 
 def share_above(brief: NDArray[np.float32], window: Window, grey: int) -> float:
     """Share of a picture's pixels, by its ``levels``, that are brighter than a grey value of 0-255 in a window."""
+    return 1 - float(np.searchsorted(brief, threshold_of(window, grey), side="right")) / len(brief)
+
+
+def threshold_of(window: Window, grey: int) -> float:
+    """The value above which a picture is shown brighter than a grey value of 0-255 in a window."""
     low, high = window
-    threshold = low + (grey + 0.5) / 255 * (high - low)
-    return 1 - float(np.searchsorted(brief, threshold, side="right")) / len(brief)
+    return low + (grey + 0.5) / 255 * (high - low)
 
 
 def in_window(values: Values, window: Window) -> NDArray[np.uint8]:

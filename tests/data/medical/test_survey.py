@@ -9,10 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mri_model.data.decode import content_of
 from mri_model.data.listing import list_files
 from mri_model.data.medical import look
 from mri_model.data.medical import survey as module
 from mri_model.data.medical.choice import LEFT_OUT, SliceChoice, choose
+from mri_model.data.medical.pictures import decode_slices
+from mri_model.data.medical.slices import Slice
 from mri_model.data.medical.survey import Picture, survey
 from mri_model.data.medical.window import levels, percentile_window, share_above
 from mri_model.data.preprocessing import BRIGHT
@@ -233,3 +236,16 @@ def test_a_damaged_row_of_the_cache_is_looked_into_again(tmp_path: Path, looked:
     looked.clear()
     assert survey(list_files(data), key, cache=cache) == plain
     assert len(looked) == 4
+
+
+@pytest.mark.parametrize("kind", ["MONOCHROME1", "MONOCHROME2"])
+@pytest.mark.parametrize("function", ["LINEAR", "LINEAR_EXACT", "SIGMOID"])
+@pytest.mark.parametrize("slope", [1, 2.5])
+def test_the_share_of_bright_pixels_is_that_of_the_decoded_image(kind: str, function: str, slope: float) -> None:
+    pixels = np.random.default_rng(0).integers(0, 1000, (32, 32))
+    elements = {"PhotometricInterpretation": kind, "VOILUTFunction": function, "RescaleSlope": slope}
+    data = dicom(pixels, 0.0, **WINDOW, **elements, RescaleIntercept=-200)
+    (frame,) = look.look_into("DICOM", content_of(data), "axial", KEY).frames
+    (image,) = decode_slices(content_of(data), [Slice("", None)])
+    assert image.pixels is not None
+    assert frame.bright == pytest.approx((image.pixels[:, :, 0] > BRIGHT).mean(), abs=1e-9)
