@@ -87,6 +87,7 @@ HELP = {
     "join": "Help with this scoring run, whatever has happened to the folder. Empty: the run of the folder as it is.",
     "workers": "Score with so many flow runs: this one, and others that share its work. They run if a worker is free.",
     "csv": "Write the rows to this CSV file too.",
+    "series": "Print the result of each DICOM or NIfTI series, too.",
     "risk": "Share of wrong answers that is acceptable, such as 0.05: answers too uncertain for it are not given. By "
     "default, only images unlike the training images get no answer.",
     "sizes": "Image sizes to compare, in pixels.",

@@ -25,13 +25,22 @@ from mri_model.models.metadata import ModelMetadata, read_history
 from mri_model.progress import ProgressCallback, no_progress, progress_lines
 from mri_model.quality.report import QualityReport
 from mri_model.quality.text import quality_markdown, quality_table
-from mri_model.report.text import TITLES, describe_evaluation, describe_model, describe_scoring
+from mri_model.report.text import (
+    TITLES,
+    describe_evaluation,
+    describe_model,
+    describe_scoring,
+    series_line,
+    series_table,
+)
 from mri_model.scoring.run import ScoringRun
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 UPDATE_SECONDS = 2.0
+
+SHOWN_SERIES = 100
 
 
 def optional(show: Callable[P, T]) -> Callable[P, T | None]:
@@ -145,14 +154,18 @@ def show_scores(scored: ScoringRun) -> None:
     get_run_logger().info(describe_scoring(scored))
     counts = as_table(vars(scored.counts), "count")
     show_table("scoring-run", counts, f"{scored.run_id} by {scored.model_id}, in {scored.parquet}")
+    if not (series := scored.series).empty:
+        shown = series_table(series.head(SHOWN_SERIES))
+        show_table("scoring-series", shown, f"{series_line(series)}; the first {len(shown)} of them")
     named = pd.DataFrame(scored.reasons.named.items(), columns=["path", "reason"])
-    n_rejected = scored.counts.n_rejected
     if scored.drift:
         state, reason = scored.drift
         show_markdown("scoring-drift", f"**{state}**: {reason}", "Whether new images differ from the validation images")
         if state == "yes":
             get_run_logger().warning("drift: %s", reason)
-    show_table("scoring-rejected", named, f"{n_rejected} files could not be scored; the first {len(named)} of them")
+    show_table(
+        "scoring-rejected", named, f"{scored.n_failed} files could not be scored; the first {len(named)} of them"
+    )
 
 
 def show_report_tables(tables: dict[str, pd.DataFrame]) -> None:

@@ -213,21 +213,23 @@ def score(
     risk: Annotated[
         float | None, typer.Option(min=choices.MIN_RISK, max=choices.MAX_RISK, help=choices.HELP["risk"])
     ] = None,
+    series: Annotated[bool, typer.Option("--series", help=choices.HELP["series"])] = False,
     as_json: Json = False,
 ) -> None:
-    """Score every file below FOLDER: one row per file, in Parquet and in the results database.
+    """Score every file below FOLDER: one row per file or slice, in Parquet and in the results database.
 
     Run it again after an interruption, or at the same time on another machine: it goes on with the same run.
     """
     from mri_model import api
-    from mri_model.report.text import describe_scoring, scoring_facts
+    from mri_model.report.text import describe_scoring, describe_series, scoring_facts
 
     with stage_runner(as_json) as run:
         scored = api.score(settings(), folder, model, device, csv, precision, risk, run)
-    facts = scoring_facts(scored)
+    facts = {**scoring_facts(scored), "series": records(scored.series)}
     if as_json:
         scored.require_scores(facts)  # the error is the one object, with the facts in it
-    print_result(as_json, facts, describe_scoring(scored))
+    table = f"\n\n{describe_series(scored)}" if series else ""
+    print_result(as_json, facts, describe_scoring(scored) + table)
     scored.require_scores()
 
 

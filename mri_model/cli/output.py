@@ -69,7 +69,7 @@ def json_value(value: Any) -> Any:
     """A cell without numpy and pandas in it."""
     if hasattr(value, "isoformat"):
         return value.isoformat()
-    return value.item() if hasattr(value, "item") else value
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 def json_facts(value: Any) -> Any:

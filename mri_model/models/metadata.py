@@ -10,9 +10,10 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from mri_model.data.manifest import Manifest, Partition
+from mri_model.data.medical.choice import AXIAL_SLICES, Axis, SliceChoice
 from mri_model.data.preprocessing import Preprocessing
 from mri_model.errors import MriError, UsageError
 from mri_model.files import atomic, safe_name, write_json
@@ -87,6 +88,7 @@ class ModelMetadata:
         versions: Versions of Python and the libraries it was trained with.
         git_commit: Commit of the code, None outside a checkout.
         guard: None for a model that was trained before there was one, or whose features are not finite.
+        slices: Which slices of a volume it was trained on, and scores.
     """
 
     id: str
@@ -110,6 +112,7 @@ class ModelMetadata:
     git_commit: str | None
     intended_use: str
     guard: GuardMetadata | None = None
+    slices: SliceChoice = AXIAL_SLICES
 
     @property
     def fold(self) -> int:
@@ -164,8 +167,9 @@ def parse_metadata(stored: Mapping[str, Any]) -> ModelMetadata:
         "versions": lambda value: {name: text(version) for name, version in mapping(value).items()},
         "git_commit": optional(text),
         "guard": optional(parse_guard),
+        "slices": parse_slices,
     }
-    return ModelMetadata(**checked(checks, {"guard": None, **stored}))
+    return ModelMetadata(**checked(checks, {"guard": None, "slices": asdict(AXIAL_SLICES), **stored}))
 
 
 def parse_preprocessing(stored: Any) -> Preprocessing:
@@ -184,6 +188,11 @@ def parse_recipe(stored: Any) -> RecipeFields:
 def parse_guard(stored: Any) -> GuardMetadata:
     shares = dict.fromkeys(("outlier_share", "set_level", "set_probability"), share)
     return GuardMetadata(**checked({"sha256": text, "distance": number, "n_validation": count, **shares}, stored))
+
+
+def parse_slices(stored: Any) -> SliceChoice:
+    checks: Checks = {"axis": axis, "central": partial(number, least=sys.float_info.min, most=1), "most": positive}
+    return SliceChoice(**checked(checks, stored))
 
 
 def parse_epoch(stored: Any) -> EpochMetrics:
@@ -229,6 +238,19 @@ def count(value: Any) -> int:
     if isinstance(value, bool) or not found.is_integer():
         raise ValueError(f"{value} is not a whole number")
     return int(found)
+
+
+def positive(value: Any) -> int:
+    found = count(value)
+    if not found:
+        raise ValueError("it is not 1 or more")
+    return found
+
+
+def axis(value: Any) -> str:
+    if text(value) not in get_args(Axis):
+        raise ValueError(f"it is not {' or '.join(get_args(Axis))}")
+    return str(value)
 
 
 def loss(value: Any) -> float:

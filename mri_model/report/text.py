@@ -307,22 +307,45 @@ def describe_deletion(facts: Mapping[str, Any]) -> str:
     )
 
 
+SERIES_STATUSES = ("scored", "abstained", "rejected")
+
+
 def describe_scoring(scored: "ScoringRun") -> str:
-    counts = scored.counts
-    lines = [
-        f"{count_line(counts)}; {counts.n_reused} of them known from an earlier run",
-        *rejected_lines(scored.reasons.named, counts.n_rejected, "all in the Parquet file"),
+    counts, series = scored.counts, scored.series
+    files = "files" if series.empty else "files and slices"
+    lines: list[str] = [
+        f"{count_line(counts, files)}; {counts.n_reused} of them known from an earlier run",
+        *([] if series.empty else [f"series  {series_line(series)}    (mri query series)"]),
+        *rejected_lines(scored.reasons.named, scored.n_failed, "all in the Parquet file"),
+        *([f"  left out  {n} slices, by the model's choice of slices"] if (n := scored.reasons.n_left_out) else []),
         *(drift_lines(*scored.drift, scored.model_id) if scored.drift else []),
         f"scores  {scored.parquet}    (lowest confidence first: mri query predictions)",
     ]
     return "\n".join(lines)
 
 
-def count_line(counts: "ScoringCounts") -> str:
+def count_line(counts: "ScoringCounts", files: str = "files") -> str:
     return (
-        f"{counts.n_found} files: {counts.n_scored} scored, {counts.n_abstained} abstained, "
+        f"{counts.n_found} {files}: {counts.n_scored} scored, {counts.n_abstained} abstained, "
         f"{counts.n_rejected} rejected"
     )
+
+
+def series_line(series: pd.DataFrame) -> str:
+    """``12 series: 10 scored, 1 abstained, 1 rejected``."""
+    counts = series["status"].value_counts()
+    return f"{len(series)} series: " + ", ".join(f"{counts.get(each, 0)} {each}" for each in SERIES_STATUSES)
+
+
+def describe_series(scored: "ScoringRun") -> str:
+    """The series of a run as a table."""
+    return format_table(series_table(scored.series))
+
+
+def series_table(series: pd.DataFrame) -> pd.DataFrame:
+    """The columns of a series that say whose it is and what the model answers."""
+    chosen = series[["patient", "series", "n_images", "status", "label", "probability"]]
+    return chosen.rename(columns={"n_images": "images"})
 
 
 def drift_lines(state: str, reason: str, model_id: str) -> list[str]:

@@ -22,6 +22,7 @@ from mri_model.results.schema import (
     promotion,
     scoring_run,
     scoring_shard,
+    series_prediction,
     similarity_metric,
     sweep,
     sweep_model,
@@ -160,6 +161,7 @@ def parts(deletion: Deletion) -> Iterator[tuple[Table, ColumnElement[bool]]]:
         yield prediction, prediction.c.run_id == deletion.id
         yield scoring_shard, scoring_shard.c.run_id == deletion.id
         yield drift_metric, drift_metric.c.run_id == deletion.id
+        yield series_prediction, series_prediction.c.run_id == deletion.id
         yield scoring_run, scoring_run.c.id == deletion.id
         return
     models, sweeps = deletion.models, deletion.sweeps
@@ -170,6 +172,7 @@ def parts(deletion: Deletion) -> Iterator[tuple[Table, ColumnElement[bool]]]:
     yield prediction, prediction.c.model_id.in_(models)
     yield scoring_shard, scoring_shard.c.run_id.in_(deletion.runs)
     yield drift_metric, drift_metric.c.run_id.in_(deletion.runs)
+    yield series_prediction, series_prediction.c.run_id.in_(deletion.runs)
     yield scoring_run, scoring_run.c.model_id.in_(models)
     yield epoch, epoch.c.model_id.in_(models)
     yield sweep_model, or_(sweep_model.c.model_id.in_(models), sweep_model.c.sweep_id.in_(sweeps))

@@ -339,7 +339,26 @@ prediction = Table(
     number("distance", null=True),  # from the training images; null for a model without a guard
     Column("prediction_set", JSON(none_as_null=True), nullable=True),
     ratio("risk", null=True),  # that the status was decided for; null: none was stated
+    *(text(name, null=True) for name in ("series", "patient")),  # keyed hashes; null for a plain image
+    Column("probabilities", JSON(none_as_null=True), nullable=True),  # of all classes, of an image of a series
     Index(None, "run_id"),
+)
+
+series_prediction = Table(  # the images of a series together, as a finished run found them
+    "series_prediction",
+    metadata,
+    key("run_id", ForeignKey("scoring_run.id")),
+    key("series"),
+    text("model_id", ForeignKey("model.id")),
+    text("patient", null=True),
+    *(count(name) for name in ("n_images", "n_scored", "n_abstained", "n_rejected")),
+    one_of("status", "scored", "abstained", "rejected"),
+    *(text(name, null=True) for name in ("reason", "label", "tumor", "contrast")),
+    *(ratio(name, null=True) for name in ("probability", "tumor_probability", "contrast_probability")),
+    Column("top5", JSON(none_as_null=True), nullable=True),
+    number("distance", null=True),  # median of the images' distances
+    ratio("risk", null=True),
+    moment("scored_at", null=True),  # when the last of its images was scored
 )
 
 drift_metric = Table(  # a tested run against the model's validation images

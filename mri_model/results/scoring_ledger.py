@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select,
 
 from mri_model.errors import MriError
 from mri_model.models.reference import DriftState
-from mri_model.results.schema import drift_metric, prediction, scoring_run, scoring_shard
+from mri_model.results.schema import drift_metric, prediction, scoring_run, scoring_shard, series_prediction
 from mri_model.results.store import Store, execute_many
 from mri_model.results.values import stored_rows
 
@@ -79,6 +79,13 @@ class ScoringLedger:
             shards = [{"run_id": run["id"], "number": n, "n_files": size} for n, size in enumerate(shard_sizes)]
             execute_many(connection, scoring_shard.insert(), stored_rows(scoring_shard, shards))
         return str(run["id"])
+
+    def running(self, folder: str, listing: str) -> str | None:
+        """The run that is running, or was interrupted, on a folder with this listing."""
+        table = scoring_run
+        same = and_(table.c.folder == folder, table.c.listing == listing, table.c.status == "running")
+        found = self._read(select(table.c.id).where(table.c.model_id == self._model_id, same))
+        return str(found[0].id) if found else None
 
     def run(self, run_id: str) -> dict[str, Any]:
         """The row of a run. Raises MriError if it was deleted, or is another model's."""
@@ -196,11 +203,12 @@ class ScoringLedger:
         query = select(table.c.id).where(table.c.id.in_(run_ids), table.c.status != "running")
         return [row.id for row in self._read(query)]
 
-    def finish(self, run_id: str, check: DriftCheck | None = None) -> dict[str, Any]:
+    def finish(self, run_id: str, check: DriftCheck | None = None, series: Sequence[Row] = ()) -> dict[str, Any]:
         """Complete the row of a run whose shards are all done; a run is finished once only.
 
         Args:
             check: Compares the run with the validation images, together with the runs that wait for it.
+            series: Rows of ``series_prediction``, which are recorded with the row.
 
         Returns:
             The row; its ``status`` is ``superseded`` if the folder changed and another run took over.
@@ -209,7 +217,7 @@ class ScoringLedger:
             MriError: If the run was deleted.
         """
         with self._store.writing() as connection:
-            return finish(connection, run_id, check)
+            return finish(connection, run_id, check, series)
 
     def _join(self, connection: Connection, run: Row, of_folder: ColumnElement[bool]) -> str | None:
         """Record a run; if the same folder is running with the same listing, the id of that run instead."""
@@ -279,7 +287,9 @@ def claim(connection: Connection, run_id: str, worker: str) -> tuple[int, int] |
     return number, int(fence or 0)
 
 
-def finish(connection: Connection, run_id: str, check: DriftCheck | None = None) -> dict[str, Any]:
+def finish(
+    connection: Connection, run_id: str, check: DriftCheck | None = None, series: Sequence[Row] = ()
+) -> dict[str, Any]:
     totals = select(*(func.sum(scoring_shard.c[name]).label(name) for name in COUNTS)).where(
         scoring_shard.c.run_id == run_id
     )
@@ -288,6 +298,7 @@ def finish(connection: Connection, run_id: str, check: DriftCheck | None = None)
     running = and_(scoring_run.c.id == run_id, scoring_run.c.status == "running")
     if connection.execute(scoring_run.update().where(running).values(values)).rowcount:
         connection.execute(scoring_shard.delete().where(scoring_shard.c.run_id == run_id))
+        execute_many(connection, series_prediction.insert(), stored_rows(series_prediction, series))
         if check:
             record_drift(connection, run_id, check)
     row = connection.execute(select(scoring_run).where(scoring_run.c.id == run_id)).mappings().first()

@@ -49,15 +49,22 @@ class AnswerRule:
             )
         return cls(distance, risk, threshold)
 
-    def objection(self, probability: float, distance: float | None) -> str | None:
-        """Why an image gets no answer; None if it gets one."""
+    def objection(self, probability: float, distance: float | None, of_series: bool = False) -> str | None:
+        """Why an image, or a series, gets no answer; None if it gets one.
+
+        Args:
+            probability: Of the answer; of a series the mean over its images.
+            distance: From the training images; of a series the median over its images.
+            of_series: Whether it is about a series. The thresholds are those for single images.
+        """
         if not math.isfinite(probability):
             return "the model's answer is not a number"
         if self.distance is not None and distance is not None and not distance <= self.distance:
-            return f"unlike the training images: distance {distance:.2f}, threshold {self.distance:.2f}"
+            measured = "median distance" if of_series else "distance"
+            return f"unlike the training images: {measured} {distance:.2f}, threshold {self.distance:.2f}"
         if self.risk is not None and not probability >= self.probability:
-            chosen = f"chosen for a risk of {percent(self.risk)}"
-            return f"probability {probability:.3f} below {self.probability:.3f}, {chosen}"
+            chosen = f"chosen for a risk of {percent(self.risk)}" + (" of single images" if of_series else "")
+            return f"{'mean ' if of_series else ''}probability {probability:.3f} below {self.probability:.3f}, {chosen}"
         return None
 
 

@@ -1,7 +1,8 @@
-"""The listing of a scoring run: every file found, kept on disk and cut into shards."""
+"""The listing of a scoring run: every file found, with the slices of volumes, kept on disk and cut into shards."""
 
 import hashlib
 import os
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,32 +12,67 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mri_model.data.listing import FoundFile, refusal, require_folder, walk
+from mri_model.data.medical.kinds import may_be_medical
+from mri_model.data.medical.slices import Slice, split_slice
+from mri_model.data.medical.survey import Picture, SurveyedFile
 from mri_model.data.parallel import chunks
+from mri_model.data.pseudonyms import Pseudonyms
 from mri_model.errors import MriError
 from mri_model.files import atomic
 
 SHARD_FILES = 128
-"""Files of a shard, which is scored by one worker and committed at once: two batches of the network."""
+"""Files and slices of a shard, which is scored by one worker and committed at once: two batches of the network."""
 
 DIGEST_LENGTH = 16
 
 WANTED = "give a folder of images to score"
 
-SCHEMA = pa.schema([("path", pa.string()), ("file", pa.binary()), ("reason", pa.string())])
+SCHEMA = pa.schema(
+    [
+        ("path", pa.string()),
+        ("file", pa.binary()),
+        ("reason", pa.string()),
+        ("slice", pa.string()),
+        ("low", pa.float64()),
+        ("high", pa.float64()),
+        ("series", pa.string()),
+        ("patient", pa.string()),
+        ("sha256", pa.string()),
+    ]
+)
 
 
 class ListedFile(NamedTuple):
-    """A file of a scoring run.
+    """A file of a scoring run, or a slice of one.
 
     Attributes:
         path: Absolute, POSIX, unique: the path that its row shows.
         file: The path as the operating system knows it.
         reason: Why it is rejected unread; None if it is to be read.
+        slice: Which picture of a DICOM or NIfTI file it is (``Slice.name``); None for a plain image, as is all that
+            follows.
+        low, high: The values that are shown black and white; None if the file itself says how it is shown.
+        series: Pseudonym of the series.
+        patient: Pseudonym of the patient, or a subject's name; None if there is none.
+        sha256: Of the file, when it was surveyed.
     """
 
     path: str
     file: bytes
     reason: str | None
+    slice: str | None = None
+    low: float | None = None
+    high: float | None = None
+    series: str | None = None
+    patient: str | None = None
+    sha256: str | None = None
+
+    @property
+    def picture(self) -> Slice | None:
+        """What decoding needs to know; None for a plain image."""
+        if self.slice is None:
+            return None
+        return Slice(self.slice, None if self.low is None or self.high is None else (self.low, self.high))
 
 
 @dataclass(frozen=True)
@@ -46,7 +82,7 @@ class Listing:
     Attributes:
         folder: The listed folder, resolved.
         digest: SHA-256 (16 hex digits) of all paths, sizes and times of last change: the same for an unchanged folder.
-        n_files: Number of files.
+        n_files: Number of files, of which each slice of a volume counts as one.
     """
 
     folder: Path
@@ -59,24 +95,62 @@ class Listing:
         return [min(SHARD_FILES, self.n_files - start) for start in range(0, self.n_files, SHARD_FILES)]
 
 
-def write_listing(folder: Path, file: Path) -> Listing:
+def write_listing(
+    folder: Path, file: Path, surveyed: Mapping[str, SurveyedFile] | None = None, pseudonyms: Pseudonyms | None = None
+) -> Listing:
     """List every file below ``folder`` into a Parquet file with one row group per shard.
+
+    Args:
+        surveyed: The DICOM and NIfTI files among them, by their paths below the folder (``survey.survey``).
+        pseudonyms: Replaces the path of a NIfTI file in the name of its series.
 
     Raises:
         MriError: If the folder is missing, is a file or has no file.
     """
     base = require_folder(folder, WANTED)
+    known, names = surveyed or {}, pseudonyms or Pseudonyms()
     digest, n_files = hashlib.sha256(), 0
+
+    def rows() -> Iterator[ListedFile]:
+        for found in walk(base):
+            digest.update(state_of(found))
+            yield from listed(base, found, known, names)
+
     with atomic(file) as temporary, pq.ParquetWriter(temporary, SCHEMA) as writer:
-        for shard in chunks(walk(base), SHARD_FILES):
-            for found in shard:
-                digest.update(state_of(found))
+        for shard in chunks(rows(), SHARD_FILES):
             n_files += len(shard)
-            rows = [ListedFile(f"{base.as_posix()}/{found.path}", found.file, refusal(found)) for found in shard]
-            writer.write_table(pa.Table.from_pylist([row._asdict() for row in rows], SCHEMA))
+            writer.write_table(pa.Table.from_pylist([row._asdict() for row in shard], SCHEMA))
     if not n_files:
         raise MriError(f"{folder} has no files", WANTED)
     return Listing(base, digest.hexdigest()[:DIGEST_LENGTH], n_files)
+
+
+def listed(
+    base: Path, found: FoundFile, surveyed: Mapping[str, SurveyedFile], pseudonyms: Pseudonyms
+) -> Iterator[ListedFile]:
+    """The rows of one file."""
+    file, own = surveyed.get(found.path), with_own_name(found.path, surveyed)
+    if file is None:
+        yield ListedFile(f"{base.as_posix()}/{own}", found.file, refusal(found))
+        return
+    for picture in file.pictures:
+        path = f"{base.as_posix()}/{own}{picture.path.removeprefix(found.path)}"
+        low, high = picture.slice.window or (None, None)
+        series = series_of(picture, file, f"{base.as_posix()}/{own}", pseudonyms)
+        patient = picture.source.patient
+        yield ListedFile(path, found.file, picture.reason, picture.slice.name, low, high, series, patient, file.sha256)
+
+
+def with_own_name(path: str, surveyed: Mapping[str, SurveyedFile]) -> str:
+    """A file's path; with an escape if it is that of another file's slice: ``a.nii#z=3`` beside ``a.nii``."""
+    other, name = split_slice(path)
+    return f"{other}\\x23{name}" if name and other in surveyed else path
+
+
+def series_of(picture: Picture, file: SurveyedFile, path: str, pseudonyms: Pseudonyms) -> str | None:
+    """The series of a picture. That of a NIfTI file is named after its whole path: folders are scored one by one."""
+    is_volume = file.kind == "NIfTI" and picture.source.series is not None
+    return pseudonyms.of("file", path) if is_volume else picture.source.series
 
 
 @dataclass(frozen=True)
@@ -97,13 +171,21 @@ class FolderState:
 
 def state_of_folder(folder: Path) -> FolderState:
     """The state of a folder, without keeping its listing."""
+    return scan_folder(folder)[0]
+
+
+def scan_folder(folder: Path) -> tuple[FolderState, list[FoundFile]]:
+    """The state of a folder, and those of its files that may be DICOM or NIfTI. No file is opened."""
     digest, n_files, newest = hashlib.sha256(), 0, 0.0
+    candidates = []
     for found in walk(require_folder(folder, WANTED)):
         digest.update(state_of(found))
         n_files += 1
+        if may_be_medical(found.path) and not refusal(found):
+            candidates.append(found)
         with suppress(OSError):
             newest = max(newest, Path(os.fsdecode(found.file)).lstat().st_ctime)
-    return FolderState(digest.hexdigest()[:DIGEST_LENGTH], n_files, newest)
+    return FolderState(digest.hexdigest()[:DIGEST_LENGTH], n_files, newest), candidates
 
 
 def state_of(found: FoundFile) -> bytes:

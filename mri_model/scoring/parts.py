@@ -1,7 +1,7 @@
 """The rows of a scoring run on disk: a Parquet file for each shard while it runs, and one for the whole run."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from mri_model.data.medical.choice import LEFT_OUT
 from mri_model.files import atomic
 
 MOMENT = pa.timestamp("us", "UTC")
@@ -35,6 +36,9 @@ SCHEMA = pa.schema(
         ("risk", pa.float64()),
         ("seconds", pa.float64()),
         ("scored_at", MOMENT),
+        ("series", pa.string()),
+        ("patient", pa.string()),
+        ("probabilities", pa.list_(pa.float64())),
     ]
 )
 """Columns of a Parquet file of scores; those of the table ``prediction``."""
@@ -53,18 +57,50 @@ class Reasons:
 
     Attributes:
         counts: Reason → number of files.
-        named: Path → reason of the first ones.
+        named: Path → reason of the first ones, without slices that are left out by choice.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
     named: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def n_left_out(self) -> int:
+        """Number of slices that are left out by choice."""
+        return sum(n for reason, n in self.counts.items() if reason.startswith(LEFT_OUT))
+
     def add(self, rows: pa.Table) -> None:
         for row in rows.select(["path", "status", "reason"]).to_pylist():
             if row["status"] == "rejected":
                 self.counts[row["reason"]] += 1
-                if len(self.named) < MOST_NAMED:
+                if len(self.named) < MOST_NAMED and not row["reason"].startswith(LEFT_OUT):
                     self.named[row["path"]] = row["reason"]
+
+
+SERIES_SCHEMA = pa.schema(
+    [
+        *(pa.field(name, pa.string()) for name in ("run_id", "series", "model_id", "patient")),
+        *(pa.field(name, pa.int64()) for name in ("n_images", "n_scored", "n_abstained", "n_rejected")),
+        *(pa.field(name, pa.string()) for name in ("status", "reason", "label", "tumor", "contrast")),
+        *(pa.field(name, pa.float64()) for name in ("probability", "tumor_probability", "contrast_probability")),
+        SCHEMA.field("top5"),
+        ("distance", pa.float64()),
+        ("risk", pa.float64()),
+        ("scored_at", MOMENT),
+    ]
+)
+"""Columns of a Parquet file of series; those of the table ``series_prediction``."""
+
+
+def series_file(parquet: Path) -> Path:
+    """Where the series of a run are, beside its file of scores; there is none if it has no series."""
+    return parquet.with_suffix(".series.parquet")
+
+
+def write_series(parquet: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write the series of a run beside its file of scores, if there are any."""
+    if rows:
+        with atomic(series_file(parquet)) as temporary:
+            pq.write_table(pa.Table.from_pylist(list(rows), SERIES_SCHEMA), temporary)
 
 
 def part_file(folder: Path, number: int, fence: int) -> Path:
@@ -87,15 +123,20 @@ def write_part(
         pq.write_table(pa.Table.from_pylist(written, PART_SCHEMA), temporary)
 
 
-def merge_parts(files: Iterable[Path], target: Path) -> Reasons:
-    """Write all parts as one file, a part at a time. Raises FileNotFoundError if one is missing."""
-    reasons = Reasons()
+def merge_parts(files: Iterable[Path], target: Path, look: Callable[[pa.Table], None]) -> None:
+    """Write all parts as one file, a part at a time.
+
+    Args:
+        look: Called with the rows of each part.
+
+    Raises:
+        FileNotFoundError: If a part is missing.
+    """
     with atomic(target) as temporary, pq.ParquetWriter(temporary, SCHEMA) as writer:
         for file in files:
             rows = pq.read_table(file, columns=SCHEMA.names, schema=PART_SCHEMA)
-            reasons.add(rows)
+            look(rows)
             writer.write_table(rows)
-    return reasons
 
 
 def read_described(files: Iterable[Path], run_id: str, seen: Collection[str], most: int) -> pa.Table:
@@ -108,14 +149,14 @@ def read_described(files: Iterable[Path], run_id: str, seen: Collection[str], mo
     Raises:
         FileNotFoundError: If a part is missing.
     """
-    columns = ["sha256", "label", "probability", "distance", FINGERPRINT]
+    columns = ["sha256", "path", "label", "probability", "distance", FINGERPRINT]
     chosen = (pc.field("run_id") == run_id) & pc.field("label").is_valid() & pc.field(FINGERPRINT).is_valid()
     known = pa.array(sorted(seen), pa.string())
     rows = pa.schema([PART_SCHEMA.field(name) for name in columns]).empty_table()
     for file in files:
         part = pq.read_table(file, columns=columns, schema=PART_SCHEMA, filters=chosen)
         part = part.filter(pc.invert(pc.is_in(part["sha256"], known)))
-        rows = pa.concat_tables([rows, part]).sort_by("sha256")[:most]
+        rows = pa.concat_tables([rows, part]).sort_by([("sha256", "ascending"), ("path", "ascending")])[:most]
     return rows
 
 
@@ -129,9 +170,10 @@ def read_reasons(parquet: Path) -> Reasons:
 def write_csv(parquet: Path, target: Path) -> None:
     """Write a file of scores as CSV, a row group at a time.
 
-    The labels of a prediction set are joined by ``"; "``; ``top5``, which is no single value, is left out.
+    The labels of a prediction set are joined by ``"; "``; ``top5`` and ``probabilities``, which are no single values,
+    are left out.
     """
-    columns = [name for name in SCHEMA.names if name != "top5"]
+    columns = [name for name in SCHEMA.names if name not in ("top5", "probabilities")]
     at = columns.index("prediction_set")
     schema = pa.schema([SCHEMA.field(name) for name in columns]).set(at, pa.field("prediction_set", pa.string()))
     with atomic(target) as temporary, pyarrow.csv.CSVWriter(temporary, schema) as writer:

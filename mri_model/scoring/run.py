@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, Protocol
@@ -21,7 +21,9 @@ from typing import Any, NamedTuple, Protocol
 import pandas as pd
 import pyarrow as pa
 
+from mri_model.data.medical.survey import survey
 from mri_model.data.parallel import chunks, ordered_map
+from mri_model.data.pseudonyms import Pseudonyms
 from mri_model.errors import MriError, SkippedError
 from mri_model.files import atomic, is_held, lock_of, run_id
 from mri_model.models.artifact import Model
@@ -31,10 +33,29 @@ from mri_model.models.training_images import seen_digests
 from mri_model.progress import Log, ProgressCallback, no_log, no_progress
 from mri_model.scoring.decision import AnswerRule
 from mri_model.scoring.drift import SAMPLE, Drift, DriftTest
-from mri_model.scoring.listing import ListedFile, read_shard, write_listing
+from mri_model.scoring.listing import ListedFile, read_shard, scan_folder, write_listing
 from mri_model.scoring.participation import ANY, Participation
-from mri_model.scoring.parts import Reasons, merge_parts, part_file, read_described, read_reasons, write_part
-from mri_model.scoring.scorer import FILES_PER_TASK, Entry, Identity, Prediction, read_entry, score_entries
+from mri_model.scoring.parts import (
+    SERIES_SCHEMA,
+    Reasons,
+    merge_parts,
+    part_file,
+    read_described,
+    read_reasons,
+    series_file,
+    write_part,
+    write_series,
+)
+from mri_model.scoring.scorer import (
+    FILES_PER_TASK,
+    Entry,
+    Identity,
+    Prediction,
+    read_entries,
+    reading_tasks,
+    score_entries,
+)
+from mri_model.scoring.series import SeriesSums
 
 Claim = tuple[int, int]
 """Number of a shard and the fence under which a worker holds it."""
@@ -56,6 +77,7 @@ class Ledger(Protocol):
     """What a scoring run needs of the results database, see ``results.scoring_ledger.ScoringLedger``."""
 
     def start(self, run: Mapping[str, Any], shard_sizes: Sequence[int]) -> str: ...
+    def running(self, folder: str, listing: str) -> str | None: ...
     def run(self, run_id: str) -> dict[str, Any]: ...
     def claim(self, run_id: str, worker: str) -> Claim | None: ...
     def renew(self, run_id: str, shards: Sequence[Claim]) -> None: ...
@@ -74,12 +96,17 @@ class Ledger(Protocol):
     def leases(self, run_id: str) -> list[tuple[int, int, str]]: ...
     def fences(self, run_id: str) -> list[int]: ...
     def ended(self, run_ids: Sequence[str]) -> list[str]: ...
-    def finish(self, run_id: str, check: DriftCheck | None = None) -> dict[str, Any]: ...
+    def finish(
+        self, run_id: str, check: DriftCheck | None = None, series: Sequence[Mapping[str, Any]] = ()
+    ) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True)
 class ScoringCounts:
-    """Files of a scoring run: found = scored + abstained + rejected; ``n_reused`` of them kept an earlier row."""
+    """Files of a scoring run: found = scored + abstained + rejected; ``n_reused`` of them kept an earlier row.
+
+    Each slice of a volume counts as one.
+    """
 
     n_found: int
     n_scored: int
@@ -100,7 +127,8 @@ class ScoringRun:
     """A finished scoring run.
 
     Attributes:
-        parquet: One row for every file found, sorted by path. ``run_id`` in a row is the run that scored the file.
+        parquet: One row for every file and slice found, in the order of the files' paths. ``run_id`` in a row is the
+            run that scored the file.
         reasons: Why files were rejected.
         drift: Result of the comparison with the validation images, and why; None if nothing was compared.
     """
@@ -116,6 +144,17 @@ class ScoringRun:
     def rows(self) -> pd.DataFrame:
         """All rows, read from ``parquet``."""
         return pd.read_parquet(self.parquet)
+
+    @property
+    def n_failed(self) -> int:
+        """Number of rejected files, without slices that are left out by choice."""
+        return self.counts.n_rejected - self.reasons.n_left_out
+
+    @property
+    def series(self) -> pd.DataFrame:
+        """One row for each series, in the order in which they were found (``parts.SERIES_SCHEMA``)."""
+        file = series_file(self.parquet)
+        return pd.read_parquet(file) if file.is_file() else SERIES_SCHEMA.empty_table().to_pandas()
 
     def require_scores(self, facts: Mapping[str, Any] | None = None) -> None:
         """Raises MriError, with the reasons and ``facts``, if not one file could be scored."""
@@ -184,10 +223,12 @@ def score_folder(
     progress: ProgressCallback = no_progress,
     log: Log = no_log,
     part: Participation = ANY,
+    pseudonyms: Pseudonyms | None = None,
 ) -> ScoringRun:
     """Score every file below ``folder``; one this model scored before, unchanged and for this risk, keeps its row.
 
     Args:
+        pseudonyms: Replaces the identifiers in DICOM files; None: with a key that is kept nowhere.
         risk: Share of wrong answers that is acceptable, in 0-1; answers that would exceed it are not given. None: only
             images unlike the training images get no answer.
 
@@ -204,14 +245,15 @@ def score_folder(
         if part.run_id:
             run = join_run(ledger, part.run_id, scores)
         else:
-            run = open_run(ledger, model, folder, scores, risk, log, part.listing)
+            names = pseudonyms or Pseudonyms()
+            run = open_run(ledger, model, folder, scores, risk, names, part.listing, progress, log)
         part.opened(run.id, model.folder)
         with intact(run):
             with working(run):
                 while work(ledger, model, rule, run, progress):
                     free_shards_of_the_dead(ledger, run)
                     time.sleep(POLL_SECONDS)
-            return finish(ledger, model, run)
+            return finish(ledger, model, rule, run)
     except OSError as error:  # a full disk, or a share that is gone
         place = f" {error.filename}" if error.filename else ""
         raise MriError(
@@ -221,30 +263,67 @@ def score_folder(
 
 
 def open_run(
-    ledger: Ledger, model: Model, folder: Path, scores: Path, risk: float | None, log: Log, expected: str = ""
+    ledger: Ledger,
+    model: Model,
+    folder: Path,
+    scores: Path,
+    risk: float | None,
+    pseudonyms: Pseudonyms,
+    expected: str,
+    progress: ProgressCallback,
+    log: Log,
 ) -> OpenRun:
-    """List the folder and start a run, or join the one that is running on the same listing for the same risk.
+    """Join the run that is running on the folder as it is for the same risk, or list the folder and start one.
 
     Args:
         expected: Digest that the listing must have; empty: any.
     """
+    state, candidates = scan_folder(folder)
+    check_unchanged(folder, state.digest, expected)
+    place = str(folder.resolve())
+    joined = ledger.running(place, for_risk(state.digest, risk))
+    if joined and (scores / joined / LISTING).is_file():
+        log(f"joined {joined}, which is scoring this folder, or was interrupted")
+        return join_run(ledger, joined, scores)
+    surveyed = survey(candidates, pseudonyms, model.metadata.slices, progress=progress)
     name = run_id("score")
     with TemporaryDirectory(prefix="mri-listing-") as temporary:  # not in scores: a killed process would leave it there
         own = Path(temporary) / LISTING
-        listing = write_listing(folder, own)
-        if expected not in ("", listing.digest):
-            raise SkippedError(f"{folder} has changed", "it is scored when it is unchanged for a while")
-        digest = listing.digest if risk is None else f"{listing.digest}-risk-{risk!r}"
+        listing = write_listing(folder, own, surveyed, pseudonyms)
+        check_unchanged(folder, listing.digest, expected)
+        digest = for_risk(listing.digest, risk)
         row = {"id": name, "folder": str(listing.folder), "listing": digest, "n_found": listing.n_files, "risk": risk}
         row |= {"parquet": str(scores / f"{name}.parquet"), "engine": model.engine.name if model.engine else None}
         chosen = ledger.start(row, listing.shard_sizes)
         if not (placed := scores / chosen / LISTING).is_file():
+            check_same_files(ledger, chosen, listing.n_files)
             with atomic(placed) as copy:
                 shutil.copyfile(own, copy)
     if chosen != name:
         log(f"joined {chosen}, which is scoring this folder, or was interrupted")
     n_new = max(listing.n_files - ledger.count_known(str(listing.folder), risk), 0)
     return OpenRun(chosen, scores / chosen, listing.n_files, n_new, worker_name())
+
+
+def for_risk(digest: str, risk: float | None) -> str:
+    """What identifies the listing of a run: a folder is scored for each risk."""
+    return digest if risk is None else f"{digest}-risk-{risk!r}"
+
+
+def check_unchanged(folder: Path, digest: str, expected: str) -> None:
+    """Raises SkippedError if the folder's listing is another than expected."""
+    if expected not in ("", digest):
+        raise SkippedError(f"{folder} has changed", "it is scored when it is unchanged for a while")
+
+
+def check_same_files(ledger: Ledger, name: str, n_files: int) -> None:
+    """Raises MriError if this process would list other slices than the one that has started the run."""
+    n_found = ledger.run(name)["n_found"]
+    if n_found != n_files:
+        raise MriError(
+            f"{name} was started with {n_found} files and slices, of which this process finds {n_files}",
+            f"install the same extras everywhere, or: mri delete {name} --yes, then score again",
+        )
 
 
 def join_run(ledger: Ledger, name: str, scores: Path) -> OpenRun:
@@ -281,16 +360,16 @@ def score_shards(ledger: Ledger, model: Model, rule: AnswerRule, run: OpenRun) -
     """
     held: list[Shard] = []
 
-    def files() -> Iterator[tuple[Shard, ListedFile]]:
+    def tasks() -> Iterator[tuple[Shard, list[ListedFile]]]:
         for shard in claimed_shards(ledger, run, rule.risk):
             held.append(shard)
-            yield from ((shard, file) for file in shard.files)
+            yield from ((shard, files) for files in reading_tasks(shard.files, FILES_PER_TASK))
 
-    def read(item: tuple[Shard, ListedFile]) -> tuple[Shard, Entry]:
-        return item[0], read_entry(model, item[1], item[0].known, run.n_new)
+    def read(task: tuple[Shard, list[ListedFile]]) -> list[tuple[Shard, Entry]]:
+        return [(task[0], entry) for entry in read_entries(model, task[1], task[0].known, run.n_new)]
 
     renewed = time.monotonic()
-    entries = ordered_map(read, files(), items_per_task=FILES_PER_TASK)
+    entries = chain.from_iterable(ordered_map(read, tasks(), items_per_task=1))
     for _, pairs in groupby(entries, key=lambda pair: pair[0].claim):
         shard = held[0]
         for batch in chunks((entry for _, entry in pairs), BATCH):
@@ -322,22 +401,32 @@ def commit(ledger: Ledger, run: OpenRun, shard: Shard) -> None:
         part.unlink(missing_ok=True)
 
 
-def finish(ledger: Ledger, model: Model, run: OpenRun) -> ScoringRun:
-    """Write the run's file of scores; of several processes that come here together each returns the same run."""
+def finish(ledger: Ledger, model: Model, rule: AnswerRule, run: OpenRun) -> ScoringRun:
+    """Write the run's files of scores; of several processes that come here together each returns the same run."""
     parts = [part_file(run.folder, number, fence) for number, fence in enumerate(ledger.fences(run.id))]
+    series: list[dict[str, Any]] = []
     if parts:
         try:
-            merge_parts(parts, run.parquet)
+            series = write_scores(model, rule, run, parts)
         except FileNotFoundError as error:
             if not ledger.ended([run.id]):
                 raise MriError(f"{error.filename} is missing", f"mri delete {run.id}, then score again") from None
-    row = ledger.finish(run.id, test_of(model, run, parts))
+    row = ledger.finish(run.id, test_of(model, run, parts), series)
     if row["status"] != "finished":
         raise MriError(f"{run.id} was superseded: the folder changed meanwhile", "run the command again")
     shutil.rmtree(run.folder, ignore_errors=True)
     counts = ScoringCounts(**{name: row[name] for name in ScoringCounts.__annotations__})
     drift = DriftResult(row["drift"], row["drift_reason"]) if row["drift"] else None
     return ScoringRun(run.id, model.id, run.parquet, counts, read_reasons(run.parquet), drift)
+
+
+def write_scores(model: Model, rule: AnswerRule, run: OpenRun, parts: Sequence[Path]) -> list[dict[str, Any]]:
+    """Write the run's rows, and those of its series, which are returned. Raises FileNotFoundError if a part is gone."""
+    sums = SeriesSums()
+    merge_parts(parts, run.parquet, sums.add)
+    series = sums.rows(model, rule, run.id)
+    write_series(run.parquet, series)
+    return series
 
 
 def test_of(model: Model, run: OpenRun, parts: Sequence[Path]) -> DriftCheck | None:

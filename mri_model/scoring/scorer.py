@@ -1,17 +1,22 @@
-"""Scoring: a model and a folder in, one row for every file found out."""
+"""Scoring: a model and a folder in, one row for every file and slice found out."""
 
 import os
 import time
-from collections.abc import Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence, Set
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
 
-from mri_model.data.decode import decode, load_content
+from mri_model.data.decode import DecodedImage, decode, load_content
+from mri_model.data.inventory import CHANGED
+from mri_model.data.medical.pictures import decode_slices
+from mri_model.data.medical.slices import Slice
+from mri_model.data.parallel import chunks
 from mri_model.errors import MriError
 from mri_model.evaluation.abstention import prediction_set
 from mri_model.models.artifact import Model
@@ -27,19 +32,23 @@ TOP = 5
 FILES_PER_TASK = 8
 """Files a thread reads at a time; small, because the images read ahead of the network stay in memory."""
 
+SLICES_PER_TASK = 32
+"""Slices of a volume that a thread reads at a time: of the default choice (``AXIAL_SLICES``) all."""
+
 
 @dataclass(frozen=True)
 class Entry:
-    """One file that was read.
+    """One file, or slice of a file, that was read.
 
     Attributes:
         path: Absolute POSIX path.
-        sha256: Digest of the bytes; empty if the file could not be read.
+        sha256: Digest of the file's bytes; empty if it could not be read.
         plane: The image as it is stored, uint8 (3, store_size, store_size); None if the file is rejected or known.
         reason: Why the file is rejected, or None.
         known: Whether the model has scored these bytes at this path before.
         fingerprint: Of an image that is compared with the validation images (``scoring.drift``); else None.
-        seconds: For reading and decoding.
+        seconds: For reading and decoding; of a slice its part of the time for those that were read together.
+        series, patient: As in ``Prediction``.
     """
 
     path: str
@@ -49,15 +58,17 @@ class Entry:
     reason: str | None = None
     known: bool = False
     seconds: float = 0.0
+    series: str | None = None
+    patient: str | None = None
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """The row of one file.
+    """The row of one file, or of one slice of a file.
 
     Attributes:
-        path: Absolute POSIX path.
-        sha256: Digest of the bytes; empty if the file could not be read.
+        path: Absolute POSIX path; of a slice ``a.nii.gz#z=23`` or ``a.dcm#frame=4``.
+        sha256: Digest of the file's bytes; empty if it could not be read.
         status: ``abstained`` if the model gives no answer; what it would have said follows nevertheless.
         seconds: For reading, decoding and its share of the network's batch.
         reason: Why the file is rejected or the model abstains, or None.
@@ -69,6 +80,9 @@ class Prediction:
         distance: From the training images (``models.guard``); None without a guard, as is ``prediction_set``.
         prediction_set: The labels that hold the true one with the probability ``GuardMetadata.set_level``.
         risk: The risk that the status was decided for; None if none was stated.
+        series: Pseudonym of the series that the image is of; None for a plain image.
+        patient: Pseudonym of the patient, or a subject's name.
+        probabilities: Of all classes, in the model's order; only of an image of a series.
     """
 
     model_id: str
@@ -88,10 +102,73 @@ class Prediction:
     distance: float | None = None
     prediction_set: tuple[str, ...] | None = None
     risk: float | None = None
+    series: str | None = None
+    patient: str | None = None
+    probabilities: tuple[float, ...] | None = None
+
+
+def reading_tasks(files: Iterable[ListedFile], n_files: int) -> Iterator[list[ListedFile]]:
+    """The files of a shard as they are read: slices of one file together, and up to ``n_files`` other files."""
+    others: list[ListedFile] = []
+    for _, same in groupby(files, key=lambda listed: listed.file):
+        rows = list(same)
+        if len(rows) == 1:
+            others += rows
+        if others and (len(rows) > 1 or len(others) == n_files):
+            yield others
+            others = []
+        if len(rows) > 1:
+            yield from chunks(rows, SLICES_PER_TASK)
+    if others:
+        yield others
+
+
+def read_entries(model: Model, files: Sequence[ListedFile], known: Set[Identity], n_new: int) -> list[Entry]:
+    """Read and decode the files of a task; a file with several slices is opened once.
+
+    Args:
+        files: Those with the same ``file`` follow each other.
+        known: As in ``read_entry``.
+        n_new: About how many files of the run the model has not scored before.
+
+    Raises:
+        MriError: If the folder of a file is gone: that says nothing about the file.
+    """
+    entries: list[Entry] = []
+    for _, same in groupby(files, key=lambda listed: listed.file):
+        rows = list(same)
+        plain = rows[0].slice is None
+        entries += [read_entry(model, rows[0], known, n_new)] if plain else read_slices(model, rows, known, n_new)
+    return entries
+
+
+def read_slices(model: Model, rows: Sequence[ListedFile], known: Set[Identity], n_new: int) -> list[Entry]:
+    """The pictures of a DICOM or NIfTI file. It is not opened if all of them are rejected, or known by its digest."""
+    started = time.perf_counter()
+    new = [row for row in rows if not row.reason and (row.path, row.sha256) not in known]
+    images = decode_pictures(new) if new else []
+    entries = {row.path: as_entry(model, row, image, n_new) for row, image in zip(new, images, strict=True)}
+    seconds = (time.perf_counter() - started) / max(len(new), 1)
+    return [
+        replace(entries[row.path], seconds=seconds)
+        if row.path in entries
+        else replace(unread(row), sha256=row.sha256 or "", known=not row.reason)
+        for row in rows
+    ]
+
+
+def decode_pictures(rows: Sequence[ListedFile]) -> list[DecodedImage]:
+    """Pictures of one file; all are rejected if it has changed since it was surveyed."""
+    content = load_content(rows[0].file)
+    if content.reason and not content.sha256:
+        check_folder(Path(os.fsdecode(rows[0].file)).parent)
+    if content.sha256 != rows[0].sha256:
+        return [DecodedImage(content.sha256, reason=content.reason or CHANGED)] * len(rows)
+    return decode_slices(content, [row.picture or Slice("", None) for row in rows])
 
 
 def read_entry(model: Model, listed: ListedFile, known: Set[Identity], n_new: int) -> Entry:
-    """Read and decode one file, unless it is refused unread or the model has scored these bytes at this path.
+    """Read and decode one plain image, unless it is refused unread or the model has scored these bytes at this path.
 
     Args:
         n_new: About how many files of the run the model has not scored before.
@@ -101,19 +178,28 @@ def read_entry(model: Model, listed: ListedFile, known: Set[Identity], n_new: in
     """
     started = time.perf_counter()
     if listed.reason:
-        return Entry(listed.path, "", reason=listed.reason)
+        return unread(listed)
     content = load_content(listed.file)
     if content.reason and not content.sha256:
         check_folder(Path(os.fsdecode(listed.file)).parent)
     if (listed.path, content.sha256) in known:
         return Entry(listed.path, content.sha256, known=True)
-    image = decode(content)
+    entry = as_entry(model, listed, decode(content), n_new)
+    return replace(entry, seconds=time.perf_counter() - started)
+
+
+def unread(listed: ListedFile) -> Entry:
+    return Entry(listed.path, "", reason=listed.reason, series=listed.series, patient=listed.patient)
+
+
+def as_entry(model: Model, listed: ListedFile, image: DecodedImage, n_new: int) -> Entry:
+    """What is kept of a decoded image."""
+    entry = replace(unread(listed), sha256=image.sha256, reason=image.reason)
     if image.pixels is None:
-        return Entry(listed.path, image.sha256, reason=image.reason, seconds=time.perf_counter() - started)
-    plane = model.preprocessing.shrink(image.pixels)
+        return entry
     compared = model.reference is not None and is_compared(image.sha256, n_new)
     fingerprint = pack(image.pixels) if compared else None
-    return Entry(listed.path, image.sha256, plane, fingerprint, seconds=time.perf_counter() - started)
+    return replace(entry, plane=model.preprocessing.shrink(image.pixels), fingerprint=fingerprint)
 
 
 def check_folder(folder: Path) -> None:
@@ -163,15 +249,15 @@ def rejection(model: Model, rule: AnswerRule, entry: Entry) -> Prediction:
         seconds=entry.seconds,
         reason=entry.reason,
         risk=rule.risk,
+        series=entry.series,
+        patient=entry.patient,
     )
 
 
 def answer(
     model: Model, rule: AnswerRule, entry: Entry, probabilities: np.ndarray, distance: float | None, seconds: float
 ) -> Prediction:
-    best = np.argsort(-probabilities, kind="stable")[:TOP]
-    label = model.labels[best[0]]
-    objection = rule.objection(float(probabilities[best[0]]), distance)
+    objection = rule.objection(float(probabilities.max()), distance)
     return Prediction(
         model_id=model.id,
         path=entry.path,
@@ -180,19 +266,31 @@ def answer(
         scored_at=datetime.now(UTC),
         seconds=seconds,
         reason=objection,
-        label=label.name,
-        tumor=label.tumor,
-        contrast=label.contrast,
-        probability=float(probabilities[best[0]]),
-        tumor_probability=marginal(probabilities, [each.tumor == label.tumor for each in model.labels]),
-        contrast_probability=marginal(probabilities, [each.contrast == label.contrast for each in model.labels])
-        if label.contrast
-        else None,
-        top5=tuple({"label": model.classes[at], "probability": float(probabilities[at])} for at in best),
         distance=distance,
         prediction_set=possible_labels(model, probabilities),
         risk=rule.risk,
+        series=entry.series,
+        patient=entry.patient,
+        probabilities=tuple(probabilities.tolist()) if entry.series else None,
+        **best_answer(model, probabilities),
     )
+
+
+def best_answer(model: Model, probabilities: np.ndarray) -> dict[str, Any]:
+    """The most probable class, as a row says it: label and parts, their probabilities, and the five best."""
+    best = np.argsort(-probabilities, kind="stable")[:TOP]
+    label = model.labels[best[0]]
+    return {
+        "label": label.name,
+        "tumor": label.tumor,
+        "contrast": label.contrast,
+        "probability": float(probabilities[best[0]]),
+        "tumor_probability": marginal(probabilities, [each.tumor == label.tumor for each in model.labels]),
+        "contrast_probability": marginal(probabilities, [each.contrast == label.contrast for each in model.labels])
+        if label.contrast
+        else None,
+        "top5": tuple({"label": model.classes[at], "probability": float(probabilities[at])} for at in best),
+    }
 
 
 def possible_labels(model: Model, probabilities: np.ndarray) -> tuple[str, ...] | None:

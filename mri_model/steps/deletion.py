@@ -17,6 +17,9 @@ from mri_model.steps.pages import report_page, sweep_page
 if TYPE_CHECKING:  # PyTorch, scikit-learn and SQLAlchemy take seconds to import: only the steps that use them do
     from mri_model.results.deletion import Deletion
 
+SERIES_END = ".series.parquet"
+"""How the name of a run's file of series ends, as ``scoring.parts.series_file`` gives it."""
+
 
 def plan_deletion(settings: Settings, name: str) -> "Deletion":
     """The rows and files of a model or a sweep, with the pages about it, or of a scoring run.
@@ -33,7 +36,7 @@ def plan_deletion(settings: Settings, name: str) -> "Deletion":
         if is_locked(settings.models / model_id):
             raise MriError(f"model {model_id} is being trained", "stop its training first")
     own = existing([*own_files(settings, found), *pages_about(settings, found), *waiting(settings, found)])
-    recorded = existing(found.files, but=own)
+    recorded = existing(with_series(found.files), but=own)
     inside = tuple(path for path in recorded if is_below(settings.root, path))
     return replace(found, files=own + inside, outside=tuple(path for path in recorded if path not in inside))
 
@@ -42,9 +45,17 @@ def own_files(settings: Settings, deletion: "Deletion") -> Iterator[Path]:
     """Model folders, Parquet files and folders of runs in this ``MRI_HOME``: recorded paths may be of another one."""
     for folder, names in (
         (settings.models, deletion.models),
-        (settings.scores, [f"{run}{end}" for run in deletion.runs for end in (".parquet", "")]),
+        (settings.scores, [f"{run}{end}" for run in deletion.runs for end in (".parquet", SERIES_END, "")]),
     ):
         yield from (folder / name for name in names if Path(os.path.normpath(folder / name)).parent == folder)
+
+
+def with_series(recorded: Iterable[Path]) -> Iterator[Path]:
+    """Each path, and of a file of scores that of the series beside it."""
+    for path in recorded:
+        yield path
+        if path.suffix == ".parquet":
+            yield path.with_suffix(SERIES_END)
 
 
 def pages_about(settings: Settings, deletion: "Deletion") -> Iterator[Path]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mri_model.data.listing import check_outside, require_folder
+from mri_model.data.pseudonyms import Pseudonyms
 from mri_model.errors import MriError
 from mri_model.options import Precision
 from mri_model.progress import Log, ProgressCallback, no_log, no_progress
@@ -65,7 +66,8 @@ def score_folder(
     with open_store(settings) as store:
         ensure_recorded(settings, store, model.folder)
         ledger = Patient(settings, ScoringLedger(store, model.id), log)
-        return run.score_folder(ledger, model, folder, settings.scores, risk, progress, log, part)
+        names = Pseudonyms(settings.private)
+        return run.score_folder(ledger, model, folder, settings.scores, risk, progress, log, part, names)
 
 
 def write_scores_csv(scored: "ScoringRun", file: Path) -> None:

@@ -13,7 +13,9 @@ from torch import nn
 from torch.optim import Optimizer
 
 from mri_model.data.manifest import Manifest, Partition
+from mri_model.data.medical.choice import SliceChoice
 from mri_model.data.pixel_store import PixelStore, ResidentPixels, nearest_pixels
+from mri_model.data.profile import load_profile
 from mri_model.errors import MriError
 from mri_model.evaluation.calibration import fit_temperature
 from mri_model.evaluation.metrics import Averages, summarize
@@ -67,9 +69,11 @@ class TrainingJob:
     on_step: OnStep = ignore_step
     log: Log = no_log
     recorded: dict[str, Value] = field(init=False)
+    slices: SliceChoice = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "recorded", self.recipe.recorded())
+        object.__setattr__(self, "slices", load_profile(str(self.manifest.folder / "profile.toml")).slices)
 
     @property
     def model_id(self) -> str:
@@ -212,6 +216,7 @@ def write_model(job: TrainingJob, state: TrainingState, pixels: PixelStore, spli
         git_commit=git_commit(),
         intended_use=INTENDED_USE,
         guard=fit_abstention(job.folder, train, val, state.temperature, images),
+        slices=job.slices,
     )
     write_metadata(job.folder, metadata)
 

@@ -10,11 +10,13 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from sqlalchemy import select
 
 from mri_model import api, steps
+from mri_model.data.pseudonyms import Pseudonyms
 from mri_model.models.training_images import seen_digests
 from mri_model.results import schema
 from mri_model.scoring import listing, run
@@ -55,6 +57,7 @@ def trained_home(phantom: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     home = Settings(home=tmp_path_factory.mktemp("kills") / "home", database_url="")
     api.ingest(home, phantom)
     api.train(home, QUICK)
+    Pseudonyms(home.private).of("makes the key", "that all copies of the home have")
     return home.root
 
 
@@ -67,10 +70,17 @@ def killed(request: pytest.FixtureRequest, trained_home: Path, tmp_path: Path) -
 
 
 @pytest.fixture
-def folder(phantom: Path, tmp_path: Path) -> Path:
-    """46 files in six shards; two are no images."""
+def folder(phantom: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """46 files in six shards; two are no images. With the parameter ``volumes``: fewer, and volumes among them."""
     folder = tmp_path / "incoming"
-    for number, file in enumerate(sorted(phantom.rglob("*.jpeg"))[:44]):
+    has_volumes = getattr(request, "param", "") == "volumes"
+    if has_volumes:
+        pytest.importorskip("pydicom")
+        from tests.medical_files import write_dicom, write_nifti
+
+        write_dicom(folder / "a" / "series")
+        write_nifti(folder / "z" / "volume.nii")
+    for number, file in enumerate(sorted(phantom.rglob("*.jpeg"))[: 14 if has_volumes else 44]):
         target = folder / f"{number % 3}" / f"{number:02}.jpeg"
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, target)
@@ -100,6 +110,7 @@ def answers(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """What the rows say about each file, by path."""
     plain = rows.drop(columns=OF_THE_RUN, errors="ignore").sort_values("path").astype(object)
     plain["top5"] = [None if top is None else [dict(each) for each in top] for top in plain["top5"]]
+    plain["probabilities"] = [None if each is None else list(each) for each in plain["probabilities"]]
     plain["prediction_set"] = [None if labels is None else list(labels) for labels in plain["prediction_set"]]
     return plain.where(plain.notna(), None).to_dict("records")
 
@@ -131,7 +142,23 @@ def check_whole(settings: Settings, expected: list[dict[str, Any]]) -> None:
     n_images = (~predictions["sha256"].isin(seen) & (predictions["status"] != "rejected")).sum()
     assert (compared["drift"], compared["drift_images"]) == ("waiting", n_images), "each image is compared once"
     assert len(compared["drift_waiting"]["sources"]) == n_images
-    assert {each.name for each in settings.scores.iterdir()} == {f"{run}.parquet" for run in runs["id"]}
+    of_series = check_series(settings, predictions, list(runs["id"]))
+    assert {each.name for each in settings.scores.iterdir()} == {f"{run}.parquet" for run in runs["id"]} | of_series
+
+
+def check_series(settings: Settings, predictions: pd.DataFrame, run_ids: list[str]) -> set[str]:
+    """Each run has one row for every series, over all of its slices; returns the names of its files."""
+    rows, names = recorded(settings, schema.series_prediction), predictions["series"].dropna()
+    assert len(rows) == len(run_ids) * names.nunique()
+    for run_id, of_run in rows.groupby("run_id"):
+        found = of_run.set_index("series")
+        assert found["n_images"].to_dict() == names.value_counts().to_dict()
+        in_file = pd.read_parquet(settings.scores / f"{run_id}.series.parquet").set_index("series")
+        assert in_file.loc[found.index, "probability"].tolist() == found["probability"].tolist()
+        for series, own in predictions[predictions["probabilities"].notna()].groupby("series"):
+            mean = np.mean(own["probabilities"].tolist(), axis=0)
+            assert found.loc[series, "probability"] == pytest.approx(mean.max())
+    return {f"{run_id}.series.parquet" for run_id in rows["run_id"]}
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -150,6 +177,24 @@ def test_killed_at_six_random_moments_it_ends_with_the_rows_of_an_undisturbed_ru
         process.kill()
         process.join()
     finish(start(server, killed, folder))
+    check_whole(killed, expected)
+
+
+@pytest.mark.parametrize("folder", ["volumes"], indirect=True)
+def test_killed_while_it_scores_volumes_it_ends_with_the_rows_of_an_undisturbed_run(
+    server: ForkServerContext, killed: Settings, folder: Path, undisturbed: tuple[list[dict[str, Any]], float]
+) -> None:
+    expected, seconds = undisturbed
+    assert sum("#z=" in row["path"] for row in expected) == 8, "the volume lies in two shards"
+    moments = random.Random(1)
+    for _ in range(5):
+        process = start(server, killed, folder)
+        time.sleep(moments.uniform(0, seconds))
+        process.kill()
+        process.join()
+    processes = [start(server, killed, folder) for _ in range(2)]
+    for process in processes:
+        finish(process)
     check_whole(killed, expected)
 
 

@@ -66,22 +66,30 @@ def test_reproduce_gives_the_six_tables_as_result_and_as_artifacts(
 
 
 @pytest.mark.server
-def test_score_writes_a_row_for_every_file(inside: Settings, own_phantom: Path) -> None:
+def test_score_writes_a_row_for_every_file_and_shows_the_series(
+    inside: Settings, running: server.Running, own_phantom: Path
+) -> None:
+    pytest.importorskip("nibabel")
     from flows.evaluate import evaluate_mri
     from flows.ingest import ingest_mri
     from flows.score import score_mri
     from flows.train import train_mri
+    from tests.medical_files import write_nifti
 
     ingest_mri(own_phantom)
     train_mri(image_size=32, epochs=1, weights="none", batch_size=32)
     evaluate_mri(split="val")
     (own_phantom / "broken.jpeg").write_bytes(b"broken")
+    write_nifti(own_phantom / "volume.nii")
     run = score_mri(own_phantom)
     with steps.open_store(inside) as store:
         runs, evaluations = store.query("scored-runs"), store.query("evaluations")
-    assert runs.loc[0, ["id", "n_found", "n_rejected"]].tolist() == [run, 177, 1]
+    assert runs.loc[0, ["id", "n_found", "n_rejected"]].tolist() == [run, 177 + 8, 1]
     assert evaluations["split"].tolist() == ["val"]
     assert (inside.scores / f"{run}.parquet").is_file()
+    (shown,) = [each for each in ask(running, "artifacts") if each["key"] == "scoring-series"]
+    assert shown["description"].startswith("1 series: ")
+    assert json.loads(shown["data"])[0]["images"] == 8
 
 
 @pytest.mark.server

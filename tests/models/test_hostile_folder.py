@@ -15,6 +15,7 @@ import torch
 from safetensors.numpy import load, save
 
 from mri_model.data.hog import HOG_LENGTH
+from mri_model.data.medical.choice import AXIAL_SLICES, SliceChoice
 from mri_model.errors import MriError
 from mri_model.models.artifact import checked_content, load_model, sha256, write_weights
 from mri_model.models.guard import GUARD_FILE, Guard, write_guard
@@ -106,6 +107,32 @@ def test_a_temperature_that_is_no_positive_number_is_refused(folder: Path, value
 def test_classes_are_two_or_more_different_texts(folder: Path, value: Any) -> None:
     change(folder, "classes", value)
     assert "model.json is damaged: classes" in refused(folder)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("axis", value) for value in ("oblique", "", None, 3, ["axial"])),
+        *(("central", value) for value in (0, -0.5, 1.5, math.nan, "x", None)),
+        *(("most", value) for value in (0, -1, 2.5, True, HUGE, None, "x")),
+        ("unknown", 1),
+    ],
+)
+def test_a_choice_of_slices_that_cannot_be_is_refused(folder: Path, field: str, value: Any) -> None:
+    change(folder, f"slices.{field}", value)
+    assert "model.json is damaged" in refused(folder)
+
+
+def test_a_model_without_a_choice_of_slices_takes_the_axial_ones(folder: Path) -> None:
+    file = folder / "model.json"
+    stored = json.loads(file.read_text())
+    assert stored.pop("slices") == {"axis": "axial", "central": 0.6, "most": 20}
+    file.write_text(json.dumps(stored))
+    assert read_metadata(folder).slices == AXIAL_SLICES
+    change(folder, "slices", {"axis": "coronal", "central": 1, "most": 5})
+    assert read_metadata(folder).slices == SliceChoice("coronal", 1.0, 5)
+    change(folder, "slices", "axial")
+    assert "slices: it is not an object with fields" in refused(folder)
 
 
 @pytest.mark.parametrize("field", ["id", "manifest"])

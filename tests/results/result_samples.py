@@ -213,6 +213,37 @@ def unreadable(path: str = "bad.jpg", **changes: Any) -> dict[str, Any]:
     return prediction(path, sha256="", status="rejected", reason="no permission", **nothing) | changes
 
 
+def series_prediction(series: str = "s", **changes: Any) -> dict[str, Any]:
+    row = {
+        "run_id": "r1",
+        "series": series,
+        "model_id": "m1",
+        "patient": "p",
+        "n_images": 4,
+        "n_scored": 2,
+        "n_abstained": 1,
+        "n_rejected": 1,
+        "status": "scored",
+        "reason": None,
+        "label": "Papiloma T1",
+        "tumor": "Papiloma",
+        "contrast": "T1",
+        "probability": 0.75,
+        "tumor_probability": 0.8,
+        "contrast_probability": 0.9,
+        "top5": [{"label": "Papiloma T1", "probability": 0.75}],
+        "distance": 1.5,
+        "risk": None,
+        "scored_at": START,
+    }
+    return row | changes
+
+
+def record_series(store: Store, rows: Iterable[dict[str, Any]]) -> None:
+    with store.writing() as connection:
+        execute_many(connection, schema.series_prediction.insert(), stored_rows(schema.series_prediction, rows))
+
+
 def record_run(store: Store, **changes: Any) -> None:
     with store.writing() as connection:
         execute_many(connection, schema.scoring_run.insert(), stored_rows(schema.scoring_run, [scoring_run(**changes)]))

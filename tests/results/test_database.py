@@ -95,7 +95,7 @@ def test_views_may_use_views_whatever_their_names(url: str, monkeypatch: pytest.
 def test_a_newer_schema_is_refused(url: str) -> None:
     with Store.open(url) as store:
         execute(store, "UPDATE alembic_version SET version_num = '9999'")
-    with pytest.raises(MriError, match="schema 9999; this version knows none newer than 0014") as caught:
+    with pytest.raises(MriError, match="schema 9999; this version knows none newer than 0015") as caught:
         Store.open(url)
     assert "newer version" in caught.value.hint
 

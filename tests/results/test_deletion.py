@@ -18,7 +18,9 @@ def full(store: Store) -> Store:
         samples.record_evaluation(store, id=f"e{number}", model_id=f"m{number}")
         samples.record_evaluation(store, id=f"pooled{number}", model_id=None, sweep_id=f"s{number}")
         samples.record_run(store, id=f"r{number}", model_id=f"m{number}", parquet=f"r{number}.parquet")
-        samples.record_predictions(store, [samples.prediction(run_id=f"r{number}", model_id=f"m{number}")])
+        of_run = {"run_id": f"r{number}", "model_id": f"m{number}"}
+        samples.record_predictions(store, [samples.prediction(**of_run)])
+        samples.record_series(store, [samples.series_prediction(**of_run)])
         registry.promote(store, f"m{number}", "")
     store.record_sweep({"id": "both", "kind": "seeds"}, ["m1", "m2"])
     return store
@@ -96,7 +98,7 @@ def test_a_folder_that_is_not_recorded_is_a_model_too(full: Store) -> None:
 
 def test_a_scoring_run_goes_with_its_predictions(full: Store) -> None:
     found = deletion.plan(full, "r2")
-    assert (found.kind, found.rows) == ("run", {"prediction": 1, "scoring_run": 1})
+    assert (found.kind, found.rows) == ("run", {"prediction": 1, "series_prediction": 1, "scoring_run": 1})
     deletion.delete(full, found)
     assert full.query("predictions")["path"].tolist() == []
     assert len(full.query("models")) == 2

@@ -24,6 +24,7 @@ def record_everything(store: Store) -> None:
     store.record_sweep({"id": "s1", "kind": "seeds", "recorded_at": samples.START}, ["m1"])
     samples.record_run(store)
     samples.record_predictions(store, [samples.prediction(), samples.unreadable()])
+    samples.record_series(store, [samples.series_prediction()])
     with store.writing() as connection:
         connection.execute(schema.scoring_shard.insert().values(run_id="r1", number=0, n_files=2))
         numbers = dict.fromkeys(("distance", "expected", "p_value"), 0.5)

@@ -18,7 +18,7 @@ from mri_model.results.database import parse, writing
 from mri_model.results.store import Store
 from tests.results import result_samples as samples
 
-REVISIONS = ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012", "0013"]
+REVISIONS = [f"{number:04}" for number in range(1, 15)]
 RENAMED = {
     "twin_free_n": "duplicate_free_n",
     "twin_free_accuracy": "duplicate_free_accuracy",
@@ -41,6 +41,9 @@ NEW_OF_PREDICTIONS = (
     "distance",
     "prediction_set",
     "risk",
+    "series",
+    "patient",
+    "probabilities",
 )
 NEW_OF_RUNS = ("drift", "drift_reason", "drift_images", "drift_sources", "drift_waiting")
 NEW_OF_MODELS = ("sha256", "temperature", "preprocessing", "fold", "folds")
@@ -55,6 +58,8 @@ RECIPES: list[dict[str, Any]] = [
     {"fold": 0, "folds": 0},
 ]
 """Recipe of each model; migration 0010 reads the fold from it."""
+
+DRIFT = {"run_id": "r1", "statistic": "label", "differs": True, "distance": 0.5, "expected": 0.1, "p_value": 0.01}
 
 FORCED = {"id": 8, "model_id": "m1", "stage": "retired", "who": "w", "why": "replaced", "at": samples.later(1)}
 """A row as schema 0009 recorded it: it was marked as forced because the promotion of the next champion was."""
@@ -101,6 +106,8 @@ def rows_of(revision: str) -> dict[str, list[dict[str, Any]]]:
             rows["scoring_shard"] = [SHARD]
         if revision >= "0012":
             rows |= {"incoming_look": [LOOK], "incoming_folder": [INCOMING]}
+        if revision >= "0014":
+            rows["drift_metric"] = [DRIFT]
         if revision >= "0009":
             rows["promotion"].append({**FORCED, "forced": revision < "0010", "objections": None})
         return rows
@@ -215,7 +222,7 @@ def test_rows_of_an_earlier_schema_survive_the_upgrade(old_url: str) -> None:
         ), name
     assert after.keys() - before.keys() <= {
         *("sweep", "sweep_model", "similarity_metric", "evaluated_image"),
-        *("scoring_shard", "incoming_look", "incoming_folder", "drift_metric"),
+        *("scoring_shard", "incoming_look", "incoming_folder", "drift_metric", "series_prediction"),
     }
 
 
@@ -378,6 +385,7 @@ def test_the_schema_before_the_given_protocol_gets_its_constraint_and_keeps_its_
             "incoming_look",
             "incoming_folder",
             "drift_metric",
+            "series_prediction",
         )
         new: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
         assert dump(connection) == before | {"model": models} | new

@@ -75,6 +75,30 @@ def test_each_shard_is_claimed_by_one_worker_and_a_run_ends_with_its_counts(
     assert ledger.progress("r1") == (0, 0)
 
 
+def test_series_are_recorded_once_with_the_end_of_the_run_and_go_with_it(store: Store, ledger: ScoringLedger) -> None:
+    start(ledger, sizes=(1,))
+    assert (ledger.running("/in", "l1"), ledger.running("/in", "l2"), ledger.running("/", "l1")) == ("r1", None, None)
+    shard = ledger.claim("r1", "w")
+    assert shard and commit(ledger, shard, "a")
+    rows = [samples.series_prediction(name, probability=0.5) for name in ("s1", "s2")]
+
+    def fail(waiting: Sequence[Any]) -> Any:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ledger.finish("r1", fail, rows)
+    assert (series(store), runs(store)) == ([], {"r1": "running"}), "all or nothing"
+    assert ledger.finish("r1", None, rows)["status"] == "finished"
+    ledger.finish("r1", None, [samples.series_prediction("late")])
+    assert series(store) == ["s1", "s2"] and ledger.running("/in", "l1") is None
+    assert ScoringLedger(store, "m2").running("/in", "l1") is None
+
+
+def series(store: Store) -> list[str]:
+    with store.reading() as connection:
+        return list(connection.scalars(select(schema.series_prediction.c.series).order_by("series")))
+
+
 @dataclass(frozen=True)
 class Found:
     """What a comparison with the validation images found."""

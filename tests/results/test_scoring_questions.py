@@ -36,6 +36,23 @@ def test_files_without_a_result_and_why(store: Store) -> None:
     assert len(store.query("unscored", folder="/in/sub2")) == 1
 
 
+def test_the_series_of_the_run_that_was_started_last(store: Store) -> None:
+    record_models(store)
+    slices = [labelled(f"/in/{name}.nii#z={z}", "Papiloma T1", series=name) for name in ("a", "b") for z in (3, 4)]
+    record_scored(store, "r1", "m-old", 1, *[row | {"path": row["path"].replace("/in/", "/in/in2/")} for row in slices])
+    record_scored(store, "r2", "m-old", 2, *slices, labelled("/in/plain.jpg", "Papiloma T1"))
+    sure, unsure = {"probability": 0.9}, {"probability": 0.4, "status": "abstained", "reason": "too far"}
+    none = {"probability": None, "label": None, "status": "rejected", "reason": "a localizer"}
+    for run, name, changes in (("r1", "a", sure), ("r2", "a", sure), ("r2", "b", unsure), ("r2", "c", none)):
+        row = samples.series_prediction(name, run_id=run, model_id="m-old", **changes)
+        samples.record_series(store, [row])
+    assert listed(store.query("series"), "series", "status", "probability", "reason", "first_image") == [
+        ["b", "abstained", 0.4, "too far", "/in/b.nii#z=3"],
+        ["a", "scored", 0.9, None, "/in/a.nii#z=3"],
+        ["c", "rejected", None, "a localizer", None],
+    ]
+
+
 def test_labels_that_changed_between_two_models(store: Store) -> None:
     record_models(store)
     promote_old(store)

@@ -41,6 +41,7 @@ QUERIES = {
     "evaluations",
     "models",
     "scored-runs",
+    "series",
     "predictions",
     "similarity",
     "incoming",

@@ -10,7 +10,9 @@ from safetensors.torch import load_file
 
 from mri_model.data.inventory import take_inventory
 from mri_model.data.manifest import Manifest, write_manifest
+from mri_model.data.medical.choice import AXIAL_SLICES, SliceChoice
 from mri_model.data.pixel_store import PixelStore, pack_pixels
+from mri_model.data.profile import load_profile, profile_toml
 from mri_model.errors import MriError
 from mri_model.models.artifact import load_model
 from mri_model.models.inference import predict
@@ -40,9 +42,21 @@ def test_a_model_folder_describes_itself(manifest: Manifest, pixels: PixelStore,
     assert metadata.manifest == manifest.digest
     assert metadata.protocol == "random"
     assert metadata.preprocessing.size == 32
+    assert metadata.slices == AXIAL_SLICES
     history = pd.read_csv(folder / "history.csv")
     assert history["epoch"].tolist() == [1, 2]
     assert metadata.metrics.val_f1 == pytest.approx(history["val_f1"].max())
+
+
+def test_a_model_takes_the_slices_that_the_profile_of_its_manifest_names(
+    manifest: Manifest, pixels: PixelStore, tmp_path: Path
+) -> None:
+    changed = Path(shutil.copytree(manifest.folder, tmp_path / "manifest"))
+    profile = load_profile(str(changed / "profile.toml"))
+    choice = SliceChoice("coronal", 0.5, 4)
+    (changed / "profile.toml").write_text(profile_toml(replace(profile, name="own", slices=choice)), encoding="utf-8")
+    folder = train(replace(manifest, folder=changed), pixels, replace(QUICK, epochs=1), tmp_path / "models")
+    assert read_metadata(folder).slices == choice
 
 
 def test_the_temperature_lowers_the_loss_on_the_validation_images(
