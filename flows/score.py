@@ -28,15 +28,16 @@ def score_mri(
     workers: Workers = 1,
     listing: str = "",
     join: str = "",
+    hash_paths: bool = False,
 ) -> str:
     """Score every file below a folder, to Parquet and the results database; returns the run's id."""
 
     def opened(run_id: str, model_folder: Path) -> None:
-        same = {"device": device, "precision": precision, "risk": risk}
+        same = {"device": device, "precision": precision, "risk": risk, "hash_paths": hash_paths}
         start_helpers(workers - 1, run_id, {"folder": str(folder), "model": str(model_folder), **same})
 
     part = Participation(listing, join, opened)
-    scored = api.score(load_settings(), folder, model, device, csv, precision, risk, TaskRunner(), part)
+    scored = api.score(load_settings(), folder, model, device, csv, precision, risk, TaskRunner(), part, hash_paths)
     if scored.drift and scored.drift.state == "yes":
         emit_drifted(scored.run_id, scored.model_id, scored.drift.reason)
     scored.require_scores()

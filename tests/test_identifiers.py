@@ -20,8 +20,6 @@ from tests.cli.test_main import QUICK, answer, mri
 from tests.data.medical.files import dicom, head, write
 
 TEXTS = ("AE", "LO", "LT", "PN", "SH", "ST", "UC", "UT")
-MOMENTS = {"DA": "19{0:02d}0{1}1{2}", "TM": "{0:02d}1{1}1{2}.77{0:02d}{1}{2}", "AS": "0{0:02d}Y"}
-NEEDED = {"PatientID", "IssuerOfPatientID"}
 PLANTED = "Plant"
 UID_ROOT = "1.2.826.77123987."
 BIRTH = "19370229"
@@ -40,6 +38,7 @@ def planted(patient: int, position: int, tumor: int) -> bytes:
     block = dataset.private_block(0x0009, f"{PLANTED}Creator", create=True)
     block.add_new(0x01, "LO", f"{PLANTED}Private{patient}")
     dataset.PatientID, dataset.PatientBirthDate = f"{PLANTED}Id{patient:03d}", BIRTH
+    dataset.IssuerOfPatientID = f"{PLANTED}Issuer"
     dataset.SeriesDescription = f"T1 {PLANTED}Description"
     dataset.StudyInstanceUID, dataset.SeriesInstanceUID = f"{UID_ROOT}1.{patient}", f"{UID_ROOT}2.{patient}"
     dataset.SOPInstanceUID = f"{UID_ROOT}3.{patient}.{position}"
@@ -101,10 +100,11 @@ def test_no_text_of_a_dicom_file_is_written_or_shown_by_any_stage(
         ["train", *QUICK],
         ["evaluate"],
         ["report"],
-        ["score", data, "--csv", tmp_path / "scores.csv"],
+        ["score", data, "--series", "--csv", tmp_path / "scores.csv"],
         ["score", data, "--json"],
         ["query", "predictions", "--csv"],
         ["query", "unscored"],
+        ["query", "series"],
         ["export", tmp_path / "export"],
     ]
     shown = {}
@@ -139,9 +139,15 @@ def test_with_hashed_paths_no_name_of_a_file_or_folder_is_written_outside_of_the
     answer(mri("evaluate", "--json"))
     done = mri("report")
     assert done.returncode == 0, done.stderr
+    scored = mri("score", root, "--hash-paths", "--series", "--csv", tmp_path / "scores.csv")
+    again = answer(mri("score", root, "--hash-paths", "--json"))
+    assert again["n_reused"] == again["n_scored"] + again["n_abstained"] > 20
+    listed = mri("query", "predictions", "--csv")
+    assert scored.returncode == listed.returncode == 0, scored.stderr + listed.stderr
     private = settings.root / "private"
     assert "Smith" in (private / "paths.csv").read_text()
     assert {(file.stat().st_mode & 0o777) for file in private.glob("[!.]*")} == {0o600}
     found = [name for name, text in contents(settings.root) if re.search("smith|jones", text, re.IGNORECASE)]
     assert found == ["private/paths.csv"]
-    assert "Smith" not in json.dumps(facts) + done.stdout
+    shown = [json.dumps(facts), done.stdout, scored.stdout, scored.stderr, json.dumps(again), listed.stdout]
+    assert not any("Smith" in text for text in [*shown, (tmp_path / "scores.csv").read_text()])

@@ -23,6 +23,7 @@ def score(
     risk: float | None = None,
     run: StepRunner = DIRECT,
     part: Participation = ANY,
+    hash_paths: bool = False,
 ) -> "ScoringRun":
     """Folder of images → one row for every file, in Parquet and in the database.
 
@@ -32,6 +33,7 @@ def score(
         csv: Where to write the rows as CSV too.
         risk: Share of wrong answers that is acceptable, in 0-1: answers that are too uncertain for it are not given.
         part: Which run to work on, if not that of the folder as it is.
+        hash_paths: Write keyed hashes in place of file paths, which may hold names.
 
     Raises:
         SkippedError: If the folder is not as ``part`` says.
@@ -42,7 +44,7 @@ def score(
     run(steps.check_scoring, settings, folder, csv)
     run(steps.check_database, settings)
     model_folder = run(steps.choose_model, settings, model)
-    scored = run(steps.score_folder, settings, model_folder, folder, device, precision, risk, part)
+    scored = run(steps.score_folder, settings, model_folder, folder, device, precision, risk, part, hash_paths)
     if csv:
         run(steps.write_scores_csv, scored, csv)
     return scored

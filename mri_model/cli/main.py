@@ -214,6 +214,7 @@ def score(
         float | None, typer.Option(min=choices.MIN_RISK, max=choices.MAX_RISK, help=choices.HELP["risk"])
     ] = None,
     series: Annotated[bool, typer.Option("--series", help=choices.HELP["series"])] = False,
+    hash_paths: HashPaths = False,
     as_json: Json = False,
 ) -> None:
     """Score every file below FOLDER: one row per file or slice, in Parquet and in the results database.
@@ -224,7 +225,7 @@ def score(
     from mri_model.report.text import describe_scoring, describe_series, scoring_facts
 
     with stage_runner(as_json) as run:
-        scored = api.score(settings(), folder, model, device, csv, precision, risk, run)
+        scored = api.score(settings(), folder, model, device, csv, precision, risk, run, hash_paths=hash_paths)
     facts = {**scoring_facts(scored), "series": records(scored.series)}
     if as_json:
         scored.require_scores(facts)  # the error is the one object, with the facts in it

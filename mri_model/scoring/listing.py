@@ -4,13 +4,14 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mri_model.data.hidden_paths import HiddenPaths
 from mri_model.data.listing import FoundFile, refusal, require_folder, walk
 from mri_model.data.medical.kinds import may_be_medical
 from mri_model.data.medical.slices import Slice, split_slice
@@ -76,6 +77,30 @@ class ListedFile(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Reading:
+    """How a folder is read.
+
+    Attributes:
+        pseudonyms: Replaces the identifiers in DICOM files; by default with a key that is kept nowhere.
+        cache: Folder of the caches; None for no cache.
+        hidden: Puts keyed hashes in place of paths; None: paths are shown.
+    """
+
+    pseudonyms: Pseudonyms = field(default_factory=Pseudonyms)
+    cache: Path | None = None
+    hidden: HiddenPaths | None = None
+
+    def shown_folder(self, folder: Path) -> str:
+        """The name of a folder in rows."""
+        place = folder.resolve().as_posix()
+        return self.hidden.hide([place])[place] if self.hidden else place
+
+    def shown_files(self, folder: Path) -> Mapping[str, str] | None:
+        """Path below a folder → its name in rows; None: they are shown as they are."""
+        return self.hidden.hide(found.path for found in walk(folder)) if self.hidden else None
+
+
+@dataclass(frozen=True)
 class Listing:
     """What was listed.
 
@@ -96,25 +121,25 @@ class Listing:
 
 
 def write_listing(
-    folder: Path, file: Path, surveyed: Mapping[str, SurveyedFile] | None = None, pseudonyms: Pseudonyms | None = None
+    folder: Path, file: Path, surveyed: Mapping[str, SurveyedFile] | None = None, reading: Reading | None = None
 ) -> Listing:
     """List every file below ``folder`` into a Parquet file with one row group per shard.
 
     Args:
         surveyed: The DICOM and NIfTI files among them, by their paths below the folder (``survey.survey``).
-        pseudonyms: Replaces the path of a NIfTI file in the name of its series.
+        reading: How the folder is read.
 
     Raises:
         MriError: If the folder is missing, is a file or has no file.
     """
     base = require_folder(folder, WANTED)
-    known, names = surveyed or {}, pseudonyms or Pseudonyms()
+    names = Names.of(base, surveyed or {}, reading or Reading())
     digest, n_files = hashlib.sha256(), 0
 
     def rows() -> Iterator[ListedFile]:
         for found in walk(base):
             digest.update(state_of(found))
-            yield from listed(base, found, known, names)
+            yield from listed(found, names)
 
     with atomic(file) as temporary, pq.ParquetWriter(temporary, SCHEMA) as writer:
         for shard in chunks(rows(), SHARD_FILES):
@@ -125,19 +150,48 @@ def write_listing(
     return Listing(base, digest.hexdigest()[:DIGEST_LENGTH], n_files)
 
 
-def listed(
-    base: Path, found: FoundFile, surveyed: Mapping[str, SurveyedFile], pseudonyms: Pseudonyms
-) -> Iterator[ListedFile]:
+@dataclass(frozen=True)
+class Names:
+    """What rows show of a folder's files.
+
+    Attributes:
+        folder: Name of the folder.
+        surveyed: The DICOM and NIfTI files, by their paths below the folder.
+        files: Path below the folder → its name; None: as it is.
+        pseudonyms: Replaces the path of a NIfTI file in the name of its series.
+    """
+
+    folder: str
+    surveyed: Mapping[str, SurveyedFile]
+    files: Mapping[str, str] | None
+    pseudonyms: Pseudonyms
+
+    @classmethod
+    def of(cls, base: Path, surveyed: Mapping[str, SurveyedFile], reading: Reading) -> Self:
+        return cls(reading.shown_folder(base), surveyed, reading.shown_files(base), reading.pseudonyms)
+
+    def path(self, path: str) -> str:
+        """The name of a file, without a slice."""
+        own = with_own_name(path, self.surveyed) if self.files is None else self.files.get(path, "unknown")
+        return f"{self.folder}/{own}"
+
+    def patient(self, picture: Picture, file: SurveyedFile) -> str | None:
+        """The patient of a picture; one whom the path of a NIfTI file names is hidden with the path."""
+        patient = picture.source.patient
+        is_hidden = patient and self.files is not None and file.kind == "NIfTI"
+        return self.pseudonyms.of("person", str(patient)) if is_hidden else patient
+
+
+def listed(found: FoundFile, names: Names) -> Iterator[ListedFile]:
     """The rows of one file."""
-    file, own = surveyed.get(found.path), with_own_name(found.path, surveyed)
+    file, own = names.surveyed.get(found.path), names.path(found.path)
     if file is None:
-        yield ListedFile(f"{base.as_posix()}/{own}", found.file, refusal(found))
+        yield ListedFile(own, found.file, refusal(found))
         return
     for picture in file.pictures:
-        path = f"{base.as_posix()}/{own}{picture.path.removeprefix(found.path)}"
+        path = own + picture.path.removeprefix(found.path)
         low, high = picture.slice.window or (None, None)
-        series = series_of(picture, file, f"{base.as_posix()}/{own}", pseudonyms)
-        patient = picture.source.patient
+        series, patient = series_of(picture, file, own, names.pseudonyms), names.patient(picture, file)
         yield ListedFile(path, found.file, picture.reason, picture.slice.name, low, high, series, patient, file.sha256)
 
 

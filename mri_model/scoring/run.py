@@ -23,7 +23,6 @@ import pyarrow as pa
 
 from mri_model.data.medical.survey import survey
 from mri_model.data.parallel import chunks, ordered_map
-from mri_model.data.pseudonyms import Pseudonyms
 from mri_model.errors import MriError, SkippedError
 from mri_model.files import atomic, is_held, lock_of, run_id
 from mri_model.models.artifact import Model
@@ -33,7 +32,7 @@ from mri_model.models.training_images import seen_digests
 from mri_model.progress import Log, ProgressCallback, no_log, no_progress
 from mri_model.scoring.decision import AnswerRule
 from mri_model.scoring.drift import SAMPLE, Drift, DriftTest
-from mri_model.scoring.listing import ListedFile, read_shard, scan_folder, write_listing
+from mri_model.scoring.listing import ListedFile, Reading, read_shard, scan_folder, write_listing
 from mri_model.scoring.participation import ANY, Participation
 from mri_model.scoring.parts import (
     SERIES_SCHEMA,
@@ -223,12 +222,12 @@ def score_folder(
     progress: ProgressCallback = no_progress,
     log: Log = no_log,
     part: Participation = ANY,
-    pseudonyms: Pseudonyms | None = None,
+    reading: Reading | None = None,
 ) -> ScoringRun:
     """Score every file below ``folder``; one this model scored before, unchanged and for this risk, keeps its row.
 
     Args:
-        pseudonyms: Replaces the identifiers in DICOM files; None: with a key that is kept nowhere.
+        reading: How the folder is read: None: with pseudonyms that are kept nowhere.
         risk: Share of wrong answers that is acceptable, in 0-1; answers that would exceed it are not given. None: only
             images unlike the training images get no answer.
 
@@ -245,8 +244,8 @@ def score_folder(
         if part.run_id:
             run = join_run(ledger, part.run_id, scores)
         else:
-            names = pseudonyms or Pseudonyms()
-            run = open_run(ledger, model, folder, scores, risk, names, part.listing, progress, log)
+            how = reading or Reading()
+            run = open_run(ledger, model, folder, scores, risk, how, part.listing, progress, log)
         part.opened(run.id, model.folder)
         with intact(run):
             with working(run):
@@ -268,7 +267,7 @@ def open_run(
     folder: Path,
     scores: Path,
     risk: float | None,
-    pseudonyms: Pseudonyms,
+    reading: Reading,
     expected: str,
     progress: ProgressCallback,
     log: Log,
@@ -280,19 +279,19 @@ def open_run(
     """
     state, candidates = scan_folder(folder)
     check_unchanged(folder, state.digest, expected)
-    place = str(folder.resolve())
+    place = reading.shown_folder(folder)
     joined = ledger.running(place, for_risk(state.digest, risk))
     if joined and (scores / joined / LISTING).is_file():
         log(f"joined {joined}, which is scoring this folder, or was interrupted")
         return join_run(ledger, joined, scores)
-    surveyed = survey(candidates, pseudonyms, model.metadata.slices, progress=progress)
+    surveyed = survey(candidates, reading.pseudonyms, model.metadata.slices, None, progress, reading.cache)
     name = run_id("score")
     with TemporaryDirectory(prefix="mri-listing-") as temporary:  # not in scores: a killed process would leave it there
         own = Path(temporary) / LISTING
-        listing = write_listing(folder, own, surveyed, pseudonyms)
+        listing = write_listing(folder, own, surveyed, reading)
         check_unchanged(folder, listing.digest, expected)
         digest = for_risk(listing.digest, risk)
-        row = {"id": name, "folder": str(listing.folder), "listing": digest, "n_found": listing.n_files, "risk": risk}
+        row = {"id": name, "folder": place, "listing": digest, "n_found": listing.n_files, "risk": risk}
         row |= {"parquet": str(scores / f"{name}.parquet"), "engine": model.engine.name if model.engine else None}
         chosen = ledger.start(row, listing.shard_sizes)
         if not (placed := scores / chosen / LISTING).is_file():
@@ -301,7 +300,7 @@ def open_run(
                 shutil.copyfile(own, copy)
     if chosen != name:
         log(f"joined {chosen}, which is scoring this folder, or was interrupted")
-    n_new = max(listing.n_files - ledger.count_known(str(listing.folder), risk), 0)
+    n_new = max(listing.n_files - ledger.count_known(place, risk), 0)
     return OpenRun(chosen, scores / chosen, listing.n_files, n_new, worker_name())
 
 

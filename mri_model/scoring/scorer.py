@@ -161,7 +161,7 @@ def decode_pictures(rows: Sequence[ListedFile]) -> list[DecodedImage]:
     """Pictures of one file; all are rejected if it has changed since it was surveyed."""
     content = load_content(rows[0].file)
     if content.reason and not content.sha256:
-        check_folder(Path(os.fsdecode(rows[0].file)).parent)
+        check_folder(rows[0])
     if content.sha256 != rows[0].sha256:
         return [DecodedImage(content.sha256, reason=content.reason or CHANGED)] * len(rows)
     return decode_slices(content, [row.picture or Slice("", None) for row in rows])
@@ -181,7 +181,7 @@ def read_entry(model: Model, listed: ListedFile, known: Set[Identity], n_new: in
         return unread(listed)
     content = load_content(listed.file)
     if content.reason and not content.sha256:
-        check_folder(Path(os.fsdecode(listed.file)).parent)
+        check_folder(listed)
     if (listed.path, content.sha256) in known:
         return Entry(listed.path, content.sha256, known=True)
     entry = as_entry(model, listed, decode(content), n_new)
@@ -202,8 +202,9 @@ def as_entry(model: Model, listed: ListedFile, image: DecodedImage, n_new: int) 
     return replace(entry, plane=model.preprocessing.shrink(image.pixels), fingerprint=fingerprint)
 
 
-def check_folder(folder: Path) -> None:
-    """Raises MriError if a folder is gone or empty: it was moved, or the share that holds it is away."""
+def check_folder(listed: ListedFile) -> None:
+    """Raises MriError if a file's folder is gone or empty: it was moved, or the share that holds it is away."""
+    folder = Path(os.fsdecode(listed.file)).parent
     try:
         with os.scandir(folder) as entries:
             is_there = any(True for _ in entries)
@@ -212,9 +213,9 @@ def check_folder(folder: Path) -> None:
     except OSError:
         is_there = False
     if not is_there:
-        name = str(folder).encode("utf-8", "backslashreplace").decode()
         raise MriError(
-            f"{name} is gone", "bring it back, then run the same command, which goes on; or score what is left"
+            f"{listed.path.rpartition('/')[0]} is gone",
+            "bring it back, then run the same command, which goes on; or score what is left",
         )
 
 

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mri_model.data.hidden_paths import HiddenPaths
 from mri_model.data.listing import check_outside, require_folder
 from mri_model.data.pseudonyms import Pseudonyms
 from mri_model.errors import MriError
@@ -42,10 +43,14 @@ def score_folder(
     precision: Precision = "auto",
     risk: float | None = None,
     part: Participation = ANY,
+    hash_paths: bool = False,
     progress: ProgressCallback = no_progress,
     log: Log = no_log,
 ) -> "ScoringRun":
     """Score every file below ``folder``; one that this model scored before, unchanged, keeps its row.
+
+    Args:
+        hash_paths: Put keyed hashes in place of the paths.
 
     Raises:
         SkippedError: If the folder is not as ``part`` says.
@@ -58,6 +63,7 @@ def score_folder(
     from mri_model.models.threads import use_free_cores
     from mri_model.results.scoring_ledger import ScoringLedger
     from mri_model.scoring import run
+    from mri_model.scoring.listing import Reading
 
     model = load_model(model_folder, choose_device(device))
     threads = use_free_cores()
@@ -67,7 +73,8 @@ def score_folder(
         ensure_recorded(settings, store, model.folder)
         ledger = Patient(settings, ScoringLedger(store, model.id), log)
         names = Pseudonyms(settings.private)
-        return run.score_folder(ledger, model, folder, settings.scores, risk, progress, log, part, names)
+        reading = Reading(names, settings.cache, HiddenPaths(settings.private, names) if hash_paths else None)
+        return run.score_folder(ledger, model, folder, settings.scores, risk, progress, log, part, reading)
 
 
 def write_scores_csv(scored: "ScoringRun", file: Path) -> None:

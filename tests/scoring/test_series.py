@@ -23,7 +23,7 @@ from mri_model.models.metadata import read_metadata, write_metadata
 from mri_model.results import schema
 from mri_model.scoring import listing, run, scorer
 from mri_model.scoring.decision import AnswerRule
-from mri_model.scoring.listing import read_shard, state_of_folder, write_listing
+from mri_model.scoring.listing import Reading, read_shard, state_of_folder, write_listing
 from mri_model.settings import Settings
 
 pytest.importorskip("pydicom")
@@ -109,7 +109,7 @@ def shards(folder: Path) -> list[list[listing.ListedFile]]:
     names = Pseudonyms()
     _, candidates = listing.scan_folder(folder)
     file = folder.parent / "own-listing.parquet"
-    found = write_listing(folder, file, survey(candidates, names), names)
+    found = write_listing(folder, file, survey(candidates, names), Reading(names))
     return [read_shard(file, number) for number in range(len(found.shard_sizes))]
 
 
@@ -142,7 +142,7 @@ def test_the_row_of_a_series_is_the_mean_of_its_slices(settings: Settings, train
     assert len(scored.series) == 3
     sagittal = by_series(scored, "dicom/sag")
     assert (sagittal["status"], sagittal["n_rejected"]) == ("rejected", 3)
-    assert sagittal["reason"] == "a sagittal series: axial slices are taken"
+    assert sagittal["reason"] == "a series of sagittal slices: axial ones are taken"
     stored = recorded(settings, schema.series_prediction).set_index("series")
     expected = scored.series.set_index("series").loc[stored.index]
     assert stored["probability"].tolist() == pytest.approx(expected["probability"].tolist(), nan_ok=True)
@@ -272,9 +272,9 @@ def test_an_interrupted_run_goes_on_without_another_survey(
 def test_without_the_optional_packages_such_files_are_rejected_with_the_reason_that_names_the_extra(
     settings: Settings, mixed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mri_model.data.medical import survey
+    from mri_model.data.medical import look
 
-    monkeypatch.setattr(survey, "is_installed", lambda kind: False)
+    monkeypatch.setattr(look, "is_installed", lambda kind: False)
     scored = api.score(settings, mixed)
     reasons = scored.rows.set_index("path").filter(like="mixed/sub-07", axis=0)["reason"].tolist()
     assert reasons == ["a NIfTI file: to read it, pip install '.[dicom]'"]
@@ -288,7 +288,7 @@ def test_the_slices_are_those_of_the_model(settings: Settings, trained: Path, mi
     rows = api.score(settings, mixed).rows
     assert len(rows[rows["path"].str.contains(r"t1.nii#x=\d+$")]) == 2
     axial = rows.loc[rows["path"].str.contains("dicom/ax"), "reason"]
-    assert axial.str.endswith("axial series: sagittal slices are taken").all()
+    assert axial.str.endswith("axial slices: sagittal ones are taken").all()
 
 
 @pytest.mark.usefixtures("trained")

@@ -260,7 +260,7 @@ def reasons_of(volume: Sequence[Member], window: Window | None, choice: SliceCho
     if len(planes) > 1:
         return ["a localizer: a series of several planes"] * len(volume)
     if planes and planes != {choice.axis}:
-        return [f"a {planes.pop()} series: {choice.axis} slices are taken"] * len(volume)
+        return [f"a series of {planes.pop()} slices: {choice.axis} ones are taken"] * len(volume)
     if not planes and all(each.frame.name == "" for each in volume):
         return [None] * len(volume)  # single images without geometry, such as screenshots
     shown = ((each.frame, each.frame.limits or window, each.look.is_inverted) for each in volume)

@@ -93,7 +93,9 @@ def test_other_planes_are_rejected_with_the_plane_unless_they_are_asked_for(tmp_
     for number, file in enumerate(sorted(tmp_path.iterdir())):
         place = {"ImagePositionPatient": [number, 0, 0], "ImageOrientationPatient": SAGITTAL}
         file.write_bytes(dicom(head(20), **place, **WINDOW))
-    assert {each.reason for each in pictures(tmp_path).values()} == {"a sagittal series: axial slices are taken"}
+    assert {each.reason for each in pictures(tmp_path).values()} == {
+        "a series of sagittal slices: axial ones are taken"
+    }
     assert chosen(tmp_path, SliceChoice(axis="sagittal"))
 
 
