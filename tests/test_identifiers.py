@@ -115,7 +115,7 @@ def test_no_text_of_a_dicom_file_is_written_or_shown_by_any_stage(
     manifest = pd.read_parquet(next(settings.manifests.glob("*/manifest.parquet")))
     accepted = manifest[manifest["status"] == "ok"]
     assert accepted["patient"].nunique() == 12  # so that there is something to find
-    assert set(manifest["contrast_hint"].dropna()) == {"T1"}
+    assert set(manifest["contrast_hint"].dropna()) == {"T1C+"}
     written = [*contents(settings.root), *contents(tmp_path)]
     assert any(name.endswith("manifest.parquet") for name, _ in written)
     secret = re.compile(f"{PLANTED}|{re.escape(UID_ROOT)}|{BIRTH}", re.IGNORECASE)
