@@ -16,7 +16,8 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from mri_model.data.inventory import take_inventory
-from mri_model.data.manifest import Manifest, write_manifest
+from mri_model.data.manifest import Manifest
+from mri_model.data.manifest_writer import write_manifest
 from mri_model.data.pixel_store import pack_pixels
 from mri_model.evaluation.evaluate import evaluate_model
 from mri_model.evaluation.metrics import OverallMetrics

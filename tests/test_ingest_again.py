@@ -8,7 +8,8 @@ import pytest
 
 from mri_model import api, steps
 from mri_model.data.inventory import take_inventory
-from mri_model.data.manifest import find_manifest, write_manifest
+from mri_model.data.manifest import find_manifest
+from mri_model.data.manifest_writer import write_manifest
 from mri_model.errors import MriError, RefusedError
 from mri_model.quality.report import read_quality_report, write_quality_report
 from mri_model.settings import Settings

@@ -13,10 +13,10 @@ import numpy as np
 import torch
 
 from mri_model.data.decode import DecodedImage, decode, load_content
-from mri_model.data.inventory import CHANGED
 from mri_model.data.medical.pictures import decode_slices
 from mri_model.data.medical.slices import Slice
 from mri_model.data.parallel import chunks
+from mri_model.data.reading import CHANGED
 from mri_model.errors import MriError
 from mri_model.evaluation.abstention import prediction_set
 from mri_model.models.artifact import Model

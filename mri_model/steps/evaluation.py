@@ -10,6 +10,7 @@ from mri_model.data import listing
 from mri_model.data import manifest as manifests
 from mri_model.data.class_table import class_table
 from mri_model.data.manifest import Manifest
+from mri_model.data.manifest_writer import write_manifest
 from mri_model.data.profile import arrived_profile, profile_toml
 from mri_model.data.pseudonyms import Pseudonyms
 from mri_model.data.validation import enforce, validate
@@ -176,7 +177,7 @@ def ingest_arrived(
             "its folders must be called as the classes of the model",
         ) from None
     checked = enforce(replace(inventory, validation=validate(inventory)), "quarantine")
-    return manifests.write_manifest(checked, settings.arrived, 0, progress)
+    return write_manifest(checked, settings.arrived, 0, progress)
 
 
 def measure_drop(reevaluation: "Reevaluation", arrived: "Evaluation") -> "Reevaluation":

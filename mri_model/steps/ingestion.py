@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from mri_model.data import inventory as inventories
 from mri_model.data import listing
-from mri_model.data import manifest as manifests
+from mri_model.data import manifest_writer as manifests
 from mri_model.data.class_folders import ClassNaming
+from mri_model.data.hidden_inventory import hide_paths
 from mri_model.data.hidden_paths import HiddenPaths
-from mri_model.data.inventory import Inventory, hide_paths
-from mri_model.data.manifest import Manifest, find_manifest, mark_ingested
+from mri_model.data.inventory import Inventory
+from mri_model.data.manifest import Manifest, find_manifest
+from mri_model.data.manifest_writer import mark_ingested
 from mri_model.data.pseudonyms import Pseudonyms
 from mri_model.data.validation import enforce, validate
 from mri_model.files import is_older, write_json

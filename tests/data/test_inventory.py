@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mri_model.data import inventory, listing
+from mri_model.data import listing, reading
 from mri_model.data.cache import ImageFactsCache
 from mri_model.data.decode import DAMAGED, read_image
 from mri_model.data.inventory import Inventory, take_inventory
@@ -148,13 +148,13 @@ def test_a_wrong_extension_is_accepted_because_the_content_decides(own_phantom: 
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The contents that were decoded, by SHA-256."""
     seen: list[str] = []
-    facts_of = inventory.facts_of
+    facts_of = reading.facts_of
 
-    def counted(image: inventory.DecodedImage) -> inventory.ImageFacts:
+    def counted(image: reading.DecodedImage) -> reading.ImageFacts:
         seen.append(image.sha256)
         return facts_of(image)
 
-    monkeypatch.setattr(inventory, "facts_of", counted)
+    monkeypatch.setattr(reading, "facts_of", counted)
     return seen
 
 
@@ -198,7 +198,7 @@ def test_a_damaged_or_unwritable_cache_is_no_cache(phantom: Path, tmp_path: Path
 
 def test_two_inventories_share_a_cache_at_once(phantom: Path, tmp_path: Path) -> None:
     with ImageFactsCache(tmp_path) as one, ImageFactsCache(tmp_path) as two:
-        facts = inventory.facts_of(read_image(first_of(phantom)))
+        facts = reading.facts_of(read_image(first_of(phantom)))
         one.put([("a" * 64, facts)])
         two.put([("a" * 64, facts), ("b" * 64, facts)])
         found = one.get(["b" * 64, "c" * 64])["b" * 64]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mri_model.data.inventory import Inventory, take_inventory
 from mri_model.data.label_table import LABELS_FILE, find_label_table, parse_lines
-from mri_model.data.manifest import write_manifest
+from mri_model.data.manifest_writer import write_manifest
 from mri_model.errors import MriError, RefusedError
 from tests.data.medical.files import dicom, head, write
 from tests.golden.pictures import encode, grey

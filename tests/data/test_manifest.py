@@ -8,13 +8,8 @@ from mri_model.data import cache
 from mri_model.data.class_table import class_table
 from mri_model.data.decode import read_image
 from mri_model.data.inventory import take_inventory
-from mri_model.data.manifest import (
-    Manifest,
-    find_manifest,
-    mark_ingested,
-    read_near_duplicates,
-    write_manifest,
-)
+from mri_model.data.manifest import Manifest, find_manifest, read_near_duplicates
+from mri_model.data.manifest_writer import mark_ingested, write_manifest
 from mri_model.data.pixel_store import pack_pixels
 from mri_model.data.preprocessing import Preprocessing
 from mri_model.errors import MriError

@@ -12,7 +12,8 @@ import torch
 
 from mri_model import api, steps
 from mri_model.data.inventory import take_inventory
-from mri_model.data.manifest import Manifest, write_manifest
+from mri_model.data.manifest import Manifest
+from mri_model.data.manifest_writer import write_manifest
 from mri_model.errors import RefusedError, UsageError
 from mri_model.evaluation.metrics import NEAR_DUPLICATE, SIMILAR, UNLIKE
 from mri_model.evaluation.selection import Selection, select_images

@@ -13,8 +13,10 @@ import pyarrow.parquet as pq
 
 from mri_model.data.cache import ARRAYS, DECODERS
 from mri_model.data.decode import DECODE_VERSION, content_of, decode
-from mri_model.data.inventory import Inventory, facts_of, take_inventory
-from mri_model.data.manifest import INGEST_VERSION, SCHEMA_VERSION, Manifest, write_manifest
+from mri_model.data.inventory import Inventory, take_inventory
+from mri_model.data.manifest import SCHEMA_VERSION, Manifest
+from mri_model.data.manifest_writer import INGEST_VERSION, write_manifest
+from mri_model.data.reading import facts_of
 from mri_model.data.validation import enforce, validate
 from mri_model.quality.report import QUALITY_VERSION, write_quality_report
 

@@ -99,9 +99,9 @@ def test_another_list_of_formats_or_another_version_is_another_cache(monkeypatch
 PRINT_KEYS = """
 import sys
 from pathlib import Path
-from mri_model.data import cache, inventory, manifest
+from mri_model.data import cache, inventory, manifest_writer
 print(inventory.__file__)
-print(cache.cache_key(), manifest.inputs_digest(inventory.take_inventory(Path(sys.argv[1])), 0))
+print(cache.cache_key(), manifest_writer.inputs_digest(inventory.take_inventory(Path(sys.argv[1])), 0))
 """
 
 

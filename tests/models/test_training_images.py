@@ -8,7 +8,8 @@ import pytest
 
 from mri_model.data.fingerprints import read_fingerprints
 from mri_model.data.inventory import take_inventory
-from mri_model.data.manifest import Manifest, write_manifest
+from mri_model.data.manifest import Manifest
+from mri_model.data.manifest_writer import write_manifest
 from mri_model.errors import RefusedError
 from mri_model.models.training_images import (
     TRAINING_IMAGES_FILE,

@@ -12,7 +12,8 @@ from threadpoolctl import threadpool_limits
 
 from mri_model import quality
 from mri_model.data.inventory import take_inventory
-from mri_model.data.manifest import Manifest, write_manifest
+from mri_model.data.manifest import Manifest
+from mri_model.data.manifest_writer import write_manifest
 from mri_model.errors import MriError
 from mri_model.quality import report as module
 from mri_model.quality.check import Check

@@ -11,9 +11,9 @@ import torch
 
 from mri_model import api
 from mri_model.data.decode import content_of, decode
-from mri_model.data.inventory import facts_of
 from mri_model.data.manifest import find_manifest
 from mri_model.data.phantom import write_phantom
+from mri_model.data.reading import facts_of
 from mri_model.models.artifact import load_model
 from mri_model.models.training_images import TRAINING_IMAGES_FILE
 from mri_model.scoring import drift

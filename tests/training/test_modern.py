@@ -15,7 +15,8 @@ from torch import nn
 from mri_model import api, steps
 from mri_model.data.inventory import take_inventory
 from mri_model.data.labels import parse_label
-from mri_model.data.manifest import Manifest, write_manifest
+from mri_model.data.manifest import Manifest
+from mri_model.data.manifest_writer import write_manifest
 from mri_model.data.pixel_store import PixelStore, ResidentPixels, pack_pixels
 from mri_model.errors import MriError
 from mri_model.models.metadata import EpochMetrics, read_metadata

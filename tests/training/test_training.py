@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import load_file
 
 from mri_model.data.inventory import take_inventory
-from mri_model.data.manifest import Manifest, write_manifest
+from mri_model.data.manifest import Manifest
+from mri_model.data.manifest_writer import write_manifest
 from mri_model.data.medical.choice import AXIAL_SLICES, SliceChoice
 from mri_model.data.pixel_store import PixelStore, pack_pixels
 from mri_model.data.profile import load_profile, profile_toml
