@@ -112,7 +112,7 @@ def score(
         scored = api.score(settings, Path(arrived.folder), model, device, run=run, part=part)
     except MriError as error:
         return Outcome(arrived.folder, problem=f"{error}; {error.hint}" if error.hint else str(error))
-    print_message(count_line(scored.counts), quiet)
+    print_message(count_line(scored.counts, n_left_out=scored.reasons.n_left_out), quiet)
     for line in drift_lines(*scored.drift, scored.model_id) if scored.drift else []:
         print_message(line, quiet)
     n, (drift, reason) = scored.counts, scored.drift or (None, None)

@@ -311,23 +311,24 @@ SERIES_STATUSES = ("scored", "abstained", "rejected")
 
 
 def describe_scoring(scored: "ScoringRun") -> str:
-    counts, series = scored.counts, scored.series
+    counts, series, n_left_out = scored.counts, scored.series, scored.reasons.n_left_out
     files = "files" if series.empty else "files and slices"
     lines: list[str] = [
-        f"{count_line(counts, files)}; {counts.n_reused} of them known from an earlier run",
+        f"{count_line(counts, files, n_left_out)}; {counts.n_reused} of them known from an earlier run",
         *([] if series.empty else [f"series  {series_line(series)}    (mri query series)"]),
         *rejected_lines(scored.reasons.named, scored.n_failed, "all in the Parquet file"),
-        *([f"  left out  {n} slices, by the model's choice of slices"] if (n := scored.reasons.n_left_out) else []),
         *(drift_lines(*scored.drift, scored.model_id) if scored.drift else []),
         f"scores  {scored.parquet}    (lowest confidence first: mri query predictions)",
     ]
     return "\n".join(lines)
 
 
-def count_line(counts: "ScoringCounts", files: str = "files") -> str:
+def count_line(counts: "ScoringCounts", files: str = "files", n_left_out: int = 0) -> str:
+    """``100 files: 90 scored, 2 abstained, 8 rejected``; slices left out by choice are named apart."""
+    left_out = f", {n_left_out} slices left out" if n_left_out else ""
     return (
         f"{counts.n_found} {files}: {counts.n_scored} scored, {counts.n_abstained} abstained, "
-        f"{counts.n_rejected} rejected"
+        f"{counts.n_rejected - n_left_out} rejected{left_out}"
     )
 
 
@@ -344,8 +345,9 @@ def describe_series(scored: "ScoringRun") -> str:
 
 def series_table(series: pd.DataFrame) -> pd.DataFrame:
     """The columns of a series that say whose it is and what the model answers."""
-    chosen = series[["patient", "series", "n_images", "status", "label", "probability"]]
-    return chosen.rename(columns={"n_images": "images"})
+    used = series["n_scored"] + series["n_abstained"]
+    slices = used.astype(str) + " of " + series["n_images"].astype(str)
+    return series.assign(slices=slices)[["patient", "series", "slices", "status", "label", "probability"]]
 
 
 def drift_lines(state: str, reason: str, model_id: str) -> list[str]:

@@ -308,7 +308,7 @@ def test_the_command_prints_one_line_for_each_series_and_lists_them_in_json(sett
     assert plain.exit_code == shown.exit_code == 0 and "series  3 series: " in plain.stdout
     lines = shown.stdout.splitlines()
     table = lines[lines.index("") + 1 :]
-    assert table[0].split() == ["patient", "series", "images", "status", "label", "probability"]
+    assert table[0].split() == ["patient", "series", "slices", "status", "label", "probability"]
     assert max(map(len, table)) <= 100 and sum("sub-07" in line for line in table) == 1
     answer = json.loads(CliRunner().invoke(app, ["score", str(mixed), "--json"]).stdout)
     assert [series["n_images"] for series in answer["series"]] == [12, 3, 8]
@@ -364,7 +364,7 @@ def test_the_questions_and_the_texts_show_the_series(settings: Settings, mixed: 
     assert sorted(shown["series"]) == sorted(scored.series["series"])
     assert shown["first_image"].str.startswith(str(mixed.resolve())).all()
     text = describe_scoring(scored)
-    assert f"{len(scored.rows)} files and slices: " in text and "series  3 series: " in text and "left out  " in text
+    assert f"{len(scored.rows)} files and slices: " in text and "series  3 series: " in text and " slices left out; " in text
     lines = describe_series(scored).splitlines()
     assert len(lines) >= 4 and max(map(len, lines)) <= 100
     assert all(series[:6] in "\n".join(lines) for series in scored.series["series"])
