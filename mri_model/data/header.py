@@ -24,6 +24,9 @@ STORED_CHANNELS = {
 """Number of channels by Pillow mode; 4 for all other modes."""
 
 
+NOT_AN_IMAGE = "not an image (JPEG, PNG, WebP, BMP or TIFF), or its header is corrupt"
+
+
 class UndecodableError(ValueError):
     """An image cannot be used; the message is the rejection reason."""
 
@@ -86,7 +89,7 @@ def reason_unidentified(data: bytes, error: Exception) -> str:
     if reason := convertible_reason(data):
         return reason
     if isinstance(error, UnidentifiedImageError):
-        return "not an image (JPEG, PNG, WebP, BMP or TIFF), or its header is corrupt"
+        return NOT_AN_IMAGE
     return "its header is corrupt"
 
 

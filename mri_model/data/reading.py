@@ -17,6 +17,7 @@ from mri_model.data.cache import ImageFacts, ImageFactsCache
 from mri_model.data.convertible import KINDS
 from mri_model.data.decode import Content, DecodedImage, decode, load_content, to_grey
 from mri_model.data.fingerprints import Fingerprints, describe
+from mri_model.data.header import NOT_AN_IMAGE
 from mri_model.data.listing import FoundFile, list_files, refusal
 from mri_model.data.medical.choice import SliceChoice
 from mri_model.data.medical.pictures import decode_slices
@@ -161,7 +162,7 @@ def as_row(entry: Entry, facts: ImageFacts, extensions: tuple[str, ...]) -> dict
     """The row of one image, without label. ``extensions`` are lower case with their dot."""
     found, picture = entry.found, entry.picture
     convertible = facts.reason if facts.reason in KINDS.values() else None
-    misnamed = None if picture else unknown_extension(found.path, extensions)
+    misnamed = None if picture else unknown_extension(found.path, extensions, facts.reason)
     reason = refusal(found) or convertible or misnamed or facts.reason
     return {
         "path": entry.path,
@@ -212,11 +213,15 @@ def facts_of(image: DecodedImage) -> ImageFacts:
     return ImageFacts(image.format, height, width, CHANNELS, image.stored_channels, crc, None, thumbnail, edges)
 
 
-def unknown_extension(path: str, extensions: tuple[str, ...]) -> str | None:
-    """The reason to reject a file because of its extension; None if the extension is one of ``extensions``."""
+def unknown_extension(path: str, extensions: tuple[str, ...], problem: str | None) -> str | None:
+    """The reason to reject a file because of its extension; None if the extension is one of ``extensions``.
+
+    Args:
+        problem: Why it could not be decoded: that says more of a file called DICOM or NIfTI, such as that it is empty.
+    """
     suffix = posixpath.splitext(path)[1].lower()
     if suffix in extensions:
         return None
     if suffix in MEDICAL_EXTENSIONS:
-        return MEDICAL_EXTENSIONS[suffix]
+        return MEDICAL_EXTENSIONS[suffix] if problem in (None, NOT_AN_IMAGE) else problem
     return f"{UNKNOWN_EXTENSION} {suffix}" if suffix else "no extension"

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mri_model.data import listing, reading
+from mri_model.data import decode, listing, reading
 from mri_model.data.cache import ImageFactsCache
 from mri_model.data.decode import DAMAGED, read_image
 from mri_model.data.inventory import Inventory, take_inventory
@@ -246,3 +246,18 @@ def test_a_root_whose_own_name_is_not_utf8_is_one_clear_error(tmp_path: Path) ->
     (root / "A").mkdir(parents=True)
     with pytest.raises(MriError, match="not UTF-8"):
         take_inventory(root)
+
+
+def test_a_file_called_dicom_or_nifti_says_what_is_wrong_with_it(own_phantom: Path) -> None:
+    folder = own_phantom / "Meningioma T2"
+    (folder / "text.dcm").write_bytes(b"not an image")
+    (folder / "empty.dcm").write_bytes(b"")
+    (folder / "text.nii").write_bytes(b"not a volume")
+    with (folder / "large.dcm").open("wb") as large:
+        large.truncate(decode.MAX_BYTES + 1)
+    assert {path.rpartition("/")[2]: reason for path, reason in rejected(own_phantom).items()} == {
+        "text.dcm": "not a DICOM file, or its header is corrupt",
+        "empty.dcm": "empty file",
+        "text.nii": "not a NIfTI volume, or its header is corrupt",
+        "large.dcm": f"too large: {decode.MAX_BYTES + 1:,} bytes",
+    }

@@ -364,7 +364,11 @@ def test_the_questions_and_the_texts_show_the_series(settings: Settings, mixed: 
     assert sorted(shown["series"]) == sorted(scored.series["series"])
     assert shown["first_image"].str.startswith(str(mixed.resolve())).all()
     text = describe_scoring(scored)
-    assert f"{len(scored.rows)} files and slices: " in text and "series  3 series: " in text and " slices left out; " in text
+    assert (
+        f"{len(scored.rows)} files and slices: " in text
+        and "series  3 series: " in text
+        and " slices left out; " in text
+    )
     lines = describe_series(scored).splitlines()
     assert len(lines) >= 4 and max(map(len, lines)) <= 100
     assert all(series[:6] in "\n".join(lines) for series in scored.series["series"])

@@ -17,6 +17,7 @@ from mri_model.data.decode import Content
 from mri_model.data.header import UndecodableError
 from mri_model.data.medical.choice import Axis
 from mri_model.data.medical.kinds import EXTRA, Kind, is_installed
+from mri_model.data.medical.turns import in_turn
 from mri_model.data.medical.window import FILE_WINDOW, PERCENTILES, Window, levels, share_above, threshold_of
 from mri_model.data.preprocessing import BRIGHT
 from mri_model.data.pseudonyms import Pseudonyms
@@ -112,7 +113,8 @@ def look_into(kind: Kind, content: Content, axis: Axis, pseudonyms: Pseudonyms) 
     try:
         if not is_installed(kind):
             raise UndecodableError(f"a {kind} file: to read it, {EXTRA}")
-        return look_into_dicom(content, pseudonyms) if kind == "DICOM" else look_into_nifti(content, axis)
+        with in_turn(content):
+            return look_into_dicom(content, pseudonyms) if kind == "DICOM" else look_into_nifti(content, axis)
     except UndecodableError as error:
         return Look(kind, str(error))
 

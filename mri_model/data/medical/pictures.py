@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -12,12 +11,8 @@ from mri_model.data.header import UndecodableError
 from mri_model.data.medical.choice import Axis
 from mri_model.data.medical.kinds import FIRST_BYTES, Kind, kind_of
 from mri_model.data.medical.slices import Slice
+from mri_model.data.medical.turns import in_turn
 from mri_model.data.medical.window import in_window
-
-LARGE = 64 << 20
-"""Files with more bytes are decoded one at a time, whatever the number of threads: their volumes stay in memory."""
-
-one_at_a_time = Lock()
 
 AXIS_OF: dict[str, Axis] = {"x": "sagittal", "y": "coronal", "z": "axial"}
 
@@ -39,9 +34,7 @@ def decode_slices(content: Content, slices: Sequence[Slice]) -> list[DecodedImag
     image = DecodedImage(content.sha256, content.n_bytes, kind, reason=content.reason)
     if content.reason or kind is None:
         return [replace(image, reason=content.reason or "neither DICOM nor NIfTI")] * len(slices)
-    if len(content.data) <= LARGE:
-        return list(decoded(kind, content, slices, image))
-    with one_at_a_time:
+    with in_turn(content):
         return list(decoded(kind, content, slices, image))
 
 
