@@ -4,6 +4,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mri_model import api, steps
@@ -11,6 +12,8 @@ from mri_model.data.phantom_dicom import write_dicom_phantom
 from mri_model.report.text import describe_manifest, manifest_facts
 from mri_model.settings import Settings
 from tests.conftest import QUICK
+from tests.data.medical.files import dicom, head, nifti, write
+from tests.golden.pictures import encode
 
 
 @pytest.fixture(scope="module")
@@ -60,3 +63,26 @@ def test_evaluation_page_and_promotion_use_patients_and_the_database_does_not_ho
     shutil.rmtree(manifest.folder)
     page = steps.write_report_page(settings, folders[0]).read_text(encoding="utf-8")
     assert "patient-level" not in page and "over patients, if the data names the patient of every image" in page
+
+
+def pattern(number: int, side: int, part: int) -> np.ndarray:
+    """Coarse patches that differ from patient to patient."""
+    patches = np.random.default_rng([number, part]).integers(0, 255, (8, 8), np.uint8)
+    return np.kron(patches, np.ones((side // 8, side // 8), np.uint8))
+
+
+def test_patients_of_mixed_formats_are_kept_together(settings: Settings, tmp_path: Path) -> None:
+    """One DICOM or NIfTI file among images takes nothing from what the folders say about the images."""
+    for number in range(12):
+        folder = f"{('Glioma', 'Cyst')[number % 2]}/patient {number}"
+        for image in range(3):
+            write(tmp_path / "data", f"{folder}/{image}.png", encode(pattern(number, 64, image), "PNG"))
+        voxels = np.stack([pattern(number, 48, z) for z in range(12)], axis=2).astype(np.int16)
+        write(tmp_path / "data", f"{folder}/volume.nii", nifti(voxels))
+    write(tmp_path / "data", "Cyst/patient 1/a.dcm", dicom(head(20), WindowCenter=500, WindowWidth=1000))
+    frame = api.ingest(settings, tmp_path / "data", class_level=1).frame
+    accepted = frame[frame["status"] == "ok"]
+    assert accepted["patient"].notna().all()
+    by_folder = accepted.groupby(accepted["path"].str.split("/").str[1])
+    assert by_folder["split_grouped"].nunique().eq(1).all()
+    assert set(accepted["split_grouped"]) == {"train", "val", "test"}

@@ -85,5 +85,7 @@ def hash_of(name: str) -> str:
 
 def extension_of(path: str) -> str:
     """The extension of an image file; empty for others, which may be a part of a name."""
+    if path.lower().endswith(".nii.gz"):
+        return path[-7:]
     extension = posixpath.splitext(path)[1]
     return extension if extension.lower() in (*IMAGE_EXTENSIONS, *EXTENSIONS) else ""

@@ -10,10 +10,11 @@ from mri_model.data.ambiguity import check_places, check_renamed, check_spelling
 from mri_model.data.class_folders import AUTO_NAMING, ClassNaming
 from mri_model.data.fingerprints import Fingerprints
 from mri_model.data.formats import IMAGE_EXTENSIONS
-from mri_model.data.label_table import IS_LABELS, LABELS_FILE, LabelTable, find_label_table
+from mri_model.data.label_table import LABELS_FILE, LabelTable, find_label_table
 from mri_model.data.labels import is_split_folder, parse_label
 from mri_model.data.listing import check_outside, unread_folders
 from mri_model.data.medical.choice import AXIAL_SLICES
+from mri_model.data.patients import optional_column
 from mri_model.data.profile import (
     ARRIVED,
     AUTO,
@@ -29,6 +30,8 @@ from mri_model.data.pseudonyms import Pseudonyms
 from mri_model.data.reading import read_files
 from mri_model.errors import MriError
 from mri_model.progress import ProgressCallback, no_progress
+
+OR_NO_CLASS = ", or it names a class that the profile does not have"
 
 WHERE_CLASSES = "give the folder that holds the class folders, or another --profile"
 
@@ -130,12 +133,16 @@ def take_inventory(
     if not (frame["status"] == "ok").any():
         raise MriError(f"{root} has {len(frame)} files but no readable image", f"first: {first_reason(frame)}")
     if table:
-        frame = frame.assign(label=pd.Series(table.labels(frame, pseudonyms), frame.index, dtype=object))
+        found = table.labels(frame, pseudonyms)
+        frame = frame.assign(label=pd.Series(found.labels, frame.index, dtype=object))
         known = known or table_profile(frame, table.classes)
+        check_spelling(known.classes)
     else:
         check_renamed(folders_of(frame["path"]), naming)
     known = known or learn_unambiguous(root, frame, naming)
     labelled = label_rows(frame, known, table)
+    if table:
+        labelled.loc[labelled["path"] == LABELS_FILE, "reason"] = found.reason
     if not (labelled["status"] == "ok").any():
         where = f"has a class in {table.file.name}" if table else "lies in a class folder"
         raise MriError(
@@ -162,6 +169,8 @@ def learn_unambiguous(root: Path, frame: pd.DataFrame, naming: ClassNaming) -> P
 def label_rows(frame: pd.DataFrame, profile: Profile, table: LabelTable | None = None) -> pd.DataFrame:
     """Add ``label``, ``tumor``, ``contrast`` and ``split_given`` by the folders above each file; complete ``patient``.
 
+    ``patient_folder``, which is not kept, links images of all formats that lie in one patient's folder.
+
     Files that the profile ignores, and accepted images without a class, become rejected.
 
     Args:
@@ -174,6 +183,7 @@ def label_rows(frame: pd.DataFrame, profile: Profile, table: LabelTable | None =
         "tumor": [label.tumor if label else None for label in labels],
         "contrast": [label.contrast if label else None for label in labels],
         "patient": patients(frame, profile),
+        "patient_folder": by_folder(frame["path"], profile.naming.patient),
         "split_given": by_folder(frame["path"], profile.given_split),
     }
     frame = frame.assign(**{name: pd.Series(values, frame.index, dtype=object) for name, values in columns.items()})
@@ -183,8 +193,6 @@ def label_rows(frame: pd.DataFrame, profile: Profile, table: LabelTable | None =
     frame.loc[ignored, "reason"] = f"{profile.name} ignores it"
     frame.loc[stray, "reason"] = [stray_reason(path, profile, table) for path in frame.loc[stray, "path"]]
     frame.loc[ignored | stray, "status"] = "rejected"
-    if table:
-        frame.loc[frame["path"] == LABELS_FILE, "reason"] = IS_LABELS
     return frame
 
 
@@ -199,7 +207,7 @@ def patients(frame: pd.DataFrame, profile: Profile) -> list[str | None]:
     """The patient of each row: as DICOM says, else the folder that the profile names, a BIDS subject, or a folder."""
     named = by_folder(frame["path"], profile.patient_folder)
     below = by_folder(frame["path"], profile.naming.patient)
-    known = frame["patient"].where(frame["patient"].notna(), None)
+    known = optional_column(frame, "patient")  # null is None there, not NaN, which counts as true
     of_dicom = frame["format"] == "DICOM"
     return [
         next(filter(None, (own, folder, class_folder) if dicom else (folder, own, class_folder)), None)
@@ -210,7 +218,7 @@ def patients(frame: pd.DataFrame, profile: Profile) -> list[str | None]:
 def stray_reason(path: str, profile: Profile, table: LabelTable | None = None) -> str:
     """The reason to reject an image without a class."""
     if table:
-        return f"{table.file.name} names no class for it that {profile.name} has"
+        return f"no line of {table.file.name} is about it" + ("" if profile.name == AUTO else OR_NO_CLASS)
     folder = folder_of(path)
     if folder and profile.name != AUTO:
         owner = profile.source if profile.name == ARRIVED else profile.name

@@ -20,12 +20,14 @@ LABELS_FILE = "labels.csv"
 """Used if it lies in the data folder itself."""
 
 IS_LABELS = "the table of labels"
-"""Why the file itself is rejected as an image."""
+"""Why the file itself is rejected as an image; followed by the lines that are about none of the images, if any."""
+
+MOST_NAMED = 10
 
 Column = Literal["series", "patient", "path"]
 """What a line names, the most exact first: where several lines fit an image, the first kind decides."""
 
-HINT = "columns: patient, series or path; tumor; contrast (may be empty or missing)"
+HINT = "columns, separated by commas: patient, series or path; tumor; contrast (may be empty or missing)"
 
 
 @dataclass(frozen=True)
@@ -63,13 +65,14 @@ class LabelTable:
         """The classes that lines with a contrast name, sorted; a line without one may be of any contrast."""
         return sorted({class_name(line.tumor, line.contrast) for line in self.lines if line.contrast})
 
-    def labels(self, frame: pd.DataFrame, pseudonyms: Pseudonyms) -> list[str | None]:
-        """The class of each row of an inventory; None where no line is about it.
+    def labels(self, frame: pd.DataFrame, pseudonyms: Pseudonyms) -> "Labelled":
+        """The class of each row of an inventory.
 
         Raises:
             RefusedError: If a line names patients of two issuers.
         """
         found: list[str | None] = [None] * len(frame)
+        used: set[int] = set()
         for column in reversed(get_args(Column)):
             lines = {self._key(line, pseudonyms): line for line in self.lines if line.column == column}
             if not lines:
@@ -78,9 +81,11 @@ class LabelTable:
             for at, candidates in enumerate(keys):
                 line = next((lines[key] for key in candidates if key in lines), None)
                 if line:
+                    used.add(line.number)
                     found[at] = class_name(line.tumor, line.contrast or contrast_above(str(frame["path"].iloc[at])))
             self._check_issuers(frame, lines)
-        return found
+        unused = [line.number for line in self.lines if line.number not in used]
+        return Labelled(found, unused, len(self.lines))
 
     def _key(self, line: Line, pseudonyms: Pseudonyms) -> str:
         if line.column == "series":
@@ -97,6 +102,29 @@ class LabelTable:
                     f"{self.file.name}, line {lines[key].number}: two patients, of two issuers, have that number",
                     "name their series instead",
                 )
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """What a table says about an inventory.
+
+    Attributes:
+        labels: The class of each row; None where no line is about it.
+        unused: Numbers of the lines that are about none of the files.
+        n_lines: Number of lines.
+    """
+
+    labels: list[str | None]
+    unused: list[int]
+    n_lines: int
+
+    @property
+    def reason(self) -> str:
+        """Why the table itself is no image, with the lines that are about nothing here, which may be mistyped."""
+        if not self.unused:
+            return IS_LABELS
+        named = ", ".join(map(str, self.unused[:MOST_NAMED])) + (", …" if len(self.unused) > MOST_NAMED else "")
+        return f"{IS_LABELS}: {len(self.unused)} of its {self.n_lines} lines are about no file here (lines {named})"
 
 
 def by_patient(frame: pd.DataFrame) -> Iterable[list[str]]:

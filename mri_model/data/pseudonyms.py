@@ -24,6 +24,9 @@ PSEUDONYM = f"[0-9a-f]{{{DIGITS}}}"
 
 KEY_FILE = "key"
 
+MADE_FILE = ".key-made"
+"""Says that there was a key: another one would give every patient another pseudonym."""
+
 
 class Pseudonyms:
     """Replaces identifiers by keyed hashes (HMAC-SHA256, RFC 2104).
@@ -67,8 +70,11 @@ def key_in(folder: Path) -> bytes:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         folder.chmod(0o700)
         with lock_of(folder / ".key.lock"):
+            if not file.exists() and (folder / MADE_FILE).exists():
+                raise MriError(f"{file} is gone", f"restore it from a backup; or, for new pseudonyms, delete {folder}")
             if not file.exists():
                 write_private(file, secrets.token_hex(KEY_BYTES).encode())
+                write_private(folder / MADE_FILE, b"")
         key = bytes.fromhex(file.read_text("ascii").strip())
     except OSError as error:
         raise MriError(f"cannot use {file}: {error.strerror or error}", "fix its permissions") from None

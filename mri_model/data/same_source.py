@@ -19,7 +19,7 @@ from scipy.sparse.csgraph import connected_components
 from mri_model.data import hog
 from mri_model.data.agreement import EDGES, PIXELS, Agreement, Similarity
 from mri_model.data.near_duplicates import NEAR_DUPLICATE_CORRELATION
-from mri_model.data.patients import certain_patients
+from mri_model.data.patients import certain_patients, optional_column
 from mri_model.data.phash import hash_links, perceptual_hashes
 from mri_model.data.pictures import Array, Pictures
 from mri_model.data.similarity import (
@@ -164,9 +164,9 @@ def patient_links(rows: pd.DataFrame) -> Iterator[Array]:
 
     A name of a patient that is not certain counts within one tumor type only: such names may start again in the next.
     """
-    certain = certain_patients(rows)
-    yield chain(rows, [certain])
-    yield chain(rows, [rows["tumor"], rows["patient"].where(certain.isna())])
+    yield chain(rows, [rows["tumor"], rows["patient"]])
+    yield chain(rows, [rows["tumor"], optional_column(rows, "patient_folder")])
+    yield chain(rows, [certain_patients(rows)])
 
 
 def n_groups(links: dict[str, SimilarityLinks], agreements: Sequence[Agreement], others: list[Array]) -> int:

@@ -16,6 +16,9 @@ SERIOUS_SHARE = 0.05
 """Share of the images with a hint from which a disagreement is serious: the contrast is a part of the class, so a model
 that answers right loses as much accuracy as there are wrong labels."""
 
+MIN_HINTED = 20
+"""With fewer hints a share says little, and the issue is not serious."""
+
 MOST_KINDS = 3
 
 
@@ -76,7 +79,7 @@ class HeaderContrast(Check):
         told = "; ".join(f"{kind} ({found.text})" for kind, found in list(self.kinds.items())[:MOST_KINDS])
         more = "; …" if len(self.kinds) > MOST_KINDS else ""
         yield Issue(
-            "serious" if part >= SERIOUS_SHARE else "notice",
+            "serious" if part >= SERIOUS_SHARE and self.hinted.n_images >= MIN_HINTED else "notice",
             f"{percent(part)} of the images whose header gives a hint of the contrast ({self.differing.n_images} of "
             f"{self.hinted.n_images}) have another one in their label: {told}{more}.",
             "Either the label or the header is wrong. A network learns wrong labels, and is tested on them. Nothing "

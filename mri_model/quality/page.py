@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from mri_model.data.label_table import IS_LABELS
 from mri_model.data.medical.choice import is_left_out
 from mri_model.data.near_duplicates import NEAR_DUPLICATE_CORRELATION, pair_kinds
 from mri_model.data.splits import PROTOCOLS
@@ -140,7 +141,7 @@ def environment() -> Environment:
 def quality_section(report: QualityReport, data: DataSet, with_images: bool = True) -> Section:
     """What ``section.html`` needs, under the name ``section``; its headings are ``h2`` unless ``heading`` is given."""
     rejected = data.frame.loc[~data.accepted, ["path", "reason"]].fillna("no reason given")
-    rejected = rejected[~is_left_out(rejected["reason"])]
+    rejected = rejected[~is_left_out(rejected["reason"]) & (rejected["reason"] != IS_LABELS)]
     return Section(
         quality=report,
         questions=list_questions(report),

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
+from mri_model.data.label_table import IS_LABELS
 from mri_model.data.medical.choice import is_left_out
 from mri_model.quality.check import Check, Issue
 from mri_model.quality.dataset import DataSet
@@ -33,10 +34,11 @@ class RejectedFiles(Check):
     @classmethod
     def measure(cls, data: DataSet) -> Self:
         reasons = data.frame.loc[~data.accepted, "reason"].fillna("no reason given")
-        chosen = is_left_out(reasons)
-        by_reason = counted(reasons[~chosen].map(reason_kind))
-        n_accepted, n_left_out = int(data.accepted.sum()), int(chosen.sum())
-        return cls(len(data.frame) - n_left_out, n_accepted, int((~chosen).sum()), n_left_out, by_reason)
+        chosen, is_table = is_left_out(reasons), reasons == IS_LABELS
+        failed = reasons[~chosen & ~is_table]
+        n_accepted = int(data.accepted.sum())
+        n_found = n_accepted + len(failed)
+        return cls(n_found, n_accepted, len(failed), int(chosen.sum()), counted(failed.map(reason_kind)))
 
     def issues(self) -> Iterator[Issue]:
         if not self.rejected:

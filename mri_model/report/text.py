@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from mri_model.data.label_table import IS_LABELS
 from mri_model.data.medical.choice import is_left_out
 from mri_model.data.splits import SHARES
 from mri_model.quality.classes import FEW_GROUPS
@@ -47,7 +48,7 @@ def manifest_facts(manifest: "Manifest") -> dict[str, Any]:
     """What ``mri ingest --json`` prints."""
     frame, quality = manifest.frame, read_quality_report(manifest.folder)
     rejected, n_left_out = frame[frame["status"] == "rejected"], quality.files.left_out
-    named = rejected[~is_left_out(rejected["reason"])]
+    named = rejected[~is_left_out(rejected["reason"]) & (rejected["reason"] != IS_LABELS)]
     return {
         "manifest": manifest.digest,
         "folder": str(manifest.folder),
@@ -87,7 +88,8 @@ def describe_manifest(manifest: "Manifest", page: Path) -> str:
     ]
     lines.append(source_line(read_quality_report(manifest.folder)))
     for protocol, splits in facts["split"].items():
-        level = ", patient-level" if protocol == "grouped" and facts["is_patient_level"] else ""
+        is_patient_level = protocol == "grouped" and facts["is_patient_level"] and splits["test"]
+        level = ", patient-level" if is_patient_level else ""
         lines.append(f"  {protocol:<8} train/val/test {'/'.join(str(n) for n in splits.values())}{level}")
     lines += [
         describe_quality(read_quality_report(manifest.folder)),

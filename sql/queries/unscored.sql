@@ -1,6 +1,6 @@
 -- Which files of a folder have no result, and why?
 -- Shows the last attempt at each file, by any model. Files that no scoring run has reached, and files that the last run
--- no longer found, have no row.
+-- no longer found, have no row. Slices that are left out by choice are not listed.
 -- about: folder
 -- empty: every file there that a scoring run reached has a result
 -- :folder  a folder that was scored, or one below or above it; default: the folder scored last
@@ -22,6 +22,7 @@ FROM attempt
 WHERE
     age = 1
     AND status <> 'scored'
+    AND (reason IS NULL OR SUBSTR(reason, 1, 14) <> 'slice left out')
     AND NOT EXISTS (
         SELECT 1
         FROM scoring_run

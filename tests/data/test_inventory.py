@@ -227,7 +227,7 @@ def test_dicom_and_gif_are_recognized_by_content_and_say_what_to_do(own_phantom:
         start = b"GIF89a" if name == "b.gif" else b""
         (own_phantom / "Meningioma T2" / name).write_bytes(start.ljust(128, b"\0") + mark)
     assert {path.rpartition("/")[2]: reason for path, reason in rejected(own_phantom).items()} == {
-        "a.dcm": "a DICOM file without pixels",
+        "a.dcm": "a DICOM file without pixels, or cut off before them",
         "b.gif": "a GIF: convert it to PNG",
         "c.jpg": "a DICOM file with the extension of a plain image: rename it to .dcm",
     }

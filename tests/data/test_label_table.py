@@ -57,7 +57,21 @@ def test_images_without_a_line_are_rejected_and_the_table_is_a_row_that_says_wha
     assert labels(tmp_path, "patient,tumor\n7,Glioma\n") == {"7-1.1": "Glioma", "8-1.2": None}
     frame = taken(tmp_path).frame.set_index("path")
     assert frame["reason"][LABELS_FILE] == "the table of labels"
-    assert frame["reason"]["8-1.2"] == "labels.csv names no class for it that auto has"
+    assert frame["reason"]["8-1.2"] == "no line of labels.csv is about it"
+
+
+def test_lines_that_are_about_nothing_here_are_named_by_number(tmp_path: Path) -> None:
+    examination(tmp_path, "7", "1.1")
+    labels(tmp_path, "patient,tumor\n07,Glioma\n7,Glioma\nSecret,Glioma\n")
+    reason = taken(tmp_path).frame.set_index("path")["reason"][LABELS_FILE]
+    assert reason == "the table of labels: 2 of its 3 lines are about no file here (lines 2, 4)"
+
+
+def test_two_spellings_of_a_class_are_refused(tmp_path: Path) -> None:
+    examination(tmp_path, "7", "1.1")
+    examination(tmp_path, "8", "1.2")
+    with pytest.raises(RefusedError, match="spell"):
+        labels(tmp_path, "patient,tumor,contrast\n7,Glioma,T1\n8,glioma,T1\n")
 
 
 def test_a_class_that_no_image_has_is_missed_by_the_learnt_profile(tmp_path: Path) -> None:

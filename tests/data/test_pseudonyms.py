@@ -43,3 +43,11 @@ def test_a_damaged_key_is_an_error_and_is_not_replaced(tmp_path: Path, content: 
     with pytest.raises(MriError, match="damaged"):
         pseudonym(tmp_path)
     assert (tmp_path / KEY_FILE).read_bytes() == content
+
+
+def test_a_key_that_is_gone_is_an_error_and_no_other_one_is_made(tmp_path: Path) -> None:
+    pseudonym(tmp_path)
+    (tmp_path / KEY_FILE).unlink()
+    with pytest.raises(MriError, match="is gone"):
+        pseudonym(tmp_path)
+    assert not (tmp_path / KEY_FILE).exists()

@@ -1,5 +1,6 @@
 """What the header of a DICOM file says, read once; for a file of several frames also about each frame."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -42,6 +43,9 @@ NO_IMAGE_FAMILIES = {
 
 RT_IMAGE = "1.2.840.10008.5.1.4.1.1.481.1"
 
+NOBODY = re.compile(r"ANON(YM(OUS|I[SZ]ED)?)?|UNKNOWN|NONE|NO ?NAME|N/?A|NULL|REMOVED|DE-?IDENTIFIED|[-0\s]*")
+"""Values of PatientID that stand for nobody; many de-identified exports give all patients one of them."""
+
 GREY = ("MONOCHROME1", "MONOCHROME2")
 COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "YBR_PARTIAL_420", "YBR_PARTIAL_422")
 PALETTE = "PALETTE COLOR"
@@ -82,7 +86,7 @@ class Identifiers:
     """Who and what an image is of, as the file says it. They leave this package as keyed hashes only.
 
     Attributes:
-        patient: PatientID; empty if there is none.
+        patient: PatientID; empty if there is none, or one that stands for nobody, such as ANONYMOUS.
         issuer: Who gave that number.
         study, series: UIDs.
     """
@@ -131,7 +135,7 @@ class DicomHeader:
         if reason := NO_IMAGES.get(kind) or (None if kind == RT_IMAGE else family):
             raise UndecodableError(reason)
         if not has_pixels:
-            raise UndecodableError("a DICOM file without pixels")
+            raise UndecodableError("a DICOM file without pixels, or cut off before them")
         if "LOCALIZER" in [str(each).upper() for each in listed(self.values.get("ImageType"))]:
             raise UndecodableError("a localizer, not an examination")
 
@@ -152,6 +156,7 @@ class DicomHeader:
     @cached_property
     def identifiers(self) -> Identifiers:
         patient, issuer = self.text("PatientID"), self.text("IssuerOfPatientID")
+        patient = "" if NOBODY.fullmatch(patient.upper()) else patient
         return Identifiers(patient, issuer, self.text("StudyInstanceUID"), self.text("SeriesInstanceUID"))
 
     @cached_property
@@ -197,8 +202,9 @@ class DicomHeader:
     def rescale(self, frame: int) -> tuple[float, float]:
         """Slope and intercept of the modality values."""
         for item in self.items(frame, "PixelValueTransformationSequence"):
-            if item.get("RescaleSlope") or item.get("RescaleIntercept"):
-                return float(item.get("RescaleSlope") or 1), float(item.get("RescaleIntercept") or 0)
+            slope, intercept = number_in(item.get("RescaleSlope")), number_in(item.get("RescaleIntercept"))
+            if slope or intercept:
+                return slope or 1.0, intercept or 0.0
         return 1.0, 0.0
 
     def window(self, frame: int) -> StatedWindow | None:

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 T1, T1C, T2 = "T1", "T1C+", "T2"
 
 ENHANCED = re.compile(r"\+ ?C\b|\bC ?\+|\bT1C\b|\bPOST|\bGAD|\bGD\b|\bCE\b|CONTRAST|\bKM\b|\bCONTRASTE\b")
+POST = re.compile(r"\bPOST")
 NOT_ENHANCED = re.compile(r"\bPRE\b|\bW/?O\b|WITHOUT|\bNON?\b|\bSIN\b|\bOHNE\b|\bNATIV")
-NO_AGENT = ("", "NO", "NONE", "N", "N/A", "0")
+NO_AGENT = re.compile(r"(NO|NONE|NOT|N|N/?A|NULL|NIL|WITHOUT|UNKNOWN|OHNE|SIN|0)\b.*|[-.\s]*", re.DOTALL)
+"""Values of ContrastBolusAgent that say that there was none."""
 
 SHORT_TR, SHORT_TE = 1000.0, 30.0
 LONG_TR, LONG_TE = 2000.0, 70.0
@@ -40,6 +42,8 @@ class Acquisition:
         weighting = self._named(words) or self._timed()
         if weighting != T1:
             return weighting
+        if NOT_ENHANCED.search(words) and POST.search(words):
+            return None  # "pre and post": both, or a subtraction
         return T1C if self._is_enhanced(words) else T1
 
     def _named(self, words: str) -> str | None:
@@ -56,4 +60,4 @@ class Acquisition:
     def _is_enhanced(self, words: str) -> bool:
         if NOT_ENHANCED.search(words):
             return False
-        return bool(ENHANCED.search(words)) or self.agent.strip().upper() not in NO_AGENT
+        return bool(ENHANCED.search(words)) or not NO_AGENT.fullmatch(self.agent.strip().upper())

@@ -21,6 +21,7 @@ from mri_model.data.medical.turns import in_turn
 from mri_model.data.medical.window import FILE_WINDOW, PERCENTILES, Window, levels, share_above, threshold_of
 from mri_model.data.preprocessing import BRIGHT
 from mri_model.data.pseudonyms import Pseudonyms
+from mri_model.errors import MriError
 
 if TYPE_CHECKING:
     from mri_model.data.medical.dicom import DicomFile
@@ -117,6 +118,10 @@ def look_into(kind: Kind, content: Content, axis: Axis, pseudonyms: Pseudonyms) 
             return look_into_dicom(content, pseudonyms) if kind == "DICOM" else look_into_nifti(content, axis)
     except UndecodableError as error:
         return Look(kind, str(error))
+    except (MriError, MemoryError):
+        raise
+    except Exception:  # what a damaged header can still cause; the error's own words may repeat its text
+        return Look(kind, f"corrupt: the {kind} file cannot be read")
 
 
 def look_into_nifti(content: Content, axis: Axis) -> Look:
@@ -152,11 +157,14 @@ def look_into_dicom(content: Content, pseudonyms: Pseudonyms) -> Look:
 
 
 def frames_of(file: "DicomFile") -> Iterator[Frame]:
+    from mri_model.data.medical.dicom import damage_is_a_reason
+
     n_frames = file.header.n_frames
     for index in range(n_frames):
         name = f"frame={index + 1}" if n_frames > 1 else ""
         try:
-            yield look_at_frame(file, index, name)
+            with damage_is_a_reason():
+                yield look_at_frame(file, index, name)
         except UndecodableError as error:
             yield Frame(name, str(error))
 

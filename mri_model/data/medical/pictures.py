@@ -44,11 +44,16 @@ def decoded(kind: Kind, content: Content, slices: Sequence[Slice], image: Decode
     except UndecodableError as error:
         yield from [replace(image, reason=str(error))] * len(slices)
         return
+    except Exception:  # what a damaged header can still cause
+        yield from [replace(image, reason=f"corrupt: the {kind} file cannot be read")] * len(slices)
+        return
     for each in slices:
         try:
             pixels = grey(each)
         except UndecodableError as error:
             yield replace(image, reason=str(error))
+        except Exception:  # what a damaged header can still cause
+            yield replace(image, reason=f"corrupt: the {kind} file cannot be read")
         else:
             channels = 1 if pixels.ndim == 2 else 3
             bgr = np.broadcast_to(pixels[:, :, None], (*pixels.shape, 3)) if channels == 1 else pixels[:, :, ::-1]

@@ -257,6 +257,8 @@ def with_window(member: Member, window: Window | None) -> Picture:
 def reasons_of(volume: Sequence[Member], window: Window | None, choice: SliceChoice) -> list[str | None]:
     """Why each picture of a volume, in order, does not become an image; None if it does."""
     planes = {each.frame.plane for each in volume if each.frame.plane}
+    if window and not window[1] > window[0]:
+        return ["blank: nearly all of its values are equal"] * len(volume)
     if len(planes) > 1:
         return ["a localizer: a series of several planes"] * len(volume)
     if planes and planes != {choice.axis}:

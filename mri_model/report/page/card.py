@@ -7,8 +7,9 @@ from mri_model.models.metadata import ModelMetadata
 from mri_model.report.page.contents import EvaluationReport, ModelReport, SweepReport
 
 LIMITS = (
-    "It always answers with one of its classes, even for a picture that is no MRI image.",
-    "The labels are the names of folders. No physician has checked them here.",
+    "It knows no other answers than its classes. Scoring gives none about most pictures that are unlike its training "
+    "images; an evaluation always does.",
+    "The labels are those that the data came with. No physician has checked them here.",
     "Nothing is known about other scanners, sequences, ages or countries than those of the data.",
 )
 """Limits of every model of this software."""
@@ -69,7 +70,7 @@ def data_facts(model: ModelMetadata, report: EvaluationReport) -> dict[str, str]
     return {
         "Network": f"{model.network}, {len(model.classes)} classes",
         "Trained on": f"data set {model.manifest}, profile {model.profile}, {model.protocol} split",
-        "Images": f"{report.dataset.get('n_ok')} accepted, {report.dataset.get('n_rejected')} rejected",
+        "Images": f"{report.dataset.get('n_ok')} accepted, {report.dataset.get('n_rejected')} rejected or left out",
         "Licence of the data": LICENCE,
     }
 

@@ -141,7 +141,7 @@ def unlike_sentence(row: Any) -> str:
     images = "image" if row["unlike_n"] == 1 else "images"
     return (
         f"On the {row['unlike_n']} {images} unlike any training image, the accuracy is {row['unlike_accuracy']:.3f}. "
-        "Take it as an upper bound for new patients and scanners."
+        "Take it as an upper bound for other hospitals and scanners."
     )
 
 

@@ -1,13 +1,18 @@
 """Which pictures of DICOM and NIfTI files become images, and what is known of them."""
 
+import io
 import sqlite3
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydicom.datadict import tag_for_keyword
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import Tag
 
 from mri_model.data.decode import content_of
 from mri_model.data.listing import list_files
@@ -138,7 +143,7 @@ def test_segmentations_are_recognized_by_name(tmp_path: Path, name: str) -> None
 
 
 def test_identifiers_leave_as_keyed_hashes_and_a_study_stands_for_a_missing_patient(tmp_path: Path) -> None:
-    named = {"a": {}, "b": {"IssuerOfPatientID": "X"}, "c": {"PatientID": None}, "d": {"PatientID": None}}
+    named = {"a": {}, "b": {"IssuerOfPatientID": "X"}, "c": {"PatientID": None}, "d": {"PatientID": "Anonymous"}}
     for name, elements in named.items():
         write(tmp_path, name, dicom(head(20), SeriesInstanceUID=name, **elements))
     found = pictures(tmp_path)
@@ -251,3 +256,35 @@ def test_the_share_of_bright_pixels_is_that_of_the_decoded_image(kind: str, func
     (image,) = decode_slices(content_of(data), [Slice("", None)])
     assert image.pixels is not None
     assert frame.bright == pytest.approx((image.pixels[:, :, 0] > BRIGHT).mean(), abs=1e-9)
+
+
+ODD_VALUES = [b"SECRET", b"1\\2", b"", b"1e999", b"nan", b"-", b"\xff\xfe"]
+
+
+@pytest.mark.parametrize("name", ["RescaleSlope", "RescaleIntercept", "WindowCenter", "WindowWidth", "BitsStored"])
+def test_a_header_with_values_that_are_no_numbers_gives_an_image_or_a_reason(tmp_path: Path, name: str) -> None:
+    tag = Tag(tag_for_keyword(name) or 0)
+    for number, value in enumerate(ODD_VALUES):
+        padded = value + b" " * (len(value) % 2)
+        dataset = pydicom.dcmread(io.BytesIO(dicom(head(20), float(number), **WINDOW, RescaleSlope=2)))
+        kind = "US" if name == "BitsStored" else "DS"
+        dataset._dict[tag] = RawDataElement(tag, kind, len(padded), padded, 0, False, True)
+        dataset.SeriesInstanceUID = f"1.{number}"
+        file = io.BytesIO()
+        dataset.save_as(file)
+        write(tmp_path, f"{number}.dcm", file.getvalue())
+    found = survey(list_files(tmp_path), KEY)
+    assert len(found) == len(ODD_VALUES)
+    for each in found.values():
+        (picture,) = each.pictures
+        content = content_of((tmp_path / picture.path).read_bytes())
+        image = decode_slices(content, [picture.slice])[0]
+        assert "SECRET" not in f"{picture.reason} {image.reason}"
+        assert picture.reason or image.reason or image.pixels is not None
+
+
+@pytest.mark.parametrize("value", [0, 7, np.nan])
+def test_blank_volumes_are_rejected(tmp_path: Path, value: float) -> None:
+    write(tmp_path, "a.nii", nifti(np.full((8, 8, 8), value, np.float32)))
+    (found,) = pictures(tmp_path).values()
+    assert found.reason == "blank: nearly all of its values are equal"
