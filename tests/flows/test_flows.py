@@ -89,7 +89,7 @@ def test_score_writes_a_row_for_every_file_and_shows_the_series(
     assert (inside.scores / f"{run}.parquet").is_file()
     (shown,) = [each for each in ask(running, "artifacts") if each["key"] == "scoring-series"]
     assert shown["description"].startswith("1 series: ")
-    assert json.loads(shown["data"])[0]["images"] == 8
+    assert json.loads(shown["data"])[0]["slices"] == "8 of 8"
 
 
 @pytest.mark.server
