@@ -298,11 +298,20 @@ def test_the_images_of_a_patient_are_one_group_within_a_tumor_type() -> None:
 
 def test_the_images_of_a_certain_patient_are_one_group_over_all_tumor_types() -> None:
     frame = inventory([("A T1", "a"), ("B T1", "b"), ("A T1", "c"), ("B T1", "d"), ("A T1", "e"), ("B T1", "f")])
-    frame["patient"] = ["p1", "p1", "p1", "p1", "p1", "p2"]
+    frame["patient"] = ["p1", "p1", "p2", "p2", "p2", "p3"]
     frame["series"] = ["s1", "s2", None, None, None, "s3"]
     done, _ = compare(frame, np.stack([noise(i) for i in range(6)]))
-    # the third, fourth and fifth lie in folders called p1: another p1 under each tumor type, and not the certain one
+    # the third, fourth and fifth lie in folders called p2: another p2 under each tumor type
     assert done["group"].tolist() == [0, 0, 1, 2, 1, 3]
+
+
+def test_images_of_other_formats_join_the_patient_of_their_folder() -> None:
+    frame = inventory([("A T1", "a"), ("A T1", "b"), ("A T1", "c"), ("A T1", "d"), ("B T1", "e")])
+    frame["patient"] = ["hash", "p1", "p1", "p1", "p1"]
+    frame["series"] = ["s1", "s2", None, None, None]
+    frame["patient_folder"] = ["p1", "p1", "p1", "p2", "p1"]
+    done, _ = compare(frame, np.stack([noise(i) for i in range(5)]))
+    assert done["group"].tolist() == [0, 0, 0, 0, 1]
 
 
 def test_a_frame_with_empty_series_is_grouped_as_one_without_the_column() -> None:
