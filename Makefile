@@ -12,7 +12,7 @@ help:
 	@echo "make demo               all stages on generated images, about 4 minutes"
 	@echo "make demo DATA=folder   the same on your own folder of class folders"
 	@echo "make demo FORMAT=dicom  the same on generated DICOM series; or FORMAT=nifti"
-	@echo "make test               lint, types, imports and all tests but those that need a GPU, 15 to 18 minutes"
+	@echo "make test               lint, types, imports and all tests but those that need a GPU, 20 to 40 minutes"
 	@echo "make quick              the tests that are neither slow nor need a server, about 3 minutes"
 	@echo "make lint               style, types and the direction of imports"
 	@echo "make install            only the environment, in .venv"
