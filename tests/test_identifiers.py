@@ -20,7 +20,7 @@ from tests.cli.test_main import QUICK, answer, mri
 from tests.data.medical.files import dicom, head, write
 
 TEXTS = ("AE", "LO", "LT", "PN", "SH", "ST", "UC", "UT")
-PLANTED = "Plant"
+PLANTED = "Zq7Plant"
 UID_ROOT = "1.2.826.77123987."
 BIRTH = "19370229"
 
@@ -59,7 +59,7 @@ def fill(dataset: Dataset, text: str) -> None:
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two classes of six patients, and files that are rejected, broken or no images."""
-    root = tmp_path_factory.mktemp("planted") / "data"
+    root = tmp_path_factory.mktemp("exported") / "data"
     for patient in range(12):
         tumor = patient % 2
         for position in range(len(SIDES)):
@@ -68,7 +68,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     whole = planted(50, 3, 0)
     write(root, "Glioma T2/cut/a.dcm", whole[: len(whole) - 900])
     write(root, "Glioma T2/cut/b.dcm", whole[:5000])
-    write(root, "Glioma T2/cut/c.dcm", whole.replace(b"MONOCHROME2 ", b"PlantColours"))
+    write(root, "Glioma T2/cut/c.dcm", whole.replace(b"MONOCHROME2 ", b"Zq7PlantCol "))
     write(root, "Glioma T2/cut/d.jpg", whole)
     return root
 
