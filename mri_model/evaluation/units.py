@@ -1,6 +1,6 @@
 """The unit of the statistics: what is drawn, exchanged and counted as one independent observation.
 
-It is the patient where every image has one who is certain (``data.patients``), else the group.
+The patient, if every image has a certain one (``data.patients``); otherwise the group.
 """
 
 from typing import Literal

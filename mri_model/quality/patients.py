@@ -89,7 +89,7 @@ class Patients(Check):
         return Issue(
             "notice",
             f"The grouped split is not patient-level: {unknown} of {many(self.n_images, 'image')} "
-            f"{'has' if unknown == 1 else 'have'} no patient who is certain.",
+            f"{'has' if unknown == 1 else 'have'} no certain patient.",
             "It keeps each of the certain patients in one split. The other images may be of a patient who is in "
             "another split; the name of a folder may mean another person under each tumor type.",
             "Use DICOM or NIfTI files that name their patient for all images, or leave the other images out.",

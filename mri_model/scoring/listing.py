@@ -157,29 +157,33 @@ class Names:
     Attributes:
         folder: Name of the folder.
         surveyed: The DICOM and NIfTI files, by their paths below the folder.
-        files: Path below the folder → its name; None: as it is.
-        pseudonyms: Replaces the path of a NIfTI file in the name of its series.
+        files: Path below the folder → its name, for the files that were there at first; None: as it is.
+        reading: How the folder is read.
     """
 
     folder: str
     surveyed: Mapping[str, SurveyedFile]
     files: Mapping[str, str] | None
-    pseudonyms: Pseudonyms
+    reading: Reading
 
     @classmethod
     def of(cls, base: Path, surveyed: Mapping[str, SurveyedFile], reading: Reading) -> Self:
-        return cls(reading.shown_folder(base), surveyed, reading.shown_files(base), reading.pseudonyms)
+        return cls(reading.shown_folder(base), surveyed, reading.shown_files(base), reading)
 
     def path(self, path: str) -> str:
         """The name of a file, without a slice."""
-        own = with_own_name(path, self.surveyed) if self.files is None else self.files.get(path, "unknown")
-        return f"{self.folder}/{own}"
+        return f"{self.folder}/{self._own(path)}"
+
+    def _own(self, path: str) -> str:
+        if self.files is None or self.reading.hidden is None:
+            return with_own_name(path, self.surveyed)
+        return self.files.get(path) or self.reading.hidden.hide([path])[path]  # one that has come since
 
     def patient(self, picture: Picture, file: SurveyedFile) -> str | None:
         """The patient of a picture; one whom the path of a NIfTI file names is hidden with the path."""
         patient = picture.source.patient
         is_hidden = patient and self.files is not None and file.kind == "NIfTI"
-        return self.pseudonyms.of("person", str(patient)) if is_hidden else patient
+        return self.reading.pseudonyms.of("person", str(patient)) if is_hidden else patient
 
 
 def listed(found: FoundFile, names: Names) -> Iterator[ListedFile]:
@@ -191,7 +195,7 @@ def listed(found: FoundFile, names: Names) -> Iterator[ListedFile]:
     for picture in file.pictures:
         path = own + picture.path.removeprefix(found.path)
         low, high = picture.slice.window or (None, None)
-        series, patient = series_of(picture, file, own, names.pseudonyms), names.patient(picture, file)
+        series, patient = series_of(picture, file, own, names.reading.pseudonyms), names.patient(picture, file)
         yield ListedFile(path, found.file, picture.reason, picture.slice.name, low, high, series, patient, file.sha256)
 
 

@@ -161,7 +161,7 @@ def score_folder(
     """Score every file below ``folder``; one this model scored before, unchanged and for this risk, keeps its row.
 
     Args:
-        reading: How the folder is read: None: with pseudonyms that are kept nowhere.
+        reading: How the folder is read; None: with pseudonyms that are kept nowhere.
         risk: Share of wrong answers that is acceptable, in 0-1; answers that would exceed it are not given. None: only
             images unlike the training images get no answer.
 

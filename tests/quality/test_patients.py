@@ -23,7 +23,7 @@ def test_one_image_without_a_patient_makes_the_split_not_patient_level() -> None
     frame.loc[7, "patient"] = None
     report = report_of(frame)
     assert not report.patients.is_patient_level
-    told = "The grouped split is not patient-level: 1 of 120 images has no patient who is certain."
+    told = "The grouped split is not patient-level: 1 of 120 images has no certain patient."
     assert told in texts(report, "notice")
     assert "is patient-level" not in texts(report)
 
@@ -33,7 +33,7 @@ def test_the_name_of_a_folder_is_no_certain_patient() -> None:
     frame.loc[:9, "series"] = None
     report = report_of(frame)
     assert (report.patients.n_certain, report.patients.without) == (110, 0)
-    assert "is not patient-level: 10 of 120 images have no patient who is certain." in texts(report, "notice")
+    assert "is not patient-level: 10 of 120 images have no certain patient." in texts(report, "notice")
     folders = report_of(frame.assign(series=None))
     assert "patient-level" not in texts(folders) and "The folders name 24 patients." in texts(folders, "good")
 

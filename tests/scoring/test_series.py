@@ -23,7 +23,7 @@ from mri_model.models.metadata import read_metadata, write_metadata
 from mri_model.results import schema
 from mri_model.scoring import listing, run, scorer
 from mri_model.scoring.decision import AnswerRule
-from mri_model.scoring.listing import Reading, read_shard, state_of_folder, write_listing
+from mri_model.scoring.listing import Names, Reading, read_shard, state_of_folder, write_listing
 from mri_model.settings import Settings
 
 pytest.importorskip("pydicom")
@@ -373,3 +373,18 @@ def test_the_questions_and_the_texts_show_the_series(settings: Settings, mixed: 
     assert len(lines) >= 4 and max(map(len, lines)) <= 100
     assert all(series[:6] in "\n".join(lines) for series in scored.series["series"])
     assert json.loads(json.dumps(records(scored.series), default=str))[0]["series"] == scored.series["series"][0]
+
+
+def test_with_hashed_paths_files_that_come_during_the_listing_have_names_of_their_own(tmp_path: Path) -> None:
+    from mri_model.data.hidden_paths import HiddenPaths, read_table
+    from mri_model.data.pseudonyms import Pseudonyms
+
+    data, private = tmp_path / "data", tmp_path / "private"
+    data.mkdir()
+    (data / "first.png").write_bytes(b"1")
+    key = Pseudonyms(private)
+    names = Names.of(data, {}, Reading(key, None, HiddenPaths(private, key)))
+    shown = [names.path(name) for name in ("first.png", "second.png", "third.png")]
+    assert len(set(shown)) == 3
+    assert not any(word in each for each in shown for word in ("data", "first", "second", "third"))
+    assert {"first.png", "second.png", "third.png"} <= set(read_table(private).values())

@@ -9,8 +9,6 @@ import io
 import logging
 import warnings
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import gdcm
@@ -31,6 +29,7 @@ from pydicom.uid import (
 from mri_model.data.decode import MAX_BYTES
 from mri_model.data.header import UndecodableError
 from mri_model.data.medical.codestream import read_codestream
+from mri_model.data.medical.damage import damage_is_a_reason
 from mri_model.data.medical.dicom_header import PALETTE, DicomHeader
 from mri_model.data.medical.window import (
     AS_STORED,
@@ -69,14 +68,10 @@ class DicomFile:
             UndecodableError: If the file is damaged, too large, or holds no image that can be used.
         """
         check_inflated(data)
-        try:
+        with damage_is_a_reason("corrupt: the header of the DICOM file cannot be read"):
             self._dataset: Dataset = pydicom.dcmread(io.BytesIO(data), force=True)
             self.header = DicomHeader(self._dataset)
             state_transfer_syntax(self._dataset)
-        except UndecodableError:
-            raise
-        except Exception:  # a damaged header can make pydicom raise any exception
-            raise UndecodableError("corrupt: the header of the DICOM file cannot be read") from None
 
     def window(self, frame: int) -> tuple[str, Window | None]:
         """How the frame is shown with 8 bits, and the values that are black and white where that is a window.
@@ -186,14 +181,3 @@ def check_inflated(data: bytes) -> None:
         raise UndecodableError("corrupt: the deflated part of the DICOM file is damaged") from None
     if unpacker.unconsumed_tail:
         raise UndecodableError("too large: a decompression bomb")
-
-
-@contextmanager
-def damage_is_a_reason() -> Iterator[None]:
-    """Turns whatever a decoder raises into a rejection reason, without the decoder's words."""
-    try:
-        yield
-    except UndecodableError:
-        raise
-    except Exception:
-        raise UndecodableError("corrupt, or compressed in a way that cannot be decoded") from None

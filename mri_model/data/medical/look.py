@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from mri_model.data.decode import Content
 from mri_model.data.header import UndecodableError
 from mri_model.data.medical.choice import Axis
+from mri_model.data.medical.damage import damage_is_a_reason
 from mri_model.data.medical.kinds import EXTRA, Kind, is_installed
 from mri_model.data.medical.turns import in_turn
 from mri_model.data.medical.window import FILE_WINDOW, PERCENTILES, Window, levels, share_above, threshold_of
 from mri_model.data.preprocessing import BRIGHT
 from mri_model.data.pseudonyms import Pseudonyms
-from mri_model.errors import MriError
 
 if TYPE_CHECKING:
     from mri_model.data.medical.dicom import DicomFile
@@ -114,14 +114,10 @@ def look_into(kind: Kind, content: Content, axis: Axis, pseudonyms: Pseudonyms) 
     try:
         if not is_installed(kind):
             raise UndecodableError(f"a {kind} file: to read it, {EXTRA}")
-        with in_turn(content):
+        with in_turn(content), damage_is_a_reason():
             return look_into_dicom(content, pseudonyms) if kind == "DICOM" else look_into_nifti(content, axis)
     except UndecodableError as error:
         return Look(kind, str(error))
-    except (MriError, MemoryError):
-        raise
-    except Exception:  # what a damaged header can still cause; the error's own words may repeat its text
-        return Look(kind, f"corrupt: the {kind} file cannot be read")
 
 
 def look_into_nifti(content: Content, axis: Axis) -> Look:
@@ -157,8 +153,6 @@ def look_into_dicom(content: Content, pseudonyms: Pseudonyms) -> Look:
 
 
 def frames_of(file: "DicomFile") -> Iterator[Frame]:
-    from mri_model.data.medical.dicom import damage_is_a_reason
-
     n_frames = file.header.n_frames
     for index in range(n_frames):
         name = f"frame={index + 1}" if n_frames > 1 else ""

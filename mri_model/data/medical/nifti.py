@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mri_model.data.header import UndecodableError
 from mri_model.data.medical.choice import Axis
+from mri_model.data.medical.damage import damage_is_a_reason
 from mri_model.data.medical.window import Values, Window
 
 MAX_VOLUME_BYTES = 1 << 30
@@ -42,14 +43,12 @@ class NiftiVolume:
             UndecodableError: If the file is damaged, too large, or no single volume of grey values.
         """
         image = open_image(data)
-        try:
+        with damage_is_a_reason("corrupt: the NIfTI volume cannot be read"):
             scale, shift = image.dataobj.slope, image.dataobj.inter
             turned = nibabel.apply_orientation(
                 image.dataobj.get_unscaled().reshape(spatial(image.shape)), nibabel.io_orientation(image.affine)
             )
             self._window = stated_window(image.header)
-        except Exception:  # a damaged file can make nibabel raise any exception
-            raise UndecodableError("corrupt: the NIfTI volume cannot be read") from None
         self._volume = np.moveaxis(turned, "xyz".index(AXES[axis]), 0)
         self._scale, self._shift, self._letter = float(scale), float(shift), AXES[axis]
         self.n_slices = len(self._volume)
@@ -77,7 +76,7 @@ class NiftiVolume:
 
 def open_image(data: bytes) -> Any:
     """The file as an image of nibabel, whose pixels are not read yet."""
-    try:
+    with damage_is_a_reason("corrupt: the header of the NIfTI volume cannot be read"):
         raw = data if not data.startswith(b"\x1f\x8b") else unpack(data, 1024)
         kind = HEADERS[int.from_bytes(raw[:4], "little") if raw[:4] in LITTLE else int.from_bytes(raw[:4])]
         if raw[344:348] == b"ni1\0" or raw[4:8] == b"ni2\0":
@@ -89,10 +88,6 @@ def open_image(data: bytes) -> Any:
         if len(raw) < size:
             raise UndecodableError("truncated: the end of the volume is missing")
         return kind.from_bytes(raw)
-    except UndecodableError:
-        raise
-    except Exception:  # a damaged header can make nibabel raise any exception
-        raise UndecodableError("corrupt: the header of the NIfTI volume cannot be read") from None
 
 
 LITTLE = tuple(size.to_bytes(4, "little") for size in HEADERS)

@@ -9,6 +9,7 @@ import numpy as np
 from mri_model.data.decode import Content, DecodedImage
 from mri_model.data.header import UndecodableError
 from mri_model.data.medical.choice import Axis
+from mri_model.data.medical.damage import damage_is_a_reason
 from mri_model.data.medical.kinds import FIRST_BYTES, Kind, kind_of
 from mri_model.data.medical.slices import Slice
 from mri_model.data.medical.turns import in_turn
@@ -40,20 +41,17 @@ def decode_slices(content: Content, slices: Sequence[Slice]) -> list[DecodedImag
 
 def decoded(kind: Kind, content: Content, slices: Sequence[Slice], image: DecodedImage) -> Iterator[DecodedImage]:
     try:
-        grey = open_file(kind, content.data, slices)
+        with damage_is_a_reason():
+            grey = open_file(kind, content.data, slices)
     except UndecodableError as error:
         yield from [replace(image, reason=str(error))] * len(slices)
         return
-    except Exception:  # what a damaged header can still cause
-        yield from [replace(image, reason=f"corrupt: the {kind} file cannot be read")] * len(slices)
-        return
     for each in slices:
         try:
-            pixels = grey(each)
+            with damage_is_a_reason():
+                pixels = grey(each)
         except UndecodableError as error:
             yield replace(image, reason=str(error))
-        except Exception:  # what a damaged header can still cause
-            yield replace(image, reason=f"corrupt: the {kind} file cannot be read")
         else:
             channels = 1 if pixels.ndim == 2 else 3
             bgr = np.broadcast_to(pixels[:, :, None], (*pixels.shape, 3)) if channels == 1 else pixels[:, :, ::-1]
